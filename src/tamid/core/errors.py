@@ -1,0 +1,160 @@
+"""The exception tree: every error says what is wrong, why it matters and what to do.
+
+TamidError
+├── UsageError            the command line or a call is wrong                    exit 2
+│   └── NotFound          a name, version, case or period that does not exist    exit 2
+├── ContractError         the contract has problems (all of them, with lines)    exit 1
+├── DataError             data that breaks the contract or cannot be read        exit 1
+│   ├── BatchRefused      a batch above the quarantine limit or outside the schema
+│   └── BatchNotReady     a batch that is still being written, empty or vanished
+├── UserCodeError         the user's feature, model or rule code failed          exit 1
+├── SystemFailure         no answer: a worker, disk or sink failed               exit 1
+│   ├── WorkerDied        a spawned worker was killed, timed out or exited
+│   └── SinkDown          a delivery target did not take the parcel
+├── Held                  a gate stopped a candidate: a valid failure            exit 3
+├── Waiting               a person or more labels are awaited                    exit 4
+├── Conflict              somebody else acts on this model or wrote first        exit 5
+│   └── LeaseLost         the lease expired: this controller must stop acting
+├── IntegrityError        a digest, signature or chain does not match            exit 6
+└── MissingExtra          an optional dependency is not installed                exit 2
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TamidError(Exception):
+    """Something went wrong in Tamid."""
+
+    code: ClassVar[str] = "T000"
+    exit_code: ClassVar[int] = 1
+    fix: ClassVar[str] = "Run the command again with --debug and read the traceback."
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why or (self.__doc__ or "").strip().splitlines()[0]
+        self.remedy = fix or self.fix
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the way back from a worker process."""
+        return (_rebuild, (type(self), self.what, self.why, self.remedy))
+
+
+def _rebuild(kind: type[TamidError], what: str, why: str, fix: str) -> TamidError:
+    return kind(what, why=why, fix=fix)
+
+
+class UsageError(TamidError):
+    """The command or call cannot be understood."""
+
+    code = "T100"
+    exit_code = 2
+    fix = "See `tamid --help`, or `tamid COMMAND --help`."
+
+
+class NotFound(UsageError):
+    """The named thing does not exist in this workspace."""
+
+    code = "T101"
+    fix = "List what exists: `tamid models`, `tamid cases`, `tamid runs`."
+
+
+class MissingExtra(TamidError):
+    """An optional dependency is not installed."""
+
+    code = "T102"
+    exit_code = 2
+    fix = "Install the extra that the message names."
+
+
+class ContractError(TamidError):
+    """The contract cannot be accepted as it stands."""
+
+    code = "T200"
+    fix = "Correct the lines named above, then run `tamid contract check`."
+
+
+class DataError(TamidError):
+    """The data does not keep the contract."""
+
+    code = "T300"
+    fix = "Repair the source, or change the contract if the data is right."
+
+
+class BatchRefused(DataError):
+    """A batch breaks the contract so badly that none of it may be used."""
+
+    code = "T301"
+
+
+class BatchNotReady(DataError):
+    """A batch is empty, half-written or vanished while it was read."""
+
+    code = "T302"
+    fix = "Let the producer finish (write to a temporary name, then rename); the next tick reads it."
+
+
+class UserCodeError(TamidError):
+    """The user's own code failed."""
+
+    code = "T400"
+    fix = "Run `tamid train --dry-run` to try the code on a sample."
+
+
+class SystemFailure(TamidError):
+    """A part of the system gave no answer."""
+
+    code = "T500"
+    fix = "Run `tamid doctor`; the next tick tries again by itself."
+
+
+class WorkerDied(SystemFailure):
+    """A worker process died or passed its deadline."""
+
+    code = "T501"
+
+
+class SinkDown(SystemFailure):
+    """A delivery target did not take the parcel; it stays in the outbox."""
+
+    code = "T502"
+
+
+class Held(TamidError):
+    """A gate stopped the candidate; the champion stays."""
+
+    code = "T600"
+    exit_code = 3
+    fix = "Read the case: `tamid cases`."
+
+
+class Waiting(TamidError):
+    """Something must arrive before this can go on."""
+
+    code = "T601"
+    exit_code = 4
+    fix = "See `tamid status` for what is awaited and until when."
+
+
+class Conflict(TamidError):
+    """Somebody else changed or holds this model."""
+
+    code = "T700"
+    exit_code = 5
+    fix = "Run the command again; if it persists see `tamid status` for the lease holder."
+
+
+class LeaseLost(Conflict):
+    """This controller's lease is over; another one may act now."""
+
+    code = "T701"
+
+
+class IntegrityError(TamidError):
+    """Stored content does not match its digest, signature or chain."""
+
+    code = "T800"
+    exit_code = 6
+    fix = "Run `tamid verify` to list every mismatch; restore the named file from a backup."

@@ -1,0 +1,370 @@
+"""The ledger's vocabulary: one frozen class per thing that happened.
+
+Frames, models and reports are never in the ledger, only their digests. A field may be added with a
+default; a field is never renamed or removed, so that every old recording can be read for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from tamid.core.values import Interval, Role, TablePin, VersionRef
+
+Failure = Literal["system_failure", "model_failure"]
+Severity = Literal["critical", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a model; `key` makes a repeated act visible as the same act."""
+
+    version: ClassVar[int] = 1
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractAdopted(Event):
+    """A contract came into force for new runs; its text is the blob `contract`."""
+
+    contract: str
+    code: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataAccepted(Event):
+    """A batch was read into a table; bad rows were set aside, counted per rule."""
+
+    source: str
+    batch: str
+    fingerprint: str
+    pin: TablePin
+    rows: int
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    periods: tuple[str, ...] = ()
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRefused(Event):
+    """A batch broke the contract and none of it is used; a confirmed bug of its source."""
+
+    source: str
+    batch: str
+    fingerprint: str
+    owner: Role
+    reasons: tuple[str, ...]
+    rows: int = 0
+    broken: Mapping[str, int] = field(default_factory=dict)
+    periods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelsAccepted(Event):
+    """Labels were put into the inbox."""
+
+    source: str
+    batch: str
+    fingerprint: str
+    pin: TablePin
+    new: int
+    repeated: int = 0
+    corrected: int = 0
+    unmatched: int = 0
+    future: int = 0
+    periods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured(Event):
+    """One number about one period; `matured` is the share of labels it rests on."""
+
+    signal: str
+    period: str
+    value: float
+    interval: Interval | None = None
+    model_version: int = 0
+    rows: int = 0
+    positives: int = 0
+    matured: float = 1.0
+    pins: tuple[TablePin, ...] = ()
+    detail: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRaised(Event):
+    """A signal passed its threshold; `budget` says how often this happens by chance."""
+
+    alarm: str
+    signal: str
+    failure: Failure
+    severity: Severity
+    period: str
+    noticed_by: str
+    message: str
+    periods: tuple[str, ...] = ()
+    budget: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmCleared(Event):
+    """What the alarm was about is over."""
+
+    alarm: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosed(Event):
+    """The likely cause behind an alarm, and who must act."""
+
+    alarm: str
+    cause: Literal["contract_breach", "label_bug", "concept_drift", "covariate_shift", "prevalence", "unknown"]
+    confirmed: bool
+    route: Role
+    reasons: tuple[str, ...]
+    periods: tuple[str, ...] = ()
+    retraining: Literal["needed", "useless", "blocked"] = "needed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentOpened(Event):
+    """A failure, of the system (no answer) or of the model (an answer that is not good)."""
+
+    incident: str
+    failure: Failure
+    severity: Severity
+    noticed_by: str
+    message: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentClosed(Event):
+    """The failure is over."""
+
+    incident: str
+    resolution: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A passage through training began, with all that it rests on pinned."""
+
+    run: str
+    trigger: str
+    reason: str
+    window: str
+    contract: str
+    code: Mapping[str, str]
+    pins: tuple[TablePin, ...]
+    seed: int
+    case: int = 0
+    degraded_periods: tuple[str, ...] = ()
+    environment: str = ""
+    git: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """A run yielded a candidate; `report` is the blob of trials, windows and metrics."""
+
+    run: str
+    bundle: str
+    overlay: str
+    report: str
+    metrics: Mapping[str, float]
+    window: str
+    rows: int
+    seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(Event):
+    """A run gave no candidate; a system failure is tried again, user code is not."""
+
+    run: str
+    failure: Literal["system", "user_code", "data"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(Event):
+    """The gates' verdicts on a candidate and its outcome; `report` is the blob with all numbers."""
+
+    run: str
+    outcome: Literal["promote", "keep", "held", "undecided"]
+    reasons: tuple[str, ...]
+    report: str
+    failed: tuple[str, ...] = ()
+    difference: Interval | None = None
+    decidable_at: str = ""
+    periods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRegistered(Event):
+    """A candidate that passed became a version."""
+
+    ref: VersionRef
+    run: str
+    contract: str
+    reference: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    trained_through: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageEntered(Event):
+    """A version entered a stage of its release: shadow, canary or live."""
+
+    number: int
+    stage: str
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoted(Event):
+    """A version became champion."""
+
+    number: int
+    previous: int
+    reason: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack(Event):
+    """The champion was replaced by an earlier version."""
+
+    number: int
+    back_to: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseStopped(Event):
+    """A version in shadow or canary was withdrawn before it went live."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalGiven(Event):
+    """A person agreed to a release."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRefused(Event):
+    """A person refused a release."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungSet(Event):
+    """The ladder's first rung for all answers was changed."""
+
+    rung: str
+    reason: str
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(Event):
+    """Every entity of a period got its outcome; `rungs` counts who answered."""
+
+    period: str
+    revision: int
+    number: int
+    pin: TablePin
+    rows: int
+    rungs: Mapping[str, int]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered(Event):
+    """A target took a period's scores."""
+
+    period: str
+    revision: int
+    sink: str
+    receipt: str
+    rows: int
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryDelayed(Event):
+    """A target did not take the scores; the parcel stays in the outbox."""
+
+    period: str
+    revision: int
+    sink: str
+    error: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOpened(Event):
+    """A piece of work for a named role; `report` is the blob with the evidence."""
+
+    case: int
+    role: Role
+    kind: Literal["held", "bug", "undecided", "label_bug", "delivery"]
+    title: str
+    report: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseCommented(Event):
+    """Somebody added to a case."""
+
+    case: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseClosed(Event):
+    """The work is done."""
+
+    case: int
+    resolution: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(Event):
+    """A person stopped the loop from acting; scoring goes on."""
+
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """A person let the loop act again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided(Event):
+    """What one tick decided on what it knew; the audit decides again and compares bytes."""
+
+    tick: str
+    round: int
+    signals: str
+    actions: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked(Event):
+    """One turn of the loop ended."""
+
+    tick: str
+    seconds: float = 0.0

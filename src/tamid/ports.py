@@ -1,0 +1,292 @@
+"""What the stages need of the world: Protocols of at most five methods, with their laws.
+
+Each port has an in-memory adapter (`tamid.adapters.memory`) and a suite of laws in `tamid.testing`
+that every adapter passes. Frames that cross a port are Polars frames; files are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from tamid.core.chain import Draft, Recorded
+from tamid.core.values import TablePin
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Clock(Protocol):
+    """The only source of the present moment."""
+
+    def now(self) -> datetime:
+        """Return the present as an aware UTC moment; never goes back within one process."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to act on one model until `until`; `token` grows with every holder."""
+
+    stream: str
+    holder: str
+    token: int
+    until: datetime
+
+
+class Ledger(Protocol):
+    """Append-only streams of events, one per model.
+
+    Laws: sequence numbers start at 1 and have no gaps; an append is all or nothing and durable when
+    it returns; what was appended is read back unchanged, in order, chained by hash.
+    """
+
+    def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
+        """Return the events of a stream with a sequence number above `after`."""
+        ...
+
+    def append(
+        self, stream: str, drafts: Sequence[Draft], expected: int, token: int
+    ) -> Sequence[Recorded]:
+        """Append behind event number `expected`.
+
+        Raises:
+            Conflict: the stream has grown past `expected`.
+            LeaseLost: a lease with a higher token than `token` exists (token 0: a person's act,
+                accepted whatever lease is held).
+        """
+        ...
+
+    def streams(self) -> Sequence[str]:
+        """Return the names of all streams, sorted."""
+        ...
+
+
+class Leases(Protocol):
+    """One holder a stream at a time, with fencing tokens, in the ledger's own database."""
+
+    def acquire(self, stream: str, holder: str, now: datetime, ttl: timedelta) -> Lease:
+        """Take the lease, or renew one's own; a new holder gets a higher token.
+
+        Raises:
+            Conflict: another holder's lease has not run out; the message names holder and end.
+        """
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back; a lease that was lost already is ignored."""
+        ...
+
+
+class Blobs(Protocol):
+    """Immutable content addressed by its SHA-256 digest.
+
+    Laws: `get(put(x)) == x`; putting twice is the same as once; content is checked when read.
+    """
+
+    def put(self, content: bytes) -> str:
+        """Store durably and return the digest."""
+        ...
+
+    def get(self, digest: str) -> bytes:
+        """Return the content. Raises NotFound, or IntegrityError if it does not fit its digest."""
+        ...
+
+    def has(self, digest: str) -> bool:
+        """Say whether the content is here."""
+        ...
+
+
+class Tables(Protocol):
+    """Versioned tables, cut into slices by the column `_period`.
+
+    Laws: a version, once pinned, reads the same for ever; writing with a key that a version already
+    carries returns that version and writes nothing; a digest depends on content alone (not on row
+    order within a slice, file names or time of writing).
+    """
+
+    def write(
+        self, table: str, frame: pl.DataFrame, *, key: str, token: int, mode: Literal["append", "slice"]
+    ) -> TablePin:
+        """Append rows, or replace exactly the slices that `frame` has; columns may be added.
+
+        Raises:
+            DataError: a column's type cannot be stored (the message names it), or changes type.
+        """
+        ...
+
+    def read(
+        self,
+        pin: TablePin,
+        *,
+        periods: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Return the rows of a pinned version, optionally of some slices and columns only."""
+        ...
+
+    def latest(self, table: str) -> TablePin | None:
+        """Return the newest version, or None if the table was never written."""
+        ...
+
+    def find(self, table: str, key: str) -> TablePin | None:
+        """Return the version that was written with `key`: how an orphan is adopted after a crash."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One file or table version that a producer has put down."""
+
+    name: str
+    fingerprint: str
+    size: int
+    modified: datetime
+
+
+class Source(Protocol):
+    """Where rows or events come from."""
+
+    def batches(self) -> Sequence[Batch]:
+        """Return what is there now, oldest first; temporary and hidden names are left out."""
+        ...
+
+    def read(self, batch: Batch) -> pl.DataFrame:
+        """Return a batch's rows as they are, untyped where the format has no types.
+
+        Raises:
+            BatchNotReady: empty, half-written, vanished or changed since it was listed.
+            DataError: it cannot be parsed at all; the message says where.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """All that a worker needs to make one candidate; a pure value plus a frame.
+
+    `frame` holds one row per labelled example: `_entity`, `_time`, `_period`, `_label` (0/1, class
+    index or number), `_weight` (1 / chance of being observed), and the joined columns.
+    """
+
+    run: str
+    contract: str
+    code: Mapping[str, str]
+    frame: pl.DataFrame
+    windows: Mapping[str, tuple[str, ...]]
+    holdout: tuple[str, ...]
+    seed: int
+    degraded: bool = False
+    judge_salt: str = ""
+    resume: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """What a worker gives back: the bundle's files, the overlay, scores to judge by, and its costs.
+
+    `judged` holds one row per judging example: `_entity`, `_time`, `_period`, `_label`, `_weight`,
+    `score` of the candidate and `baseline_<name>` per baseline.
+    """
+
+    files: Mapping[str, bytes]
+    overlay: Mapping[str, object]
+    judged: pl.DataFrame
+    window: str
+    report: Mapping[str, object]
+    metrics: Mapping[str, float]
+    rows: int
+    seconds: float
+    peak_mb: float
+
+
+class Progress(Protocol):
+    """Where long work says how far it is."""
+
+    def step(self, text: str, done: int, total: int) -> None:
+        """Say that `done` of `total` are done."""
+        ...
+
+
+class Trainer(Protocol):
+    """A place to train: a spawned process here, other machines later."""
+
+    def train(self, job: TrainingJob, timeout: timedelta, progress: Progress) -> TrainingResult:
+        """Make a candidate.
+
+        Laws: the same job on the same lock, architecture and threads gives the same files.
+        Raises:
+            UserCodeError: the user's code failed; the message holds its own traceback lines.
+            WorkerDied: the worker was killed, ran out of memory or time; may be tried again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """A bundle's answers for a frame, in its row order.
+
+    `score`: (n,) probability or number after calibration; multiclass: `classes` (n, k) beside the
+    index of the best class in `score`. `reasons`: (n, r) column names, strongest first, if asked.
+    """
+
+    frame: pl.DataFrame
+    seconds: float
+    peak_mb: float = 0.0
+
+
+class Scorer(Protocol):
+    """Runs a bundle's own code and model away from the controller, with a kill deadline."""
+
+    def score(
+        self, bundle: str, overlay: str, frame: pl.DataFrame, *, reasons: int, timeout: timedelta
+    ) -> Scores:
+        """Return a frame with `score` (and `reason_1..r`, `class_<name>`) per row of `frame`.
+
+        Raises:
+            UserCodeError, WorkerDied, IntegrityError: signature or digest does not hold.
+        """
+        ...
+
+    def probe(self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int) -> Mapping[str, float]:
+        """Load in a clean process; return start_s, p50_ms, p99_ms of one row, memory_mb, size_mb."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs and verifies; the private key never leaves the adapter."""
+
+    def sign(self, message: bytes) -> str:
+        """Return `<key id>:<signature in base64>`."""
+        ...
+
+    def verify(self, message: bytes, signature: str) -> None:
+        """Raise IntegrityError unless a trusted, unrevoked key made this signature."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One period's scores on their way to one target; `key` names (model, period, revision, sink)."""
+
+    key: str
+    model: str
+    period: str
+    revision: int
+    frame: pl.DataFrame
+    reason: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sink(Protocol):
+    """A target of deliveries.
+
+    Laws: delivering a parcel with a key that was delivered changes nothing and returns the receipt;
+    a parcel is visible whole or not at all; a higher revision of the same period replaces a lower.
+    """
+
+    def deliver(self, parcel: Parcel) -> str:
+        """Hand over and return a receipt. Raises SinkDown when the target did not take it."""
+        ...
