@@ -21,6 +21,7 @@ TamidError
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -69,11 +70,41 @@ class MissingExtra(TamidError):
     fix = "Install the extra that the message names."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong in a contract: where, what, and what to write instead."""
+
+    line: int
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " + (f"{self.path}: " if self.path else "")
+        return where + self.message + (f"; {self.hint}" if self.hint else "")
+
+
 class ContractError(TamidError):
     """The contract cannot be accepted as it stands."""
 
     code = "T200"
     fix = "Correct the lines named above, then run `tamid contract check`."
+
+    def __init__(
+        self, what: str, *, why: str = "", fix: str = "", problems: tuple[Problem, ...] = ()
+    ) -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the way back from a worker process, with all problems."""
+        return (_rebuild_contract, (self.what, self.why, self.remedy, self.problems))
+
+
+def _rebuild_contract(
+    what: str, why: str, fix: str, problems: tuple[Problem, ...]
+) -> ContractError:
+    return ContractError(what, why=why, fix=fix, problems=problems)
 
 
 class DataError(TamidError):
@@ -93,7 +124,7 @@ class BatchNotReady(DataError):
     """A batch is empty, half-written or vanished while it was read."""
 
     code = "T302"
-    fix = "Let the producer finish (write to a temporary name, then rename); the next tick reads it."
+    fix = "Let the producer finish (write elsewhere, then rename); the next tick reads it."
 
 
 class UserCodeError(TamidError):

@@ -120,7 +120,9 @@ class Diagnosed(Event):
     """The likely cause behind an alarm, and who must act."""
 
     alarm: str
-    cause: Literal["contract_breach", "label_bug", "concept_drift", "covariate_shift", "prevalence", "unknown"]
+    cause: Literal[
+        "contract_breach", "label_bug", "concept_drift", "covariate_shift", "prevalence", "unknown"
+    ]
     confirmed: bool
     route: Role
     reasons: tuple[str, ...]
@@ -161,6 +163,7 @@ class RunStarted(Event):
     pins: tuple[TablePin, ...]
     seed: int
     case: int = 0
+    periods: tuple[str, ...] = ()
     degraded_periods: tuple[str, ...] = ()
     environment: str = ""
     git: str = ""
@@ -321,6 +324,7 @@ class CaseOpened(Event):
     title: str
     report: str
     about: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +333,7 @@ class CaseCommented(Event):
 
     case: int
     text: str
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,53 @@
+"""The decision of a tick: a pure function of policy, state, signals and the moment.
+
+Rules run in the order of the road of a model; each returns actions with reasons. What a rule asks
+for shows in the next state, so the same question is never answered twice: a tick asks again after
+each round of acts until nothing is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from tamid.core.actions import Action, Decision
+from tamid.core.policy import Policy
+from tamid.core.rules.cases import bugs, failed_runs
+from tamid.core.rules.incidents import incidents
+from tamid.core.rules.release import aftermath, release, roll_back
+from tamid.core.rules.retraining import judge, retrain
+from tamid.core.rules.scoring import best_rung, deliver, score
+from tamid.core.signals import Signals
+from tamid.core.state import State
+
+Rule = Callable[[Policy, State, Signals, datetime], list[Action]]
+
+DUTIES: tuple[Rule, ...] = (aftermath, score, deliver, incidents, bugs)
+CHANGES: tuple[Rule, ...] = (roll_back, best_rung, judge, failed_runs, release, retrain)
+
+
+def decide(policy: Policy, state: State, signals: Signals, now: datetime) -> Decision:
+    """Return what to do now, with reasons.
+
+    Laws: pure; no action without a reason and a key; a paused model is scored and delivered but
+    neither trained nor released; never two runs or two releases at once; training never follows
+    from a system failure.
+    """
+    rules = DUTIES if state.paused else DUTIES + CHANGES
+    for rule in rules:
+        if actions := rule(policy, state, signals, now):
+            return Decision(actions=tuple(actions), waiting=_waiting(policy, state, signals))
+    return Decision(waiting=_waiting(policy, state, signals))
+
+
+def _waiting(policy: Policy, state: State, signals: Signals) -> tuple[str, ...]:
+    found = []
+    if state.paused:
+        found.append("a person paused the loop")
+    challenger = state.versions.get(state.challenger)
+    if challenger and policy.approvers - challenger.approvals:
+        roles = ", ".join(sorted(policy.approvers - challenger.approvals))
+        found.append(f"version {state.challenger} waits for approval by {roles}")
+    if not state.champion and signals.missing:
+        found.append(signals.missing)
+    return tuple(found)

@@ -1,0 +1,262 @@
+"""From events to state: one step per kind of event."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tamid.core import events as ev
+from tamid.core.chain import Recorded
+from tamid.core.state import Alarm, Case, Incident, Refusal, Reign, Run, State, Version
+
+
+def fold(records: Iterable[Recorded], state: State | None = None) -> State:
+    """Return the state after the records; `fold(b, fold(a)) == fold(a + b)`."""
+    return functools.reduce(evolve, records, state or State())
+
+
+def evolve(state: State, record: Recorded) -> State:
+    """Return the state after one more event; events that change nothing only move `seq`."""
+    step = _STEPS.get(type(record.event))
+    changed = step(state, record.event, record) if step else state
+    return replace(changed, seq=record.seq, head=record.hash)
+
+
+def _put(mapping: Mapping[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
+    return {**mapping, key: value}
+
+
+def _adopted(s: State, e: ev.ContractAdopted, r: Recorded) -> State:
+    return replace(s, contract=e.contract, code=e.code, adopted_at=r.at)
+
+
+def _seen(s: State, source: str, batch: str, fingerprint: str) -> dict[str, Mapping[str, str]]:
+    return _put(s.batches, source, _put(s.batches.get(source, {}), batch, fingerprint))
+
+
+def _accepted(s: State, e: ev.DataAccepted, r: Recorded) -> State:
+    arrived = {**s.periods, **dict.fromkeys(e.periods, r.seq)} if e.source == "rows" else s.periods
+    repaired = {
+        k: v
+        for k, v in s.refused.items()
+        if not (v.event.source == e.source and _covers(e, v.event))
+    }
+    return replace(
+        s,
+        batches=_seen(s, e.source, e.batch, e.fingerprint),
+        pins=_put(s.pins, e.pin.table, e.pin),
+        periods=arrived,
+        refused=repaired,
+    )
+
+
+def _covers(repair: ev.DataAccepted, refusal: ev.DataRefused) -> bool:
+    same = repair.batch == refusal.batch
+    return same or bool(refusal.periods) and set(refusal.periods) <= set(repair.periods)
+
+
+def _refused(s: State, e: ev.DataRefused, r: Recorded) -> State:
+    refusal = Refusal(event=e, at=r.at)
+    return replace(
+        s,
+        batches=_seen(s, e.source, e.batch, e.fingerprint),
+        refused=_put(s.refused, f"{e.source}/{e.batch}", refusal),
+    )
+
+
+def _labelled(s: State, e: ev.LabelsAccepted, r: Recorded) -> State:
+    return replace(
+        s,
+        batches=_seen(s, e.source, e.batch, e.fingerprint),
+        pins=_put(s.pins, e.pin.table, e.pin),
+        relabelled={**s.relabelled, **dict.fromkeys(e.periods, r.seq)},
+    )
+
+
+def _measured(s: State, e: ev.Measured, r: Recorded) -> State:
+    name = f"{e.signal}@{e.model_version}"
+    return replace(
+        s,
+        measured=_put(s.measured, name, _put(s.measured.get(name, {}), e.period, e)),
+        measured_seq=_put(s.measured_seq, f"{name}/{e.period}", r.seq),
+    )
+
+
+def _alarm(s: State, e: ev.AlarmRaised, r: Recorded) -> State:
+    return replace(s, alarms=_put(s.alarms, e.alarm, Alarm(raised=e, at=r.at)))
+
+
+def _diagnosed(s: State, e: ev.Diagnosed, r: Recorded) -> State:
+    return replace(s, alarms=_put(s.alarms, e.alarm, replace(s.alarms[e.alarm], diagnosis=e)))
+
+
+def _cleared(s: State, e: ev.AlarmCleared, r: Recorded) -> State:
+    over = replace(s.alarms[e.alarm], cleared=e.reason, cleared_at=r.at)
+    return replace(s, alarms=_put(s.alarms, e.alarm, over))
+
+
+def _incident(s: State, e: ev.IncidentOpened, r: Recorded) -> State:
+    return replace(s, incidents=_put(s.incidents, e.incident, Incident(opened=e, at=r.at)))
+
+
+def _incident_over(s: State, e: ev.IncidentClosed, r: Recorded) -> State:
+    over = replace(s.incidents[e.incident], resolution=e.resolution, closed_at=r.at)
+    return replace(s, incidents=_put(s.incidents, e.incident, over))
+
+
+def _run_started(s: State, e: ev.RunStarted, r: Recorded) -> State:
+    before = s.runs.get(e.run)
+    run = Run(started=e, at=r.at, attempts=before.attempts + 1 if before else 1)
+    return replace(s, runs=_put(s.runs, e.run, run))
+
+
+def _run_finished(s: State, e: ev.RunFinished, r: Recorded) -> State:
+    return replace(s, runs=_put(s.runs, e.run, replace(s.runs[e.run], finished=e)))
+
+
+def _run_failed(s: State, e: ev.RunFailed, r: Recorded) -> State:
+    return replace(s, runs=_put(s.runs, e.run, replace(s.runs[e.run], failed=e)))
+
+
+def _judged(s: State, e: ev.Judged, r: Recorded) -> State:
+    return replace(s, runs=_put(s.runs, e.run, replace(s.runs[e.run], judged=e, judged_at=r.at)))
+
+
+def _registered(s: State, e: ev.VersionRegistered, r: Recorded) -> State:
+    return replace(s, versions=_put(s.versions, e.ref.number, Version(registered=e, at=r.at)))
+
+
+def _stage(s: State, e: ev.StageEntered, r: Recorded) -> State:
+    version = replace(s.versions[e.number], stage=e.stage, stage_at=r.at)
+    return replace(s, versions=_put(s.versions, e.number, version))
+
+
+def _crown(s: State, number: int, r: Recorded, reason: str, evidence: str) -> State:
+    reign = Reign(
+        number=number,
+        since=r.at,
+        seq=r.seq,
+        actor=r.actor,
+        role=r.role.value,
+        reason=reason,
+        evidence=evidence,
+    )
+    version = replace(s.versions[number], stage="live", stage_at=r.at)
+    return replace(s, reigns=(*s.reigns, reign), versions=_put(s.versions, number, version))
+
+
+def _promoted(s: State, e: ev.Promoted, r: Recorded) -> State:
+    return _crown(s, e.number, r, e.reason, e.evidence)
+
+
+def _rolled_back(s: State, e: ev.RolledBack, r: Recorded) -> State:
+    gone = replace(s.versions[e.number], stopped=e.reason)
+    back = _crown(s, e.back_to, r, e.reason, "")
+    return replace(back, versions=_put(back.versions, e.number, gone))
+
+
+def _stopped(s: State, e: ev.ReleaseStopped, r: Recorded) -> State:
+    version = replace(s.versions[e.number], stopped=e.reason)
+    return replace(s, versions=_put(s.versions, e.number, version))
+
+
+def _approved(s: State, e: ev.ApprovalGiven, r: Recorded) -> State:
+    version = s.versions[e.number]
+    version = replace(version, approvals=version.approvals | {r.role.value})
+    return replace(s, versions=_put(s.versions, e.number, version))
+
+
+def _not_approved(s: State, e: ev.ApprovalRefused, r: Recorded) -> State:
+    version = replace(s.versions[e.number], stopped=f"refused by {r.role.value}: {r.reason}")
+    return replace(s, versions=_put(s.versions, e.number, version))
+
+
+def _rung(s: State, e: ev.RungSet, r: Recorded) -> State:
+    return replace(s, rung=e.rung)
+
+
+def _scored(s: State, e: ev.Scored, r: Recorded) -> State:
+    return replace(
+        s,
+        scored=_put(s.scored, e.period, e),
+        scored_seq=_put(s.scored_seq, e.period, r.seq),
+        pins=_put(s.pins, e.pin.table, e.pin),
+    )
+
+
+def _delivered(s: State, e: ev.Delivered, r: Recorded) -> State:
+    name = f"{e.period}/{e.sink}"
+    return replace(
+        s,
+        delivered=s.delivered | {(e.period, e.revision, e.sink)},
+        delayed={k: v for k, v in s.delayed.items() if k != name},
+    )
+
+
+def _delayed(s: State, e: ev.DeliveryDelayed, r: Recorded) -> State:
+    return replace(s, delayed=_put(s.delayed, f"{e.period}/{e.sink}", (e.attempt, r.at)))
+
+
+def _case(s: State, e: ev.CaseOpened, r: Recorded) -> State:
+    return replace(s, cases=_put(s.cases, e.case, Case(opened=e, at=r.at, runs=(e.run,))))
+
+
+def _comment(s: State, e: ev.CaseCommented, r: Recorded) -> State:
+    case = s.cases[e.case]
+    text = f"{r.role.value} {r.actor}: {e.text}"
+    case = replace(case, comments=(*case.comments, text), runs=(*case.runs, e.run))
+    return replace(s, cases=_put(s.cases, e.case, case))
+
+
+def _case_closed(s: State, e: ev.CaseClosed, r: Recorded) -> State:
+    case = replace(s.cases[e.case], resolution=e.resolution, closed_at=r.at)
+    return replace(s, cases=_put(s.cases, e.case, case))
+
+
+def _paused(s: State, e: ev.Paused, r: Recorded) -> State:
+    return replace(s, paused=e)
+
+
+def _resumed(s: State, e: ev.Resumed, r: Recorded) -> State:
+    return replace(s, paused=None)
+
+
+def _ticked(s: State, e: ev.Ticked, r: Recorded) -> State:
+    return replace(s, last_tick=r.at)
+
+
+_STEPS: Mapping[type[ev.Event], Any] = {
+    ev.ContractAdopted: _adopted,
+    ev.DataAccepted: _accepted,
+    ev.DataRefused: _refused,
+    ev.LabelsAccepted: _labelled,
+    ev.Measured: _measured,
+    ev.AlarmRaised: _alarm,
+    ev.Diagnosed: _diagnosed,
+    ev.AlarmCleared: _cleared,
+    ev.IncidentOpened: _incident,
+    ev.IncidentClosed: _incident_over,
+    ev.RunStarted: _run_started,
+    ev.RunFinished: _run_finished,
+    ev.RunFailed: _run_failed,
+    ev.Judged: _judged,
+    ev.VersionRegistered: _registered,
+    ev.StageEntered: _stage,
+    ev.Promoted: _promoted,
+    ev.RolledBack: _rolled_back,
+    ev.ReleaseStopped: _stopped,
+    ev.ApprovalGiven: _approved,
+    ev.ApprovalRefused: _not_approved,
+    ev.RungSet: _rung,
+    ev.Scored: _scored,
+    ev.Delivered: _delivered,
+    ev.DeliveryDelayed: _delayed,
+    ev.CaseOpened: _case,
+    ev.CaseCommented: _comment,
+    ev.CaseClosed: _case_closed,
+    ev.Paused: _paused,
+    ev.Resumed: _resumed,
+    ev.Ticked: _ticked,
+}

@@ -1,0 +1,78 @@
+"""The operations policy as plain numbers, read off the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tamid.core.contract.model import Contract
+from tamid.core.values import Task, digest_of
+
+# A held or undecided candidate may be tried again with fresh labels this often before the loop
+# leaves the matter to the person who owns the case.
+ATTEMPTS_PER_ALARM = 3
+
+# A run that died (not: whose code failed) is started again this often.
+RESTARTS_PER_RUN = 3
+
+# How long a release is watched for being worse than the version it replaced.
+WATCH = timedelta(weeks=4)
+
+DEFAULT_METRIC = {Task.BINARY: "f1", Task.MULTICLASS: "macro_f1", Task.REGRESSION: "mae"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What `decide` goes by."""
+
+    metric: str
+    triggers: frozenset[str]
+    max_age: timedelta
+    cooldown: timedelta
+    runs_per_year: int
+    new_rows: int
+    path: tuple[str, ...]
+    approvers: frozenset[str]
+    sinks: tuple[str, ...]
+    attempts: int = ATTEMPTS_PER_ALARM
+    restarts: int = RESTARTS_PER_RUN
+    watch: timedelta = WATCH
+
+    @property
+    def digest(self) -> str:
+        """Identity of the policy, recorded with each decision."""
+        return digest_of(self)
+
+
+def policy_of(contract: Contract) -> Policy:
+    """Read the policy off a contract."""
+    approval = contract.release.approval
+    approvers = {
+        "auto": frozenset[str](),
+        "both": frozenset({"ml_developer", "mlops_engineer"}),
+    }.get(approval, frozenset({approval}))
+    return Policy(
+        metric=quality_metric(contract),
+        triggers=frozenset(contract.retraining.on),
+        max_age=contract.retraining.max_age,
+        cooldown=contract.retraining.cooldown,
+        runs_per_year=contract.retraining.per_year,
+        new_rows=contract.retraining.new_data_rows or 0,
+        path=contract.release.path,
+        approvers=approvers,
+        sinks=tuple(sink_name(i, s.kind) for i, s in enumerate(contract.delivery.to, 1)),
+    )
+
+
+def quality_metric(contract: Contract) -> str:
+    """Return the metric that the model owes, by task if the contract names none."""
+    return contract.monitoring.quality.metric or DEFAULT_METRIC[contract.task]
+
+
+def sink_name(place: int, kind: str) -> str:
+    """Return the stable name of a target: its place in the contract and its kind.
+
+    >>> sink_name(1, "csv")
+    '1-csv'
+    """
+    return f"{place}-{kind}"

@@ -1,0 +1,104 @@
+"""When a person is needed: bugs of a source, held candidates, undecided ones below contract."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from tamid.core.actions import Action, CloseCase, Comment, OpenCase
+from tamid.core.policy import Policy
+from tamid.core.signals import Signals
+from tamid.core.state import Run, State
+from tamid.core.values import Role
+
+
+def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Open a case with the source's owner per refused batch; close it when it is repaired."""
+    found: list[Action] = []
+    known = {c.opened.about for c in state.open_cases.values()}
+    for name, refusal in state.refused.items():
+        if f"refused/{name}" in known:
+            continue
+        number = len(state.cases) + len(found) + 1
+        found.append(
+            OpenCase(
+                key=f"case/{number}",
+                reason="; ".join(refusal.event.reasons[:3]),
+                case=number,
+                role=refusal.event.owner,
+                kind="bug",
+                title=f"{name} breaks the contract",
+                about=f"refused/{name}",
+            )
+        )
+    for number, case in state.open_cases.items():
+        kind, _, name = case.opened.about.partition("/")
+        if kind == "refused" and name not in state.refused:
+            reason = "a repaired batch was accepted"
+            found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
+    return found
+
+
+def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Hand the first unhandled stopped run to the ML developer, in an open case if there is one."""
+    handled = {run for case in state.cases.values() for run in case.runs}
+    for name, run in state.runs.items():
+        kind = _stopped(policy, state, run)
+        if kind is None or name in handled:
+            continue
+        about = _about(state, name, run)
+        text = f"{name} ended {kind}: {'; '.join(_reasons(run)[:4])}"
+        open_case = run.started.case or next(
+            (n for n, c in state.open_cases.items() if c.opened.about == about), 0
+        )
+        if open_case in state.open_cases:
+            key = f"comment/{open_case}/{name}"
+            return [Comment(key=key, reason=text, case=open_case, text=text, run=name)]
+        number = len(state.cases) + 1
+        return [
+            OpenCase(
+                key=f"case/{number}",
+                reason=text,
+                case=number,
+                role=Role.ML_DEVELOPER,
+                kind=kind,
+                title=_title(run),
+                about=about,
+                run=name,
+            )
+        ]
+    return []
+
+
+def _stopped(policy: Policy, state: State, run: Run) -> Literal["held", "undecided"] | None:
+    if run.failed is not None:
+        lasting = run.failed.failure != "system" or run.attempts > policy.restarts
+        return "held" if lasting else None
+    if run.judged is None:
+        return None
+    if run.judged.outcome == "undecided":
+        at = run.judged_at
+        below = (a for a in state.open_alarms.values() if a.raised.signal == "quality")
+        return "undecided" if any(at is not None and a.at <= at for a in below) else None
+    return "held" if run.judged.outcome == "held" else None
+
+
+def _about(state: State, name: str, run: Run) -> str:
+    if run.started.trigger == "quality":
+        for alarm in state.open_alarms.values():
+            if alarm.raised.signal == "quality":
+                return f"alarm/{alarm.raised.alarm}"
+    return f"run/{name}"
+
+
+def _reasons(run: Run) -> tuple[str, ...]:
+    if run.judged is not None:
+        return run.judged.reasons
+    return (run.failed.message,) if run.failed else ()
+
+
+def _title(run: Run) -> str:
+    if run.failed is not None:
+        return f"{run.started.run} could not be trained"
+    gates = ", ".join(run.judged.failed) if run.judged else ""
+    return f"{run.started.run}: no candidate is good enough" + (f" ({gates})" if gates else "")

@@ -1,0 +1,75 @@
+"""Opening and closing incidents: failures of the system and failures of the model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tamid.core.actions import Action, CloseIncident, OpenIncident
+from tamid.core.policy import Policy
+from tamid.core.signals import Signals
+from tamid.core.state import Alarm, Refusal, State
+
+RESPONSE = {
+    "refused": "none of it is used or trained on; a lower rung answers for its periods",
+    "alarm": "diagnosis, best rung on the drifted periods, then retraining or a case",
+}
+
+
+def incidents(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Open an incident per refused batch and per alarm; close those whose cause is over."""
+    opened: list[Action] = []
+    for name, refusal in state.refused.items():
+        opened.append(_refused(name, refusal))
+    for alarm in state.open_alarms.values():
+        if alarm.raised.severity != "note":
+            opened.append(_alarm(alarm))
+    fresh = [a for a in opened if isinstance(a, OpenIncident) and a.incident not in state.incidents]
+    closed = [
+        CloseIncident(key=f"close/{name}", reason=over, incident=name)
+        for name in state.open_incidents
+        if (over := _over(state, name))
+    ]
+    return [*fresh, *closed]
+
+
+def refusal_incident(name: str, refusal: Refusal) -> str:
+    """Return the incident's name: one per content that was refused, not one per file name."""
+    return f"refused/{name}@{refusal.event.fingerprint[-12:]}"
+
+
+def _refused(name: str, refusal: Refusal) -> OpenIncident:
+    incident = refusal_incident(name, refusal)
+    return OpenIncident(
+        key=f"incident/{incident}",
+        reason=f"{name} was refused: {'; '.join(refusal.event.reasons[:3])}",
+        incident=incident,
+        failure="system_failure",
+        severity="critical",
+        noticed_by="contract check on arrival",
+        response=RESPONSE["refused"],
+    )
+
+
+def _alarm(alarm: Alarm) -> OpenIncident:
+    incident = f"alarm/{alarm.raised.alarm}"
+    return OpenIncident(
+        key=f"incident/{incident}",
+        reason=alarm.raised.message,
+        incident=incident,
+        failure=alarm.raised.failure,
+        severity=alarm.raised.severity,
+        noticed_by=alarm.raised.noticed_by,
+        response=RESPONSE["alarm"],
+    )
+
+
+def _over(state: State, name: str) -> str:
+    """Return why an incident is over, or ""."""
+    kind, _, rest = name.partition("/")
+    if kind == "refused":
+        return "" if rest.rpartition("@")[0] in state.refused else "a repaired batch was accepted"
+    if kind == "alarm":
+        alarm = state.alarms.get(rest)
+        return alarm.cleared if alarm else ""
+    answered = [s for p, s in state.scored.items() if p >= rest and s.rungs.get(state.rung, 0)]
+    return "the champion answers again" if kind == "outage" and answered else ""

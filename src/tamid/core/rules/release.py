@@ -1,0 +1,111 @@
+"""The way of a passed candidate into production, back out of it, and what a release settles."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tamid.core.actions import (
+    Action,
+    ClearAlarm,
+    CloseCase,
+    Enter,
+    Promote,
+    Register,
+    RollBack,
+    SetRung,
+)
+from tamid.core.policy import Policy
+from tamid.core.signals import Signals
+from tamid.core.state import Alarm, State
+
+# A version stays in shadow for at least one turn of a daily loop before it goes on.
+LEAST_STAY = timedelta(hours=12)
+
+
+def release(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Register what passed; move the challenger one stage on; promote it at the end of the path."""
+    if waiting := _unregistered(state):
+        number = max(state.versions, default=0) + 1
+        return [
+            Register(
+                key=f"register/{waiting}", reason="all gates passed", run=waiting, number=number
+            )
+        ]
+    number = state.challenger
+    version = state.versions.get(number)
+    if version is None:
+        return []
+    path = [stage for stage in policy.path if stage != "live"]
+    if version.stage == "registered" and path and state.champion:
+        return [_enter(number, path[0])]
+    if version.stage in path:
+        if version.stage_at is None or now - version.stage_at < LEAST_STAY:
+            return []
+        following = path[path.index(version.stage) + 1 :]
+        if following:
+            return [_enter(number, following[0])]
+    if policy.approvers - version.approvals:
+        return []
+    reason = "first release" if not state.champion else f"passed {', '.join(path) or 'the gates'}"
+    return [Promote(key=f"promote/{number}", reason=reason, number=number, previous=state.champion)]
+
+
+def _unregistered(state: State) -> str:
+    known = {v.registered.run for v in state.versions.values()}
+    for name, run in state.runs.items():
+        if run.judged is not None and run.judged.outcome == "promote" and name not in known:
+            return name
+    return ""
+
+
+def _enter(number: int, stage: str) -> Enter:
+    return Enter(
+        key=f"enter/{number}/{stage}", reason="next stage of the path", number=number, stage=stage
+    )
+
+
+def roll_back(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Bring the previous champion back when the new one is proven worse on the same live rows."""
+    if not state.previous or not state.champion or now - state.reigns[-1].since > policy.watch:
+        return []
+    for period, seen in state.measured.get(f"against_previous@{state.champion}", {}).items():
+        if seen.interval is not None and seen.interval.high < 0:
+            back = state.previous
+            reason = (
+                f"in {period} version {state.champion} is worse than {back} by "
+                f"{-seen.value:.3f} (at least {-seen.interval.high:.3f})"
+            )
+            key = f"rollback/{state.champion}"
+            return [RollBack(key=key, reason=reason, number=state.champion, back_to=back)]
+    return []
+
+
+def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Settle what a release has settled: alarms of the version before it, the rung, cases."""
+    champion = state.versions.get(state.champion)
+    if champion is None:
+        return []
+    since = state.reigns[-1].since
+    reason = f"version {state.champion} is live"
+    settled = [a for a in state.open_alarms.values() if _settled(a, since)]
+    found: list[Action] = [
+        ClearAlarm(key=f"clear/{a.raised.alarm}", reason=reason, alarm=a.raised.alarm)
+        for a in settled
+    ]
+    still = set(state.open_alarms) - {a.raised.alarm for a in settled}
+    if state.rung != "champion" and not still:
+        found.append(SetRung(key=f"rung/champion/{state.seq}", reason=reason, rung="champion"))
+    run = state.runs.get(champion.registered.run)
+    worked = run.started.case if run else 0
+    about = {f"alarm/{a.raised.alarm}" for a in state.alarms.values() if a.cleared} | {
+        f"alarm/{a.raised.alarm}" for a in settled
+    }
+    for number, case in state.open_cases.items():
+        over = case.opened.about in about and case.at <= since
+        if number == worked or over:
+            found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
+    return found
+
+
+def _settled(alarm: Alarm, since: datetime) -> bool:
+    return alarm.raised.signal == "quality" and alarm.at <= since

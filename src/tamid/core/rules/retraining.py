@@ -1,0 +1,145 @@
+"""When the loop goes back to training, and when it must not."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tamid.core.actions import Action, Judge, Train
+from tamid.core.policy import Policy
+from tamid.core.signals import Signals
+from tamid.core.state import Alarm, State
+
+YEAR = timedelta(days=365)
+
+
+def judge(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Hold the gates against a finished run."""
+    run = state.run_in_flight
+    if run is None or run.finished is None:
+        return []
+    name = run.started.run
+    return [Judge(key=f"judge/{name}", reason="the run yielded a candidate", run=name)]
+
+
+def retrain(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Continue a broken run, or start one if a trigger fires and nothing forbids it."""
+    run = state.run_in_flight
+    if run is not None:
+        if run.attempts > policy.restarts:
+            return []
+        started = run.started
+        return [
+            Train(
+                key=f"train/{started.run}/{run.attempts + 1}",
+                reason="the run did not come to its end",
+                run=started.run,
+                trigger=started.trigger,
+                case=started.case,
+                degraded=started.degraded_periods,
+                periods=started.periods,
+            )
+        ]
+    if state.challenger or not signals.trainable or not state.contract or forbidden(state):
+        return []
+    trigger, reason, degraded = _trigger(policy, state, signals, now)
+    if not trigger or _exhausted(policy, state, trigger, now):
+        return []
+    name = f"run-{len(state.runs) + 1:04d}"
+    return [
+        Train(
+            key=f"train/{name}/1",
+            reason=reason,
+            run=name,
+            trigger=trigger,
+            case=_case_worked(state) if trigger == "code" else 0,
+            degraded=degraded,
+            periods=signals.trainable,
+        )
+    ]
+
+
+def forbidden(state: State) -> str:
+    """Return why training is blocked just now, or ""."""
+    for name in state.refused:
+        return f"{name} broke the contract and is not repaired yet"
+    for alarm in state.open_alarms.values():
+        if alarm.diagnosis is not None and alarm.diagnosis.retraining == "blocked":
+            return f"{alarm.diagnosis.cause} in {', '.join(alarm.diagnosis.periods)}"
+    return ""
+
+
+def drifted(state: State, matured: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the matured periods since the onset of a confirmed fall of quality."""
+    onsets = [
+        min(a.raised.periods)
+        for a in state.open_alarms.values()
+        if a.raised.signal == "quality" and a.raised.periods and a.diagnosis is not None
+    ]
+    return tuple(p for p in matured if onsets and p >= min(onsets))
+
+
+def _trigger(
+    policy: Policy, state: State, signals: Signals, now: datetime
+) -> tuple[str, str, tuple[str, ...]]:
+    """Return the trigger, its reason and the drifted periods to judge on."""
+    degraded = drifted(state, signals.matured)
+    if not state.champion:
+        return "first", "there is no champion yet", ()
+    if "code" in policy.triggers and _changed(state):
+        return "code", "the contract or the code changed", degraded
+    if "quality" in policy.triggers and (alarm := _quality(state)) is not None:
+        return "quality", alarm.raised.message, degraded
+    last = max((r.at for r in state.runs.values()), default=now)
+    if "age" in policy.triggers and now - max(last, state.reigns[-1].since) > policy.max_age:
+        return "age", f"the champion is older than {policy.max_age.days} days", degraded
+    if "new_data" in policy.triggers and 0 < policy.new_rows <= signals.fresh_rows:
+        return "new_data", f"{signals.fresh_rows} matured rows are new to the champion", degraded
+    return "", "", ()
+
+
+def _changed(state: State) -> bool:
+    last = next(reversed(list(state.runs.values())), None)
+    return last is not None and (last.started.contract, dict(last.started.code)) != (
+        state.contract,
+        dict(state.code),
+    )
+
+
+def _quality(state: State) -> Alarm | None:
+    for alarm in state.open_alarms.values():
+        known = alarm.diagnosis
+        if alarm.raised.signal == "quality" and known is not None and known.retraining == "needed":
+            return alarm
+    return None
+
+
+def _exhausted(policy: Policy, state: State, trigger: str, now: datetime) -> bool:
+    """Cooldown, yearly budget, and no second try on the same evidence."""
+    runs = list(state.runs.values())
+    if not runs or trigger == "code":
+        return False
+    if now - runs[-1].at < policy.cooldown:
+        return True
+    if sum(now - r.at < YEAR for r in runs) >= policy.runs_per_year:
+        return True
+    tried = [r for r in runs if r.started.trigger == trigger]
+    if trigger == "first":
+        return len(tried) >= policy.attempts
+    alarm = _quality(state)
+    if trigger == "quality" and alarm is not None:
+        tried = [r for r in tried if r.at >= alarm.at]
+        now_known = drifted(state, tuple(sorted(state.periods)))
+        same = bool(tried) and not _fresher(state, tried[-1].started.degraded_periods)
+        return len(tried) >= policy.attempts or same or not now_known
+    return False
+
+
+def _fresher(state: State, used: tuple[str, ...]) -> bool:
+    """Whether a later drifted period has been measured since the last try."""
+    newest = max(state.measured.get(f"quality@{state.champion}", {}), default="")
+    return newest > max(used, default="")
+
+
+def _case_worked(state: State) -> int:
+    cases = [n for n, c in state.open_cases.items() if c.opened.kind in ("held", "undecided")]
+    return max(cases, default=0)

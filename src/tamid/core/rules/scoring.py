@@ -1,0 +1,80 @@
+"""Which periods to score, where to deliver, and which rung answers first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tamid.core.actions import Action, Deliver, Score, SetRung
+from tamid.core.policy import Policy
+from tamid.core.signals import Signals
+from tamid.core.state import State
+
+# The wait between two attempts at a target that is down doubles from the first to the longest.
+FIRST_WAIT = timedelta(hours=1)
+LONGEST_WAIT = timedelta(days=1)
+
+# Periods older than this many are no longer worth delivering: their moment is over.
+DELIVERABLE = 4
+
+
+def score(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Score each due period once, and again when its rows came late or an outage is over."""
+    if not state.champion:
+        return []
+    found: list[Action] = []
+    for period in signals.due:
+        reason = _why_score(state, period, now)
+        if reason:
+            before = state.scored.get(period)
+            revision = before.revision + 1 if before else 1
+            key = f"score/{period}/{revision}"
+            found.append(Score(key=key, reason=reason, period=period, revision=revision))
+    return found
+
+
+def _why_score(state: State, period: str, now: datetime) -> str:
+    if period not in state.scored:
+        return f"period {period} is due"
+    if state.periods.get(period, 0) > state.scored_seq[period]:
+        return "rows arrived after the period was scored"
+    outage = state.incidents.get(f"outage/{period}")
+    if outage is not None and not outage.resolution and outage.at < now:
+        return "the champion is asked again after an outage"
+    return ""
+
+
+def deliver(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Hand each scored period to each target that has not got it, with growing waits."""
+    found: list[Action] = []
+    for period in sorted(state.scored)[-DELIVERABLE:]:
+        revision = state.scored[period].revision
+        for sink in policy.sinks:
+            if (period, revision, sink) in state.delivered:
+                continue
+            attempt, last = state.delayed.get(f"{period}/{sink}", (0, now))
+            if attempt and now - last < min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT):
+                continue
+            found.append(
+                Deliver(
+                    key=f"deliver/{period}/{revision}/{sink}/{attempt + 1}",
+                    reason=f"attempt {attempt + 1}" if attempt else "scores are ready",
+                    period=period,
+                    revision=revision,
+                    sink=sink,
+                    attempt=attempt + 1,
+                )
+            )
+    return found
+
+
+def best_rung(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """On a confirmed breach, let the rung answer first that is best on the drifted periods."""
+    breach = any(a.raised.signal == "quality" for a in state.open_alarms.values())
+    if not signals.rungs or not breach:
+        return []
+    best = max(sorted(signals.rungs), key=lambda r: signals.rungs[r])
+    gain = signals.rungs[best] - signals.rungs.get(state.rung, float("-inf"))
+    if best == state.rung or gain <= signals.rung_error:
+        return []
+    reason = f"on the drifted periods {best} reaches {signals.rungs[best]:.3f}, {gain:.3f} better"
+    return [SetRung(key=f"rung/{best}/{state.seq}", reason=reason, rung=best)]

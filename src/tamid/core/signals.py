@@ -1,0 +1,26 @@
+"""What a tick saw beyond the ledger: an argument of `decide`, recorded with each decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """Facts of one tick, derived from pinned tables, the contract and the clock.
+
+    `due`: periods that must have scores now, with rows or without (then a lower rung answers).
+    `matured`: periods whose labels are all in, oldest first. `trainable`: periods fit to train on.
+    `missing`: what a first training still lacks ("" if nothing). `fresh_rows`: matured rows that
+    the champion has not been trained on. `rungs`: measured quality of each rung on the drifted
+    periods while an alarm is open, larger is better.
+    """
+
+    due: tuple[str, ...] = ()
+    matured: tuple[str, ...] = ()
+    trainable: tuple[str, ...] = ()
+    missing: str = ""
+    fresh_rows: int = 0
+    rungs: Mapping[str, float] = field(default_factory=dict)
+    rung_error: float = 0.0

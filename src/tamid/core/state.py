@@ -1,0 +1,179 @@
+"""What is true now about one model: runs, versions, reigns, alarms, cases, deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tamid.core import events as ev
+from tamid.core.chain import GENESIS
+from tamid.core.values import TablePin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A passage through training and how far it came."""
+
+    started: ev.RunStarted
+    at: datetime
+    attempts: int = 1
+    finished: ev.RunFinished | None = None
+    failed: ev.RunFailed | None = None
+    judged: ev.Judged | None = None
+    judged_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the run still has to be finished or judged."""
+        return self.judged is None and (self.failed is None or self.failed.failure == "system")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A registered version and the stage of its release."""
+
+    registered: ev.VersionRegistered
+    at: datetime
+    stage: str = "registered"
+    stage_at: datetime | None = None
+    approvals: frozenset[str] = frozenset()
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reign:
+    """A stretch of time in which one version was champion, by whose act and on what evidence."""
+
+    number: int
+    since: datetime
+    seq: int
+    actor: str
+    role: str
+    reason: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """An alarm and, once known, its diagnosis."""
+
+    raised: ev.AlarmRaised
+    at: datetime
+    diagnosis: ev.Diagnosed | None = None
+    cleared: str = ""
+    cleared_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A piece of work for a named role."""
+
+    opened: ev.CaseOpened
+    at: datetime
+    comments: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    resolution: str = ""
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """A failure of the system or of the model."""
+
+    opened: ev.IncidentOpened
+    at: datetime
+    resolution: str = ""
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A refused batch that has not been repaired yet."""
+
+    event: ev.DataRefused
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The present of one model. Mappings are never changed in place."""
+
+    seq: int = 0
+    head: str = GENESIS
+    contract: str = ""
+    code: Mapping[str, str] = field(default_factory=dict)
+    adopted_at: datetime | None = None
+    batches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    pins: Mapping[str, TablePin] = field(default_factory=dict)
+    periods: Mapping[str, int] = field(default_factory=dict)
+    relabelled: Mapping[str, int] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, ev.Measured]] = field(default_factory=dict)
+    measured_seq: Mapping[str, int] = field(default_factory=dict)
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    versions: Mapping[int, Version] = field(default_factory=dict)
+    reigns: tuple[Reign, ...] = ()
+    rung: str = "champion"
+    scored: Mapping[str, ev.Scored] = field(default_factory=dict)
+    scored_seq: Mapping[str, int] = field(default_factory=dict)
+    delivered: frozenset[tuple[str, int, str]] = frozenset()
+    delayed: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+    cases: Mapping[int, Case] = field(default_factory=dict)
+    paused: ev.Paused | None = None
+    last_tick: datetime | None = None
+
+    @property
+    def champion(self) -> int:
+        """Number of the version that answers, 0 before the first release."""
+        return self.reigns[-1].number if self.reigns else 0
+
+    @property
+    def previous(self) -> int:
+        """Number of the champion before this one, 0 if there is none."""
+        for reign in reversed(self.reigns[:-1]):
+            if reign.number != self.champion:
+                return reign.number
+        return 0
+
+    @property
+    def challenger(self) -> int:
+        """Number of the version on its way into production, 0 if none is."""
+        for number in sorted(self.versions, reverse=True):
+            version = self.versions[number]
+            if not version.stopped and version.stage not in ("live", "retired"):
+                return number
+        return 0
+
+    @property
+    def open_alarms(self) -> Mapping[str, Alarm]:
+        """Alarms that have not been cleared."""
+        return {k: a for k, a in self.alarms.items() if not a.cleared}
+
+    @property
+    def open_cases(self) -> Mapping[int, Case]:
+        """Cases that have not been closed."""
+        return {k: c for k, c in self.cases.items() if not c.resolution}
+
+    @property
+    def open_incidents(self) -> Mapping[str, Incident]:
+        """Incidents that are not over."""
+        return {k: i for k, i in self.incidents.items() if not i.resolution}
+
+    @property
+    def run_in_flight(self) -> Run | None:
+        """The run that has not come to its end."""
+        for run in reversed(list(self.runs.values())):
+            if run.open:
+                return run
+        return None
+
+    def live_on(self, moment: datetime) -> Reign | None:
+        """Return the reign that was in force at a moment."""
+        return next((r for r in reversed(self.reigns) if r.since <= moment), None)
+
+    def measure(self, signal: str, version: int, period: str) -> ev.Measured | None:
+        """Return the latest measurement of a signal for a version and period."""
+        return self.measured.get(f"{signal}@{version}", {}).get(period)
