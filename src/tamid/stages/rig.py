@@ -1,0 +1,63 @@
+"""All that a model's stages act through, gathered once by the wiring and handed along."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tamid.core.contract.model import Contract
+from tamid.ports import (
+    Blobs,
+    Clock,
+    Leases,
+    Ledger,
+    Progress,
+    Scorer,
+    Signer,
+    Sink,
+    Source,
+    Tables,
+    Trainer,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """The ports of one model.
+
+    `sources`: by name, "rows", "labels" (if they come apart) and each event table. `sinks`: by the
+    name that the policy gives them. `salt`: secret of the workspace that keys hashes of entities.
+    `parse` reads a contract's text; `environment` is the digest of the lock that runs use.
+    """
+
+    model: str
+    clock: Clock
+    ledger: Ledger
+    leases: Leases
+    blobs: Blobs
+    tables: Tables
+    sources: Mapping[str, Source]
+    trainer: Trainer
+    scorer: Scorer
+    signer: Signer
+    sinks: Mapping[str, Sink]
+    progress: Progress
+    parse: Callable[[str], Contract]
+    salt: str
+    environment: str = ""
+    git: str = ""
+    dirty: bool = False
+
+    def contract(self, digest: str) -> Contract:
+        """Return the contract with this digest, as it was when it was adopted."""
+        return _parsed(self.parse, self.blobs.get(digest).decode())
+
+    def table(self, name: str) -> str:
+        """Return the stored name of one of this model's tables."""
+        return f"{self.model}.{name}"
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(parse: Callable[[str], Contract], text: str) -> Contract:
+    return parse(text)
