@@ -1,0 +1,148 @@
+"""The contract's blocks `data`, `clean` and `features`: from files to what the model sees."""
+
+# ruff: noqa: RUF009, TC001, TC003 - key() makes a field, and the parser reads these types as it runs
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from tamid.core.contract.fields import (
+    CODE,
+    COLUMN,
+    OPS,
+    PATH,
+    POSITIVE,
+    SHARE,
+    SHARE_ABOVE_0,
+    Limits,
+    key,
+)
+
+Format = Literal["auto", "csv", "parquet", "delta"]
+SourceOwner = Literal["ml_developer", "mlops_engineer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column's type and the values that are physically possible."""
+
+    type: Literal["number", "integer", "category", "boolean", "text", "datetime"] = key("type")
+    min: float | None = key("smallest possible value", None)
+    max: float | None = key("largest possible value", None)
+    allowed: tuple[str, ...] | None = key("the only values a category may take", None)
+    nullable: bool = key("may the value be missing", False)
+    feature: bool = key("is the column offered to the model", True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where rows come from, and who answers for them."""
+
+    path: str = key(
+        "file, glob or Delta table; relative paths start at the contract's folder", limits=PATH
+    )
+    format: Format = key("how to read it", "auto")
+    owner: SourceOwner = key("role that answers for this source", OPS)
+    known_at: str | None = key(
+        "column that says when a row became known (default: on arrival)", None, limits=COLUMN
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTable:
+    """A further table of events, joined point-in-time."""
+
+    path: str = key("file, glob or Delta table", limits=PATH)
+    entity: str = key("column that names the entity", limits=COLUMN)
+    time: str = key("column of the event's moment", limits=COLUMN)
+    format: Format = key("how to read it", "auto")
+    owner: SourceOwner = key("role that answers for this table", OPS)
+    schema: Mapping[str, Column] = key("columns of the table", {}, limits=Limits(keys="column"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What the model is to foresee, and when the truth is known."""
+
+    column: str = key("column of the label", limits=COLUMN)
+    positive: str | int | float | bool | None = key("value that counts as positive (binary)", None)
+    horizon: timedelta = key("how long after the row's time the outcome is decided", timedelta(0))
+    reporting_lag: timedelta = key("how long after that we hear of it", timedelta(0))
+    absence: Literal["negative", "unknown"] = key(
+        "what a missing label means once matured", "unknown"
+    )
+    mature_at: float = key(
+        "share of labels known from which a week counts as matured", 0.95, limits=SHARE_ABOVE_0
+    )
+    source: Source | None = key("separate source of labels (default: the rows' own column)", None)
+    event_time: str | None = key(
+        "in a label source of events: column of the event's moment", None, limits=COLUMN
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """When bad rows are set aside and when the whole batch is refused."""
+
+    max_share: float = key(
+        "share of bad rows above which the batch is refused", 0.02, limits=SHARE
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Rows, tables, labels and what they must look like."""
+
+    source: Source = key("the rows to score and to train on")
+    entity: str | None = key(
+        "column that names the entity (default: each row is its own)", None, limits=COLUMN
+    )
+    time: str | None = key(
+        "column of the row's moment; without it there is no loop", None, limits=COLUMN
+    )
+    label: Label = key("the truth")
+    schema: Mapping[str, Column] = key("columns of the rows", {}, limits=Limits(keys="column"))
+    tables: Mapping[str, EventTable] = key(
+        "further tables of events", {}, limits=Limits(keys="column")
+    )
+    quarantine: Quarantine = key("bad rows", Quarantine())
+    forbidden: tuple[str, ...] = key("columns that must never be read", (), limits=COLUMN)
+    pii: tuple[str, ...] = key("columns that must never be stored for good", (), limits=COLUMN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanStep:
+    """One declared cleaning step, the same in training and scoring."""
+
+    step: Literal["drop_duplicates", "fill", "clip", "lower", "strip"] = key("what is done")
+    columns: tuple[str, ...] = key("to which columns (default: all that fit)", (), limits=COLUMN)
+    value: str | int | float | bool | None = key("fill: the value", None)
+    low: float | None = key("clip: lower bound", None)
+    high: float | None = key("clip: upper bound", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
+    """One number per row out of an event table, over a window that ends before the row's time."""
+
+    table: str = key("name under data.tables", limits=COLUMN)
+    function: Literal["count", "sum", "mean", "min", "max", "last", "distinct"] = key(
+        "what is computed"
+    )
+    column: str | None = key("column it is computed on (count needs none)", None, limits=COLUMN)
+    window: timedelta | None = key(
+        "length of the window (default: all the past)", None, limits=POSITIVE
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """How rows become what the model sees."""
+
+    code: str | None = key("file.py:function(frame) -> frame, row by row", None, limits=CODE)
+    aggregates: Mapping[str, Aggregate] = key(
+        "point-in-time numbers out of event tables", {}, limits=Limits(keys="column")
+    )

@@ -1,0 +1,152 @@
+"""The contract's blocks `release`, `service`, `monitoring`, `retraining` and `delivery`."""
+
+# ruff: noqa: RUF009, TC001, TC003 - key() makes a field, and the parser reads these types as it runs
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from tamid.core.contract.fields import (
+    CODE,
+    NUMBER_OR_SHARE,
+    POSITIVE,
+    SHARE,
+    SHARE_ABOVE_0,
+    Limits,
+    key,
+)
+
+# Shorter than a minute, and a tick would overtake itself.
+_AT_LEAST_A_MINUTE = Limits(low=60.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The way of a passed candidate into production."""
+
+    path: tuple[str, ...] = key(
+        "stages: shadow, canary N%, live", ("shadow", "live"), limits=Limits(kind="stage")
+    )
+    approval: Literal["auto", "ml_developer", "mlops_engineer", "both"] = key(
+        "who must agree", "auto"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One step of the fallback ladder."""
+
+    kind: Literal["previous", "last_score", "rule", "default"] = key("which step")
+    max_age: timedelta | None = key("last_score: how old it may be", None, limits=POSITIVE)
+    code: str | None = key("rule: file.py:function(frame) -> scores", None, limits=CODE)
+    value: float | None = key("default: the score", None, limits=NUMBER_OR_SHARE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceLog:
+    """What is kept of online answers."""
+
+    share: float = key("share of answers kept", 1.0, limits=SHARE)
+    keep: timedelta = key("how long", timedelta(days=90), limits=POSITIVE)
+    max_disk: str = key("largest size", "5GB", limits=Limits(kind="size"))
+    when_full: Literal["sample", "drop", "block"] = key("what happens then", "sample")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the service owes its callers."""
+
+    availability: float = key(
+        "share of periods or requests answered", 0.999, limits=SHARE_ABOVE_0
+    )
+    p99_ms: float = key(
+        "99th percentile of the time of one row, milliseconds", 50.0, limits=POSITIVE
+    )
+    memory_mb: float = key(
+        "memory of a process that holds the model, megabytes", 1024.0, limits=POSITIVE
+    )
+    size_mb: float = key("size of the bundle, megabytes", 100.0, limits=POSITIVE)
+    start_s: float = key(
+        "time from start to the first answer, seconds", 60.0, limits=POSITIVE
+    )
+    throughput: str | None = key(
+        "rows per second, such as 2000/s", None, limits=Limits(kind="rate")
+    )
+    fallback: tuple[Rung, ...] = key("the ladder below the champion", (Rung(kind="previous"),))
+    log: ServiceLog = key("prediction log", ServiceLog())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """The quality that the model owes."""
+
+    metric: str | None = key("metric (default: f1, macro_f1 or mae by task)", None)
+    at_least: float | None = key("least value", None, limits=NUMBER_OR_SHARE)
+    at_most: float | None = key("largest value, for errors", None, limits=NUMBER_OR_SHARE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitoring:
+    """How often we look, and how often we may cry wolf."""
+
+    every: timedelta = key("time between ticks", timedelta(days=1), limits=_AT_LEAST_A_MINUTE)
+    quality: Quality = key("the model's service level", Quality())
+    false_alarms_per_year: float = key(
+        "budget of false alarms for the whole model", 1.0, limits=POSITIVE
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retraining:
+    """When the loop goes back to training by itself."""
+
+    on: tuple[Literal["quality", "age", "new_data", "code"], ...] = key(
+        "triggers", ("quality", "age", "code")
+    )
+    new_data_rows: int | None = key(
+        "matured rows that make `new_data`", None, limits=Limits(low=1)
+    )
+    max_age: timedelta = key("age that makes `age`", timedelta(weeks=13), limits=POSITIVE)
+    window: Literal["auto", "all", "long", "short"] = key("which rows to train on", "auto")
+    cooldown: timedelta = key("least time between two runs", timedelta(days=2))
+    per_year: int = key("most runs in a year", 26, limits=Limits(low=1, high=10_000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkSpec:
+    """One target of the weekly scores."""
+
+    kind: Literal["csv", "parquet", "delta", "sql", "webhook"] = key("what it is")
+    target: str = key(
+        "path, URL or env:NAME; {period} is replaced in paths", limits=Limits(kind="target")
+    )
+    table: str | None = key("sql: table name", None, limits=Limits(kind="column"))
+    secret: str | None = key(
+        "webhook: env:NAME of the signing secret", None, limits=Limits(kind="secret")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Scores for every entity, on time."""
+
+    every: timedelta = key("period", timedelta(days=7), limits=_AT_LEAST_A_MINUTE)
+    by: str | None = key(
+        'latest moment, such as "Sunday 06:00"', None, limits=Limits(kind="moment")
+    )
+    to: tuple[SinkSpec, ...] = key("targets", ())
+    control_group: float = key("share of entities never treated", 0.0, limits=SHARE)
+    rotate: timedelta = key(
+        "how long an entity stays in the control group", timedelta(weeks=13), limits=POSITIVE
+    )
+    bands: Mapping[str, float] = key(
+        "name: least score; `high` defaults to the threshold",
+        {},
+        limits=Limits(share=True, keys="column"),
+    )
+    reasons: int = key(
+        "number of reasons given for the high band", 3, limits=Limits(low=0, high=20)
+    )
