@@ -44,6 +44,8 @@ class Task(enum.StrEnum):
 
 def jsonable(value: Any) -> Any:
     """Turn frozen values into plain JSON types; refuse what JSON cannot carry exactly."""
+    if value is None or type(value) in (str, int, bool):  # by far the most frequent, hence first
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
@@ -108,7 +110,9 @@ def parse_instant(text: str) -> datetime:
     >>> parse_instant("2026-01-04T00:00:00.000000Z").day
     4
     """
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    if len(text) != 27 or text[-1] != "Z":  # fromisoformat alone would take other forms, too
+        raise ValueError(f"{text!r} is not a moment such as 2026-01-04T00:00:00.000000Z")
+    return datetime.fromisoformat(text)
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w|y)\Z")

@@ -1,0 +1,1 @@
+"""Suites of laws, one per port, for authors of adapters: subclass one and give the fixture."""
