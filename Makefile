@@ -1,0 +1,76 @@
+# All that a newcomer needs: `make help`. Works with GNU make, git and Python 3.11 or newer.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+unexport PYTHONPATH
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Two workers: the whole suite is bound by child processes, and the smallest machine has two cores.
+WORKERS ?= 2
+SOURCES := pyproject.toml README.md LICENSE $(shell find src -type f -not -name '*.pyc' 2>/dev/null)
+
+.PHONY: help install demo test check bench test-integration docs lock clean
+
+help: ## say what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort \
+	  | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+install: $(VENV)/.wheel ## make .venv with the locked dependencies and the built wheel
+	@echo "Installed. Try: $(BIN)/tamid --help"
+
+demo: $(VENV)/.wheel ## play one year of a telecom operator (ARGS="--seed 3")
+	$(BIN)/tamid demo $(ARGS)
+
+test: $(VENV)/.wheel ## run the tests against the installed wheel (ARGS="-k ledger")
+	$(BIN)/pytest tests --pyargs tamid.core --doctest-modules -n $(WORKERS) $(ARGS)
+
+check: $(VENV)/.deps ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/lint-imports --no-cache
+
+# Status 5 is pytest's word for "nothing carries this marker".
+bench: $(VENV)/.wheel ## measure time and memory
+	$(BIN)/pytest tests -m bench -p no:randomly -s $(ARGS) || test $$? -eq 5
+
+test-integration: $(VENV)/.wheel ## the long and destructive tests
+	$(BIN)/pytest tests -m integration --timeout 1800 $(ARGS) || test $$? -eq 5
+
+docs: $(VENV)/.wheel ## write the generated pages of docs/
+	$(BIN)/python scripts/reference.py
+
+lock: $(VENV)/.deps ## pin the newest versions that fit pyproject.toml
+	$(PIP) install -q uv
+	$(BIN)/uv lock --upgrade --default-index https://pypi.org/simple
+	$(BIN)/uv export --frozen --extra loop --group dev --no-hashes --no-emit-project \
+	  --no-annotate --no-header --output-file requirements.lock > /dev/null
+
+clean: ## remove the environment and all caches
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@command -v $(PYTHON) > /dev/null \
+	  || { echo "Python 3.11 is missing. On Debian or Ubuntu: sudo apt install python3.11 python3.11-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11. On Debian or Ubuntu: sudo apt install python3.11 python3.11-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null \
+	  || { $(PYTHON) -c 'import sys; v = "python%d.%d" % sys.version_info[:2]; \
+	       print("The module venv is missing. On Debian or Ubuntu: sudo apt install " + v + "-venv")'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.deps: $(VENV)/.python requirements.lock
+	$(PIP) install -q -r requirements.lock
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.deps $(SOURCES)
+	rm -rf $(VENV)/dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir $(VENV)/dist . > $(VENV)/build.log \
+	  || { cat $(VENV)/build.log; exit 1; }
+	$(PIP) install -q --force-reinstall --no-deps $(VENV)/dist/*.whl
+	@touch $@

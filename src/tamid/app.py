@@ -1,0 +1,1 @@
+"""The only wiring: it alone names adapters, and imports each on use."""

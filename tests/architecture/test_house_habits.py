@@ -1,0 +1,66 @@
+"""The tests themselves keep the habits of the house, and the locks agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import tamid
+
+ROOT = Path(__file__).parents[2]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+KINDS = {"unit", "contract", "property", "acceptance", "architecture"}
+
+
+def test_every_test_says_what_it_shows() -> None:
+    """Each test function has a docstring of one line that states the behaviour."""
+    silent = []
+    for path in TESTS:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                first = (ast.get_docstring(node) or "").partition("\n")[0].strip()
+                silent += [] if first else [f"{path.name}:{node.lineno} {node.name}"]
+    assert not silent
+
+
+def test_test_files_have_their_place_and_their_own_name() -> None:
+    """Tests lie in the five folders, without packages, and no two files share a name."""
+    names = Counter(path.name for path in TESTS)
+    assert not [name for name, count in names.items() if count > 1]
+    assert "__init__.py" not in names
+    inside = [path.relative_to(ROOT / "tests") for path in TESTS if path.name != "conftest.py"]
+    assert not [str(path) for path in inside if path.parts[0] not in {*KINDS, "assets"}]
+
+
+def test_public_names_resolve() -> None:
+    """Each name in `tamid.__all__` can be had, and no other name is invented."""
+    for name in tamid.__all__:
+        assert getattr(tamid, name) is not None
+    assert not hasattr(tamid, "no_such_name")
+    assert set(tamid.__all__) == set(dir(tamid))
+
+
+def test_the_two_locks_agree() -> None:
+    """What pip installs is what uv resolved, and every direct dependency is pinned."""
+    with (ROOT / "uv.lock").open("rb") as file:
+        packages = tomllib.load(file)["package"]
+    resolved = {(package["name"], package.get("version", "")) for package in packages}
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = {tuple(line.partition(";")[0].strip().split("==")) for line in lines if line.strip()}
+    assert pinned <= resolved
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    wanted += project["project"]["optional-dependencies"]["loop"]
+    names = {re.split(r"[<>=!~\[; ]", want)[0].lower().replace(".", "-") for want in wanted}
+    assert names <= {name for name, _ in pinned}
+
+
+def test_the_locks_name_only_the_public_index() -> None:
+    """No address of a private mirror gets into the repository."""
+    text = (ROOT / "uv.lock").read_text(encoding="utf-8")
+    hosts = set(re.findall(r"[a-z]+://[^/\"]*", text))
+    assert hosts == {"https://pypi.org", "https://files.pythonhosted.org"}

@@ -1,0 +1,32 @@
+"""What all tests share: the folder of real data sets, and one profile of hypothesis."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+import tamid
+
+# The same examples on every machine: a red run can be repeated, and time is no reason to fail.
+settings.register_profile("tamid", deadline=None, derandomize=True)
+settings.load_profile("tamid")
+
+
+def pytest_report_header() -> str:
+    """Say which tamid is under test: the installed wheel or a source tree."""
+    return f"tamid {tamid.__version__} from {Path(tamid.__file__).parent}"
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data sets; without TAMID_TEST_DATA skip, with a wrong one fail."""
+    folder = os.environ.get("TAMID_TEST_DATA")
+    if not folder:
+        pytest.skip("TAMID_TEST_DATA names no folder of data sets")
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        pytest.fail(f"TAMID_TEST_DATA is {folder}, which is no folder")
+    return path
