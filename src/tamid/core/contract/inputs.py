@@ -1,6 +1,6 @@
 """The contract's blocks `data`, `clean` and `features`: from files to what the model sees."""
 
-# ruff: noqa: RUF009, TC001, TC003 - key() makes a field, and the parser reads these types as it runs
+# ruff: noqa: RUF009 - key() makes a field
 
 from __future__ import annotations
 
@@ -87,9 +87,7 @@ class Label:
 class Quarantine:
     """When bad rows are set aside and when the whole batch is refused."""
 
-    max_share: float = key(
-        "share of bad rows above which the batch is refused", 0.02, limits=SHARE
-    )
+    max_share: float = key("share of bad rows above which the batch is refused", 0.02, limits=SHARE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

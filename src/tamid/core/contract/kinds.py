@@ -1,4 +1,4 @@
-"""The grammars of texts in a contract: names, columns, code, paths, secrets, sizes, rates, moments."""
+"""The grammars of texts: names, columns, code, paths, secrets, sizes, rates, moments, stages."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def parse_stage(text: str) -> StageSpec:
     if match is None:
         raise ValueError(f"{text!r} is not a stage: shadow, canary 5% or live")
     share = float(match[1]) / 100 if match[1] else float(text == "live")
-    return StageSpec(kind=text.split()[0], share=share)
+    return StageSpec(kind=text.partition(" ")[0], share=share)
 
 
 def name_fault(text: str) -> str:
@@ -147,20 +147,23 @@ def _code_fault(text: str) -> str:
 def _model_fault(text: str) -> str:
     if text in BUILT_IN_MODELS:
         return ""
-    return _code_fault(text) if ".py" in text else "is neither a built-in model nor file.py:function"
+    if ".py" not in text:
+        return "is neither a built-in model nor file.py:function"
+    return _code_fault(text)
 
 
 # Control, format (zero-width, direction), surrogate, private, unassigned, line and paragraph marks.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _USERINFO = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 _TOKEN = re.compile(
-    r"[?&](token|key|sig|signature|secret|password|passwd|pwd|api_?key|access_token)=", re.IGNORECASE
+    r"[?&](token|key|sig|signature|secret|password|passwd|pwd|api_?key|access_token)=",
+    re.IGNORECASE,
 )
 _BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z"
 _COLUMN = r"^[^_\s]"
 _CODE = r"^[^:\n]+\.py:[^\W\d]\w*\Z"
-_SECRET = r"^env:[A-Za-z_][A-Za-z0-9_]*\Z"
+_FROM_ENV = r"^env:[A-Za-z_][A-Za-z0-9_]*\Z"
 _SIZE = r"^([0-9]+(?:\.[0-9]+)?) ?(KB|MB|GB|TB)\Z"
 _RATE = r"^([0-9]+(?:\.[0-9]+)?)/([smh])\Z"
 _DAY = "|".join(f"[{d[0].upper()}{d[0]}]{d[1:]}" for d in WEEKDAYS)
@@ -172,7 +175,7 @@ GRAMMARS: Mapping[Kind, Grammar] = MappingProxyType(
         "": Grammar(pattern="", expects="a text", fault=_control_fault),
         "name": Grammar(
             pattern=_NAME,
-            expects="Latin letters, digits, dot, dash and underscore (at most 100), such as churn-2",
+            expects="at most 100 Latin letters, digits, dots, dashes and underscores",
             fault=_matching(_NAME, "is not a name"),
         ),
         "column": Grammar(pattern=_COLUMN, expects="a name without hidden signs", fault=name_fault),
@@ -189,9 +192,9 @@ GRAMMARS: Mapping[Kind, Grammar] = MappingProxyType(
             pattern="", expects="a path, a URL or env:NAME", fault=_path_fault, secret=True
         ),
         "secret": Grammar(
-            pattern=_SECRET,
+            pattern=_FROM_ENV,
             expects="env:NAME; the secret itself stands in the environment",
-            fault=_matching(_SECRET, "is not env:NAME; no secret may stand in a contract"),
+            fault=_matching(_FROM_ENV, "is not env:NAME; no secret may stand in a contract"),
             secret=True,
         ),
         "size": Grammar(

@@ -1,6 +1,6 @@
 """The contract's blocks `training` and `gates`: how a candidate is made and what it must pass."""
 
-# ruff: noqa: RUF009, TC001, TC003 - key() makes a field, and the parser reads these types as it runs
+# ruff: noqa: RUF009 - key() makes a field
 
 from __future__ import annotations
 
@@ -118,5 +118,3 @@ class Gates:
     slices: SlicesGate = key("slices", SlicesGate())
     fairness: FairnessGate = key("fairness", FairnessGate())
     calibration: CalibrationGate = key("calibration", CalibrationGate())
-
-

@@ -4,7 +4,7 @@ The parser, the JSON Schema and the documentation are derived from these classes
 says what may stand in the YAML, `doc` says what it means, `owner` which role may change it.
 """
 
-# ruff: noqa: RUF009, TC001, TC003 - key() makes a field, and the parser reads these types as it runs
+# ruff: noqa: RUF009 - key() makes a field
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tree that a YAML reader hands to the parser: texts with their places, nothing interpreted yet.
+"""The tree that a YAML reader hands to the parser: texts with their places, not interpreted yet.
 
 A reader yields every scalar as the text that stood in the file and says whether it was quoted;
 :func:`resolve` gives an unquoted text its meaning by the core schema of YAML 1.2, in which `No` is
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 Plain = str | int | float | bool | None
 
-# Python refuses to convert longer texts to int (a guard against quadratic time), and no key needs it.
+# Python refuses to make an int of a much longer text, to guard against quadratic time.
 _MAX_DIGITS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scalar:
-    """One text; `plain` when it was not quoted, so that it may mean a number, a truth or nothing."""
+    """One text; `plain` when it was not quoted: it may mean a number, a truth or nothing."""
 
     text: str
     plain: bool = True

@@ -1,4 +1,4 @@
-"""Problems of a contract: collected all at once, told in the order of the file, shown up to twenty."""
+"""Problems of a contract: collected all at once, told in the order of the file, at most twenty."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ class Report:
         self._problems: list[Problem] = []
         self._tainted: set[str] = set()
 
-    def add(self, line: int, path: str, message: str, hint: str = "") -> None:
-        """Note a problem; what stands at `path` is no longer believed."""
-        self.taint(path)
+    def add(
+        self, line: int, path: str, message: str, hint: str = "", *, taint: bool = True
+    ) -> None:
+        """Note a problem; with `taint`, what stands at `path` is no longer believed."""
+        if taint:
+            self.taint(path)
         if len(self._problems) < _KEPT:
             self._problems.append(Problem(line=line, path=path, message=message, hint=hint))
 
@@ -37,6 +40,14 @@ class Report:
     def trusts(self, path: str) -> bool:
         """Say whether neither `path`, nor anything in it, nor what holds it, has a problem."""
         return not any(_within(path, bad) or _within(bad, path) for bad in self._tainted)
+
+    def trusts_exactly(self, path: str) -> bool:
+        """Say whether nothing was said against this very path."""
+        return path not in self._tainted
+
+    def is_long(self) -> bool:
+        """Say whether there are so many problems that nobody will read further hints."""
+        return len(self._problems) > 5 * _SHOWN
 
     def problems(self) -> tuple[Problem, ...]:
         """Return all problems in the order of the file, each once."""

@@ -1,6 +1,6 @@
 """The contract's blocks `release`, `service`, `monitoring`, `retraining` and `delivery`."""
 
-# ruff: noqa: RUF009, TC001, TC003 - key() makes a field, and the parser reads these types as it runs
+# ruff: noqa: RUF009 - key() makes a field
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ class ServiceLog:
 class Service:
     """What the service owes its callers."""
 
-    availability: float = key(
-        "share of periods or requests answered", 0.999, limits=SHARE_ABOVE_0
-    )
+    availability: float = key("share of periods or requests answered", 0.999, limits=SHARE_ABOVE_0)
     p99_ms: float = key(
         "99th percentile of the time of one row, milliseconds", 50.0, limits=POSITIVE
     )
@@ -69,9 +67,7 @@ class Service:
         "memory of a process that holds the model, megabytes", 1024.0, limits=POSITIVE
     )
     size_mb: float = key("size of the bundle, megabytes", 100.0, limits=POSITIVE)
-    start_s: float = key(
-        "time from start to the first answer, seconds", 60.0, limits=POSITIVE
-    )
+    start_s: float = key("time from start to the first answer, seconds", 60.0, limits=POSITIVE)
     throughput: str | None = key(
         "rows per second, such as 2000/s", None, limits=Limits(kind="rate")
     )
@@ -106,9 +102,7 @@ class Retraining:
     on: tuple[Literal["quality", "age", "new_data", "code"], ...] = key(
         "triggers", ("quality", "age", "code")
     )
-    new_data_rows: int | None = key(
-        "matured rows that make `new_data`", None, limits=Limits(low=1)
-    )
+    new_data_rows: int | None = key("matured rows that make `new_data`", None, limits=Limits(low=1))
     max_age: timedelta = key("age that makes `age`", timedelta(weeks=13), limits=POSITIVE)
     window: Literal["auto", "all", "long", "short"] = key("which rows to train on", "auto")
     cooldown: timedelta = key("least time between two runs", timedelta(days=2))

@@ -1,0 +1,33 @@
+"""Judge a contract as a whole: what fits its type key by key and still cannot be true together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tamid.core.contract import rules_data, rules_label, rules_making, rules_running
+
+if TYPE_CHECKING:
+    from tamid.core.contract.case import Case, Rule
+    from tamid.core.contract.model import Contract
+
+RULES: Final[tuple[Rule, ...]] = (
+    *rules_data.RULES,
+    *rules_label.RULES,
+    *rules_making.RULES,
+    *rules_running.RULES,
+)
+
+
+def check(case: Case) -> Contract:
+    """Put every impossible combination into the case's report and return the settled contract.
+
+    A rule that reads a key which has a problem already is left out: it would only guess. Settled
+    means that `label.positive` has the type of its column.
+    """
+    for rule in RULES:
+        if all(case.report.trusts(path) for path in rule.reads):
+            rule.judge(case)
+    needed = ("data.label", "data.schema")
+    if all(case.report.trusts(path) for path in needed):
+        return rules_label.positive_as_column(case)
+    return case.contract
