@@ -14,6 +14,10 @@ from tamid.core.values import Interval, Role, TablePin, VersionRef
 
 Failure = Literal["system_failure", "model_failure"]
 Severity = Literal["critical", "warning", "note"]
+Cause = Literal[
+    "contract_breach", "label_bug", "concept_drift", "covariate_shift", "prevalence", "unknown"
+]
+Remedy = Literal["needed", "useless", "blocked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +124,12 @@ class Diagnosed(Event):
     """The likely cause behind an alarm, and who must act."""
 
     alarm: str
-    cause: Literal[
-        "contract_breach", "label_bug", "concept_drift", "covariate_shift", "prevalence", "unknown"
-    ]
+    cause: Cause
     confirmed: bool
     route: Role
     reasons: tuple[str, ...]
     periods: tuple[str, ...] = ()
-    retraining: Literal["needed", "useless", "blocked"] = "needed"
+    retraining: Remedy = "needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

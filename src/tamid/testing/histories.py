@@ -1,75 +1,247 @@
-"""Hypothesis strategies for events and histories: every kind of event, with generated values."""
+"""Histories without a world: the decisions are real, what comes of them is drawn or scripted.
+
+`Story.live` plays ticks over a policy: each action of `decide` becomes the events that acting would
+have yielded. It serves property tests of the rules and authors of policies.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import types
-import typing
-from datetime import UTC, datetime
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-from hypothesis import strategies as st
+from tamid.core import actions as do
+from tamid.core import events as ev
+from tamid.core.chain import Draft, Recorded, chain
+from tamid.core.decide import decide
+from tamid.core.fold import evolve
+from tamid.core.policy import Policy
+from tamid.core.signals import Signals
+from tamid.core.state import State
+from tamid.core.values import Role, TablePin, VersionRef
 
-from tamid.core import events as vocabulary
-from tamid.core.chain import Draft
-from tamid.core.events import Event
-from tamid.core.values import Role
+START = datetime(2026, 1, 4, tzinfo=UTC)
+PIN = TablePin(table="t", version=0, digest="sha256:0")
 
-_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+POLICY = Policy(
+    metric="f1",
+    triggers=frozenset({"quality", "age", "code"}),
+    max_age=timedelta(weeks=13),
+    cooldown=timedelta(days=2),
+    runs_per_year=26,
+    new_rows=0,
+    path=("shadow", "live"),
+    approvers=frozenset(),
+    sinks=("1-csv",),
+)
 
-
-def kinds() -> list[type[Event]]:
-    """Return every class of the ledger's vocabulary, sorted by name."""
-    found = [
-        value
-        for value in vars(vocabulary).values()
-        if isinstance(value, type) and issubclass(value, Event) and value is not Event
-    ]
-    return sorted(found, key=lambda kind: kind.__name__)
-
-
-def of_kind(kind: type[Any]) -> st.SearchStrategy[Any]:
-    """Return values of a frozen class of the vocabulary, made from its annotations."""
-    hints = typing.get_type_hints(kind)
-    return st.builds(kind, **{f.name: _values(hints[f.name]) for f in dataclasses.fields(kind)})
-
-
-def any_event() -> st.SearchStrategy[Event]:
-    """Return any event with any content."""
-    return st.one_of([of_kind(kind) for kind in kinds()])
+Outcome = Callable[[str], str]
 
 
-def any_draft() -> st.SearchStrategy[Draft]:
-    """Return any event about to be appended, by anybody, at any moment."""
-    return st.builds(
-        Draft,
-        event=any_event(),
-        at=st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-        actor=_TEXT,
-        role=st.sampled_from(list(Role)),
-        reason=_TEXT,
+@dataclass
+class Story:
+    """A stream of one model that grows by decisions and by what is told from outside."""
+
+    policy: Policy = POLICY
+    outcome: Outcome = lambda run: "promote"
+    sink_up: Callable[[datetime], bool] = lambda now: True
+    now: datetime = START
+    state: State = field(default_factory=State)
+    records: list[Recorded] = field(default_factory=list)
+
+    def tell(self, *happened: ev.Event) -> None:
+        """Append events from outside."""
+        for event in happened:
+            record = chain(
+                "m", self.state.seq + 1, Draft(event=event, at=self.now), self.state.head
+            )
+            self.records.append(record)
+            self.state = evolve(self.state, record)
+
+    def live(self, signals: Signals, most: int = 100) -> list[do.Action]:
+        """Play one tick to rest and return what was done; fail if it does not come to rest."""
+        done: list[do.Action] = []
+        for _ in range(most):
+            decision = decide(self.policy, self.state, signals, self.now)
+            if not decision.actions:
+                return done
+            for action in decision.actions:
+                done.append(action)
+                self.tell(*self._act(action))
+        raise AssertionError(f"no rest after {most} rounds, last {done[-1].key}")
+
+    def _act(self, action: do.Action) -> Sequence[ev.Event]:
+        match action:
+            case do.Score():
+                rungs = {self.state.rung: 10}
+                return [
+                    ev.Scored(
+                        period=action.period,
+                        revision=action.revision,
+                        number=self.state.champion,
+                        pin=PIN,
+                        rows=10,
+                        rungs=rungs,
+                    )
+                ]
+            case do.Deliver():
+                where = (action.period, action.revision, action.sink)
+                if self.sink_up(self.now):
+                    return [_delivered(*where)]
+                period, revision, sink = where
+                return [
+                    ev.DeliveryDelayed(
+                        period=period,
+                        revision=revision,
+                        sink=sink,
+                        error="down",
+                        attempt=action.attempt,
+                    )
+                ]
+            case do.Train():
+                return [_started(self.state, action), *self._trained(action.run)]
+            case do.Judge():
+                outcome = self.outcome(action.run)
+                return [ev.Judged(run=action.run, outcome=outcome, reasons=("r",), report="")]  # type: ignore[arg-type]
+            case _:
+                return _settle(action)
+
+    def _trained(self, run: str) -> Sequence[ev.Event]:
+        outcome = self.outcome(run)
+        if outcome in ("system", "user_code"):
+            return [ev.RunFailed(run=run, failure=outcome, message="m")]  # type: ignore[arg-type]
+        return [
+            ev.RunFinished(
+                run=run,
+                bundle="b",
+                overlay="o",
+                report="r",
+                metrics={},
+                window="all",
+                rows=1,
+                seconds=1,
+                peak_mb=1,
+            )
+        ]
+
+
+def _settle(action: do.Action) -> Sequence[ev.Event]:
+    match action:
+        case do.Register():
+            ref = VersionRef(number=action.number, bundle="b", overlay="o")
+            return [ev.VersionRegistered(ref=ref, run=action.run, contract="c")]
+        case do.Enter():
+            return [ev.StageEntered(number=action.number, stage=action.stage)]
+        case do.Promote():
+            number, before = action.number, action.previous
+            return [ev.Promoted(number=number, previous=before, reason=action.reason, evidence="")]
+        case do.RollBack():
+            return [ev.RolledBack(number=action.number, back_to=action.back_to, reason="worse")]
+        case do.SetRung():
+            return [ev.RungSet(rung=action.rung, reason=action.reason)]
+        case do.ClearAlarm():
+            return [ev.AlarmCleared(alarm=action.alarm, reason=action.reason)]
+        case do.CloseCase():
+            return [ev.CaseClosed(case=action.case, resolution=action.reason)]
+        case do.Comment():
+            return [ev.CaseCommented(case=action.case, text=action.text, run=action.run)]
+        case do.CloseIncident():
+            return [ev.IncidentClosed(incident=action.incident, resolution=action.reason)]
+        case do.OpenIncident():
+            return [_incident(action)]
+        case do.OpenCase():
+            return [_case(action)]
+    raise AssertionError(f"no act for {action}")
+
+
+def _incident(action: do.OpenIncident) -> ev.IncidentOpened:
+    return ev.IncidentOpened(
+        incident=action.incident,
+        failure=action.failure,
+        severity=action.severity,
+        noticed_by=action.noticed_by,
+        message=action.reason,
+        response=action.response,
     )
 
 
-def _values(hint: Any) -> st.SearchStrategy[Any]:
-    origin, inside = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return st.sampled_from(inside)
-    if origin in (typing.Union, types.UnionType):
-        return st.one_of([st.none() if a is type(None) else _values(a) for a in inside])
-    if origin is tuple:
-        return st.lists(_values(inside[0]), max_size=3).map(tuple)
-    if origin is not None:
-        return st.dictionaries(_TEXT, _values(inside[1]), max_size=3)
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return st.sampled_from(list(hint))
-    if dataclasses.is_dataclass(hint):
-        return of_kind(typing.cast(type, hint))
-    simple = {
-        str: _TEXT,
-        bool: st.booleans(),
-        int: st.integers(-(2**63), 2**63),
-        float: st.floats(allow_nan=False, allow_infinity=False),
-    }
-    return simple[hint]
+def _case(action: do.OpenCase) -> ev.CaseOpened:
+    return ev.CaseOpened(
+        case=action.case,
+        role=action.role,
+        kind=action.kind,
+        title=action.title,
+        report="",
+        about=action.about,
+        run=action.run,
+    )
+
+
+def _delivered(period: str, revision: int, sink: str) -> ev.Delivered:
+    return ev.Delivered(period=period, revision=revision, sink=sink, receipt="r", rows=10)
+
+
+def _started(state: State, action: do.Train) -> ev.RunStarted:
+    return ev.RunStarted(
+        run=action.run,
+        trigger=action.trigger,
+        reason=action.reason,
+        window="auto",
+        contract=state.contract,
+        code=state.code,
+        pins=(),
+        seed=7,
+        case=action.case,
+        periods=action.periods,
+        degraded_periods=action.degraded,
+    )
+
+
+def accepted(period: str) -> ev.DataAccepted:
+    """Return the arrival of one period's rows."""
+    return ev.DataAccepted(
+        source="rows",
+        batch=f"{period}.parquet",
+        fingerprint=period,
+        pin=PIN,
+        rows=10,
+        periods=(period,),
+    )
+
+
+def refused(period: str) -> ev.DataRefused:
+    """Return the refusal of one period's rows."""
+    return ev.DataRefused(
+        source="rows",
+        batch=f"{period}.parquet",
+        fingerprint=f"bad {period}",
+        owner=Role.MLOPS_ENGINEER,
+        reasons=("minutes above max",),
+        periods=(period,),
+    )
+
+
+def fallen(version: int, period: str, remedy: ev.Remedy = "needed") -> tuple[ev.Event, ...]:
+    """Return an alarm about quality with its diagnosis."""
+    name = f"quality/{version}/{period}"
+    return (
+        ev.AlarmRaised(
+            alarm=name,
+            signal="quality",
+            failure="model_failure",
+            severity="critical",
+            period=period,
+            periods=(period,),
+            noticed_by="test",
+            message="f1 fell",
+        ),
+        ev.Diagnosed(
+            alarm=name,
+            cause="concept_drift",
+            confirmed=True,
+            route=Role.ML_DEVELOPER,
+            reasons=("r",),
+            periods=(period,),
+            retraining=remedy,
+        ),
+    )

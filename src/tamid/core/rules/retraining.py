@@ -42,7 +42,7 @@ def retrain(policy: Policy, state: State, signals: Signals, now: datetime) -> li
     if state.challenger or not signals.trainable or not state.contract or forbidden(state):
         return []
     trigger, reason, degraded = _trigger(policy, state, signals, now)
-    if not trigger or _exhausted(policy, state, trigger, now):
+    if not trigger or _exhausted(policy, state, trigger, degraded, now):
         return []
     name = f"run-{len(state.runs) + 1:04d}"
     return [
@@ -113,7 +113,9 @@ def _quality(state: State) -> Alarm | None:
     return None
 
 
-def _exhausted(policy: Policy, state: State, trigger: str, now: datetime) -> bool:
+def _exhausted(
+    policy: Policy, state: State, trigger: str, degraded: tuple[str, ...], now: datetime
+) -> bool:
     """Cooldown, yearly budget, and no second try on the same evidence."""
     runs = list(state.runs.values())
     if not runs or trigger == "code":
@@ -128,16 +130,9 @@ def _exhausted(policy: Policy, state: State, trigger: str, now: datetime) -> boo
     alarm = _quality(state)
     if trigger == "quality" and alarm is not None:
         tried = [r for r in tried if r.at >= alarm.at]
-        now_known = drifted(state, tuple(sorted(state.periods)))
-        same = bool(tried) and not _fresher(state, tried[-1].started.degraded_periods)
-        return len(tried) >= policy.attempts or same or not now_known
+        same = bool(tried) and set(degraded) <= set(tried[-1].started.degraded_periods)
+        return len(tried) >= policy.attempts or same or not degraded
     return False
-
-
-def _fresher(state: State, used: tuple[str, ...]) -> bool:
-    """Whether a later drifted period has been measured since the last try."""
-    newest = max(state.measured.get(f"quality@{state.champion}", {}), default="")
-    return newest > max(used, default="")
 
 
 def _case_worked(state: State) -> int:

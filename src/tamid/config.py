@@ -1,0 +1,78 @@
+"""The workspace file and the environment, as one validated value.
+
+`tamid.toml` names the store and the contracts; a folder with nothing but `contract.yaml` is a
+workspace of one model.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tamid.core.errors import NotFound, UsageError
+
+FILE = "tamid.toml"
+SINGLE = "contract.yaml"
+STORE = ".tamid"
+_KEYS = ("store", "models")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Where a workspace lies and which contracts it holds."""
+
+    root: Path
+    store: Path
+    contracts: tuple[Path, ...]
+
+
+def find(start: Path) -> Config:
+    """Return the workspace that a folder lies in, looking upwards.
+
+    Raises:
+        NotFound: there is none; UsageError: its file has problems (all are named).
+    """
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return read(folder)
+        if (folder / SINGLE).is_file() and (folder / STORE).is_dir():
+            return Config(root=folder, store=folder / STORE, contracts=(folder / SINGLE,))
+    if (here / SINGLE).is_file():
+        return Config(root=here, store=here / STORE, contracts=(here / SINGLE,))
+    raise NotFound(
+        f"no workspace in {start} or above it",
+        why=f"neither {FILE} nor {SINGLE} was found",
+        fix="Run `tamid init` in your project's folder, or name the folder with -C.",
+    )
+
+
+def read(root: Path) -> Config:
+    """Read and check one workspace file."""
+    path = root / FILE
+    try:
+        content: Mapping[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(
+            f"{path} cannot be read", why=str(error), fix="Correct the file."
+        ) from None
+    table = content.get("workspace", {})
+    problems = [_unknown(key) for key in table if key not in _KEYS]
+    problems += [f"unknown section [{key}]" for key in content if key != "workspace"]
+    store, models = table.get("store", STORE), table.get("models", [SINGLE])
+    if not isinstance(store, str):
+        problems.append("store must be a path in quotes")
+    if not isinstance(models, list) or not all(isinstance(m, str) for m in models):
+        problems.append("models must be a list of paths to contracts")
+    if problems:
+        raise UsageError(f"{path} has problems", why="; ".join(problems), fix="Correct the file.")
+    return Config(root=root, store=root / store, contracts=tuple(root / m for m in models))
+
+
+def _unknown(key: str) -> str:
+    near = difflib.get_close_matches(key, _KEYS, n=1)
+    return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")

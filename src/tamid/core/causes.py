@@ -1,0 +1,131 @@
+"""From an alarm to its likely cause: bug, label bug, prevalence, concept drift, covariate shift.
+
+Rules run in the order in which a wrong answer would do most harm: retraining on broken data or
+broken labels is excluded before any drift is believed.
+Source of the order and limits: the laboratory of diagnosis in docs/adr (measured on injected bugs).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from tamid.core.alarms import reference_losses
+from tamid.core.events import Cause, Diagnosed, Measured, Remedy
+from tamid.core.state import Alarm, State
+from tamid.core.values import Role
+
+# Fewer positives than this share of the usual is a broken label feed, not a change of the world.
+LABEL_RATE_COLLAPSE = 0.25
+# The realised metric must fall short of the expected one by both to be called concept drift.
+EXCESS = 0.03
+EXCESS_ERRORS = 3.0
+# Above this PSI of scores the inputs have moved far (a rule of thumb; used to name, not to alarm).
+SHIFTED = 0.25
+
+
+def cause_of(alarm: Alarm, state: State, sign: float, label_owner: Role) -> Diagnosed:
+    """Return the diagnosis of a quality alarm on what was measured in its periods."""
+    raised = alarm.raised
+    version = int(raised.alarm.split("/")[1])
+    seen = state.measured.get(f"quality@{version}", {})
+    facts = [seen[p] for p in raised.periods if p in seen]
+    usual = _usual(state, version)
+    bug = _bug(state, raised.periods)
+    if bug is not None:
+        return _diagnosis(alarm, "contract_breach", True, bug[1], [bug[0]], "blocked")
+    if reasons := _label_bug(facts, usual):
+        return _diagnosis(alarm, "label_bug", False, label_owner, reasons, "blocked")
+    if reasons := _prevalence(facts, state, version, sign):
+        return _diagnosis(alarm, "prevalence", False, Role.ML_DEVELOPER, reasons, "useless")
+    if reasons := _concept(facts):
+        return _diagnosis(alarm, "concept_drift", True, Role.ML_DEVELOPER, reasons, "needed")
+    if reasons := _shift(state, version, raised.periods):
+        return _diagnosis(alarm, "covariate_shift", False, Role.ML_DEVELOPER, reasons, "needed")
+    reasons = ["no bug, label bug or shift was found; the fall itself is confirmed"]
+    return _diagnosis(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, "needed")
+
+
+def _usual(state: State, version: int) -> Mapping[str, float]:
+    known = state.versions.get(version)
+    reference = known.registered.reference if known else {}
+    return {k: sum(v) / len(v) for k, v in reference.items() if v}
+
+
+def _bug(state: State, periods: tuple[str, ...]) -> tuple[str, Role] | None:
+    for name, refusal in state.refused.items():
+        if not refusal.event.periods or set(refusal.event.periods) & set(periods):
+            return f"{name} broke the contract: {'; '.join(refusal.event.reasons[:2])}", (
+                refusal.event.owner
+            )
+    return None
+
+
+def _label_bug(facts: list[Measured], usual: Mapping[str, float]) -> list[str]:
+    expected = usual.get("positive_rate", 0.0)
+    for fact in facts:
+        rate = fact.detail.get("positive_rate")
+        if rate is not None and expected > 0 and rate < LABEL_RATE_COLLAPSE * expected:
+            return [f"positives in {fact.period} are {rate:.2%}, usually {expected:.2%}"]
+    return []
+
+
+def _prevalence(facts: list[Measured], state: State, version: int, sign: float) -> list[str]:
+    worst = max(reference_losses(state, version, sign), default=math.nan)
+    adjusted = [
+        f.detail["at_reference_prevalence"] for f in facts if "at_reference_prevalence" in f.detail
+    ]
+    if not adjusted or not math.isfinite(worst):
+        return []
+    if all(-sign * value <= worst for value in adjusted):
+        mean = sum(adjusted) / len(adjusted)
+        return [
+            f"at the reference's share of positives the metric would be {mean:.3f}"
+        ]
+    return []
+
+
+def _concept(facts: list[Measured]) -> list[str]:
+    for fact in facts:
+        expected = fact.detail.get("expected")
+        if expected is None or fact.interval is None:
+            continue
+        error = (fact.interval.high - fact.interval.low) / 4
+        excess = expected - fact.value
+        if excess > max(EXCESS, EXCESS_ERRORS * error):
+            return [
+                f"the scores of {fact.period} promised {expected:.3f}, the labels gave "
+                f"{fact.value:.3f}: the same inputs now lead elsewhere"
+            ]
+    return []
+
+
+def _shift(state: State, version: int, periods: tuple[str, ...]) -> list[str]:
+    for period in periods:
+        seen = state.measure("score_psi", version, period)
+        if seen is not None and seen.value > SHIFTED:
+            return [
+                f"the scores of {period} are spread otherwise than usual (PSI {seen.value:.2f})"
+            ]
+    return []
+
+
+def _diagnosis(
+    alarm: Alarm,
+    cause: Cause,
+    confirmed: bool,
+    route: Role,
+    reasons: list[str],
+    retraining: Remedy,
+) -> Diagnosed:
+    name = alarm.raised.alarm
+    return Diagnosed(
+        key=f"diagnosis/{name}",
+        alarm=name,
+        cause=cause,
+        confirmed=confirmed,
+        route=route,
+        reasons=tuple(reasons),
+        periods=alarm.raised.periods,
+        retraining=retraining,
+    )

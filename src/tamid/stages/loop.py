@@ -1,0 +1,151 @@
+"""One tick: read, fold, observe, diagnose, decide, act, append.
+
+A tick may die anywhere and simply be run again: every act carries a key, every observation is made
+once per content, and what was written without having been recorded is adopted by its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tamid.core.actions import Action, Decision, action_record
+from tamid.core.chain import Recorded
+from tamid.core.decide import decide
+from tamid.core.errors import Conflict
+from tamid.core.events import ContractAdopted, Decided, Ticked
+from tamid.core.policy import policy_of
+from tamid.core.signals import Signals
+from tamid.core.state import State
+from tamid.core.values import canonical_json, instant
+from tamid.stages.acts import act
+from tamid.stages.diagnosis import diagnose
+from tamid.stages.intake import intake
+from tamid.stages.journal import Journal
+from tamid.stages.monitoring import alarms, measure, observe
+from tamid.stages.rig import Rig
+
+# A tick that has not come to rest after this many rounds is going in circles: stop and say so.
+MOST_ROUNDS = 200
+
+# How long a controller may hold a model without renewing; longer than any single act.
+LEASE = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickReport:
+    """What one tick did."""
+
+    tick: str
+    now: datetime
+    state: State
+    actions: tuple[Action, ...]
+    waiting: tuple[str, ...]
+    records: tuple[Recorded, ...]
+
+
+def adopt(rig: Rig, text: str, code: dict[str, str], now: datetime, **by: str) -> State:
+    """Bring a contract and its code into force for new runs; the same again changes nothing."""
+    journal = Journal(rig.ledger, rig.model)
+    digest = rig.blobs.put(text.encode())
+    stored = {path: rig.blobs.put(source.encode()) for path, source in sorted(code.items())}
+    if (journal.state.contract, dict(journal.state.code)) == (digest, stored):
+        return journal.state
+    event = ContractAdopted(key=f"adopt/{digest[-12:]}", contract=digest, code=stored)
+    return journal.append(event, now, reason=by.get("reason", ""), actor=by.get("actor", "tamid"))
+
+
+def tick(rig: Rig, holder: str, known: State | None = None) -> TickReport:
+    """Turn the loop once for one model.
+
+    Raises:
+        Conflict: another controller holds the model, or no contract was adopted.
+        LeaseLost: this controller was too slow and another one took over.
+    """
+    now = rig.clock.now()
+    lease = rig.leases.acquire(rig.model, holder, now, LEASE)
+    try:
+        journal = Journal(rig.ledger, rig.model, token=lease.token, known=known)
+        if not journal.state.contract:
+            raise Conflict(
+                f"model {rig.model!r} has no contract yet",
+                why="nobody adopted one",
+                fix="Run `tamid contract adopt FILE`.",
+            )
+        return _turn(rig, journal, now, lease.token)
+    finally:
+        rig.leases.release(lease)
+
+
+def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> None:
+    """Take in data and labels, measure what became measurable, raise and diagnose alarms."""
+    contract = rig.contract(journal.state.contract)
+    for event in intake(rig, contract, journal.state, now, token):
+        journal.append(event, now)
+    for measured in measure(rig, contract, journal.state, now):
+        journal.append(measured, now)
+    for raised in alarms(rig, contract, journal.state, now):
+        journal.append(raised, now)
+    for diagnosis in diagnose(rig, contract, journal.state, now):
+        journal.append(diagnosis, now)
+
+
+def conclude(rig: Rig, state: State, now: datetime) -> tuple[Signals, Decision]:
+    """Return what the tick sees and decides on a state: the same for the loop and the audit."""
+    contract = rig.contract(state.contract)
+    signals = observe(rig, contract, state, now)
+    return signals, decide(policy_of(contract), state, signals, now)
+
+
+def _turn(rig: Rig, journal: Journal, now: datetime, token: int) -> TickReport:
+    name = instant(now)
+    perceive(rig, journal, now, token)
+    done: list[Action] = []
+    for round_ in range(MOST_ROUNDS):
+        signals, decision = conclude(rig, journal.state, now)
+        if not decision.actions:
+            break
+        for action in _noted(rig, journal, name, round_, signals, decision, now):
+            for event in act(rig, journal.state, action, now, token):
+                journal.append(event, now, reason=action.reason)
+            done.append(action)
+    else:
+        raise Conflict(
+            f"the tick of {rig.model!r} does not come to rest",
+            why=f"after {MOST_ROUNDS} rounds it still asks for {done[-1].key}",
+        )
+    journal.append(Ticked(key=f"tick/{name}", tick=name), now)
+    return TickReport(
+        tick=name,
+        now=now,
+        state=journal.state,
+        actions=tuple(done),
+        waiting=decision.waiting,
+        records=tuple(journal.written),
+    )
+
+
+def _noted(
+    rig: Rig,
+    journal: Journal,
+    name: str,
+    round_: int,
+    signals: Signals,
+    decision: Decision,
+    now: datetime,
+) -> Iterator[Action]:
+    """Write the decision down before the first of its actions is taken."""
+    contract = rig.contract(journal.state.contract)
+    journal.append(
+        Decided(
+            key=f"decide/{name}/{round_}",
+            tick=name,
+            round=round_,
+            signals=canonical_json(signals),
+            actions=canonical_json([action_record(a) for a in decision.actions]),
+            policy=policy_of(contract).digest,
+        ),
+        now,
+    )
+    yield from decision.actions

@@ -1,0 +1,174 @@
+"""The rules of a decision, one situation each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tamid.core import actions as do
+from tamid.core import events as ev
+from tamid.core.signals import Signals
+from tamid.testing.histories import Story, accepted, fallen, refused
+
+PERIODS = tuple(f"2026-01-{d:02d}" for d in (4, 11, 18, 25))
+READY = Signals(trainable=PERIODS, matured=PERIODS)
+
+
+def kinds(done: list[do.Action]) -> list[str]:
+    """Return the names of the actions."""
+    return [type(a).__name__ for a in done]
+
+
+def released() -> Story:
+    """Return a story with a first champion."""
+    story = Story()
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.live(READY)
+    return story
+
+
+def test_first_version_goes_live_without_a_shadow_stage() -> None:
+    """A first run that passes its gates is released at once: there is nobody to shadow."""
+    story = Story()
+    story.tell(ev.ContractAdopted(contract="c1"))
+    assert kinds(story.live(READY)) == ["Train", "Judge", "Register", "Promote"]
+    assert story.state.champion == 1
+
+
+def test_nothing_happens_without_a_reason() -> None:
+    """A healthy model is left alone."""
+    story = released()
+    story.now += timedelta(days=1)
+    assert story.live(READY) == []
+
+
+def test_confirmed_fall_is_retrained_shadowed_and_released_next_day() -> None:
+    """A quality alarm leads to a run at once, and to a new champion after a stay in shadow."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    assert kinds(story.live(READY)) == ["OpenIncident", "Train", "Judge", "Register", "Enter"]
+    story.now += timedelta(days=1)
+    done = kinds(story.live(READY))
+    assert done == ["Promote", "ClearAlarm", "CloseIncident"]
+    assert story.state.champion == 2
+    assert not story.state.open_alarms
+    assert not story.state.open_incidents
+
+
+def test_held_candidate_opens_one_case_and_the_champion_stays() -> None:
+    """A candidate that is not good enough is a valid failure: a case, no release, no loop."""
+    story = released()
+    story.outcome = lambda run: "held"
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    assert kinds(story.live(READY))[-1] == "OpenCase"
+    story.now += timedelta(days=3)
+    assert story.live(READY) == []
+    assert story.state.champion == 1
+    assert len(story.state.open_cases) == 1
+
+
+def test_changed_code_works_on_the_open_case_and_its_release_closes_it() -> None:
+    """The developer's answer names the case; when it is live the case is closed."""
+    story = released()
+    story.outcome = lambda run: "held" if run == "run-0002" else "promote"
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    story.live(READY)
+    story.now += timedelta(days=2)
+    story.tell(ev.ContractAdopted(contract="c2"))
+    story.live(READY)
+    assert story.state.runs["run-0003"].started.case == 1
+    story.now += timedelta(days=1)
+    assert "CloseCase" in kinds(story.live(READY))
+    assert story.state.champion == 2
+
+
+def test_refused_batch_blocks_training_until_it_is_repaired() -> None:
+    """A contract breach opens an incident and a case with the source's owner, and stops runs."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.tell(refused("2026-02-01"), *fallen(1, PERIODS[-1]))
+    done = story.live(READY)
+    assert "Train" not in kinds(done)
+    assert [a.role.value for a in done if isinstance(a, do.OpenCase)] == ["mlops_engineer"]
+    story.now += timedelta(days=1)
+    story.tell(accepted("2026-02-01"))
+    done = story.live(READY)
+    assert {"CloseCase", "CloseIncident", "Train"} <= set(kinds(done))
+
+
+def test_system_failure_of_a_run_restarts_it_and_gives_up_with_a_case() -> None:
+    """A worker that dies is started again a few times, under the same run."""
+    story = Story(outcome=lambda run: "system")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    done = story.live(READY)
+    assert kinds(done).count("Train") == story.policy.restarts + 1
+    assert kinds(done)[-1] == "OpenCase"
+    assert len(story.state.runs) == 1
+
+
+def test_rollback_when_the_new_champion_is_proven_worse() -> None:
+    """The previous champion comes back when the interval of the live difference is below zero."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    story.live(READY)
+    story.now += timedelta(days=1)
+    story.live(READY)
+    from tamid.core.values import Interval
+
+    worse = Interval(point=-0.1, low=-0.2, high=-0.02)
+    story.tell(
+        ev.Measured(
+            signal="against_previous",
+            period="2026-02-01",
+            value=-0.1,
+            interval=worse,
+            model_version=2,
+        )
+    )
+    assert "RollBack" in kinds(story.live(READY))
+    assert story.state.champion == 1
+    assert story.state.versions[2].stopped
+
+
+def test_sink_that_is_down_is_tried_again_and_nothing_is_lost() -> None:
+    """Deliveries wait in the outbox with growing pauses until the target takes them."""
+    story = released()
+    story.sink_up = lambda now: False
+    story.tell(accepted("2026-02-01"))
+    due = Signals(due=("2026-02-01",), trainable=PERIODS, matured=PERIODS)
+    assert kinds(story.live(due)) == ["Score", "Deliver"]
+    story.now += timedelta(minutes=30)
+    assert story.live(due) == []
+    story.now += timedelta(hours=1)
+    story.sink_up = lambda now: True
+    assert kinds(story.live(due)) == ["Deliver"]
+    assert ("2026-02-01", 1, "1-csv") in story.state.delivered
+
+
+def test_paused_model_is_scored_but_not_trained() -> None:
+    """A pause stops training and releases, never the service."""
+    story = released()
+    story.tell(ev.Paused(), accepted("2026-02-01"), *fallen(1, PERIODS[-1]))
+    story.now += timedelta(days=5)
+    done = kinds(story.live(Signals(due=("2026-02-01",), trainable=PERIODS, matured=PERIODS)))
+    assert "Score" in done
+    assert "Train" not in done
+
+
+def test_approval_is_awaited_and_a_refusal_stops_the_release() -> None:
+    """With approval demanded a version waits in shadow; a refusal withdraws it."""
+    from dataclasses import replace
+
+    story = released()
+    story.policy = replace(story.policy, approvers=frozenset({"mlops_engineer"}))
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    story.live(READY)
+    story.now += timedelta(days=1)
+    assert story.live(READY) == []
+    story.tell(ev.ApprovalRefused(number=2))
+    assert story.state.challenger == 0
+    assert story.state.champion == 1
