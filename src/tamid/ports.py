@@ -108,12 +108,19 @@ class Tables(Protocol):
     """
 
     def write(
-        self, table: str, frame: pl.DataFrame, *, key: str, token: int, mode: Literal["append", "slice"]
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        key: str,
+        token: int,
+        mode: Literal["append", "slice"],
     ) -> TablePin:
         """Append rows, or replace exactly the slices that `frame` has; columns may be added.
 
         Raises:
             DataError: a column's type cannot be stored (the message names it), or changes type.
+            LeaseLost: the table was written by a controller with a higher token (0: no check).
         """
         ...
 
@@ -132,7 +139,11 @@ class Tables(Protocol):
         ...
 
     def find(self, table: str, key: str) -> TablePin | None:
-        """Return the version that was written with `key`: how an orphan is adopted after a crash."""
+        """Return the version that was written with `key`: how a crash's orphan is adopted."""
+        ...
+
+    def verify(self, pin: TablePin) -> None:
+        """Read a pinned version whole; raise IntegrityError unless its content fits its digest."""
         ...
 
 
@@ -250,8 +261,10 @@ class Scorer(Protocol):
         """
         ...
 
-    def probe(self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int) -> Mapping[str, float]:
-        """Load in a clean process; return start_s, p50_ms, p99_ms of one row, memory_mb, size_mb."""
+    def probe(
+        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+    ) -> Mapping[str, float]:
+        """Load in a clean process; return start_s, p50_ms, p99_ms, memory_mb and size_mb."""
         ...
 
 
@@ -269,7 +282,7 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """One period's scores on their way to one target; `key` names (model, period, revision, sink)."""
+    """One period's scores for one target; `key` names (model, period, revision, sink)."""
 
     key: str
     model: str
