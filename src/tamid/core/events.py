@@ -38,7 +38,10 @@ class ContractAdopted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAccepted(Event):
-    """A batch was read into a table; bad rows were set aside, counted per rule."""
+    """A batch was read into a table; bad rows were set aside, counted per rule.
+
+    `latest` is the moment of the last row of each period: from it the labels' maturity is reckoned.
+    """
 
     source: str
     batch: str
@@ -47,7 +50,7 @@ class DataAccepted(Event):
     rows: int
     quarantined: Mapping[str, int] = field(default_factory=dict)
     periods: tuple[str, ...] = ()
-    replaces: str = ""
+    latest: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,8 +48,16 @@ def _accepted(s: State, e: ev.DataAccepted, r: Recorded) -> State:
         batches=_seen(s, e.source, e.batch, e.fingerprint),
         pins=_put(s.pins, e.pin.table, e.pin),
         periods=arrived,
+        latest=_latest(s, e),
         refused=repaired,
     )
+
+
+def _latest(s: State, e: ev.DataAccepted) -> Mapping[str, str]:
+    if e.source != "rows":
+        return s.latest
+    later = {p: max(moment, s.latest.get(p, "")) for p, moment in e.latest.items()}
+    return {**s.latest, **later}
 
 
 def _covers(repair: ev.DataAccepted, refusal: ev.DataRefused) -> bool:

@@ -108,6 +108,7 @@ class State:
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     pins: Mapping[str, TablePin] = field(default_factory=dict)
     periods: Mapping[str, int] = field(default_factory=dict)
+    latest: Mapping[str, str] = field(default_factory=dict)
     relabelled: Mapping[str, int] = field(default_factory=dict)
     measured: Mapping[str, Mapping[str, ev.Measured]] = field(default_factory=dict)
     measured_seq: Mapping[str, int] = field(default_factory=dict)
