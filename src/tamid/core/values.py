@@ -20,6 +20,7 @@ PERIOD = "_period"
 LABEL = "_label"
 WEIGHT = "_weight"
 KNOWN_AT = "_known_at"
+ARRIVED = "_arrived"
 BATCH = "_batch"
 RULE = "_rule"
 

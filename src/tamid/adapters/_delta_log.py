@@ -1,0 +1,83 @@
+"""What a Delta table's log says about one version: columns, files and digests of its slices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from deltalake import DeltaTable
+
+from tamid.adapters._frames import root_digest
+from tamid.core.values import PERIOD
+
+# Commits between two that name all slices: a fresh process reads at most about as many.
+FULL_EVERY = 24
+
+
+_TYPES: Mapping[str, pl.DataType] = {
+    "binary": pl.Binary(),
+    "boolean": pl.Boolean(),
+    "date": pl.Date(),
+    "double": pl.Float64(),
+    "long": pl.Int64(),
+    "string": pl.String(),
+    "timestamp": pl.Datetime("us", "UTC"),
+    "timestamp_ntz": pl.Datetime("us"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaState:
+    """What stands in one version: columns, files and digests of its slices."""
+
+    version: int
+    token: int
+    schema: Mapping[str, pl.DataType]
+    files: Mapping[str, tuple[str, int]]
+    digests: Mapping[str, str]
+
+
+def state_of(opened: DeltaTable, version: int) -> DeltaState:
+    """Return what stands in the opened version of a table."""
+    adds = pl.DataFrame(opened.get_add_actions(flatten=True))
+    columns = ("path", "size_bytes", f"partition.{PERIOD}")
+    rows = adds.select(columns).iter_rows() if adds.height else ()
+    digests, token = _digests(opened)
+    return DeltaState(
+        version=version,
+        token=token,
+        schema={f.name: _TYPES[str(f.type.type)] for f in opened.schema().fields},
+        files={period: (path, size) for path, size, period in rows},
+        digests=dict(sorted(digests.items())),
+    )
+
+
+def metadata_of(
+    state: DeltaState, slices: Mapping[str, str], full: bool, key: str
+) -> dict[str, Any]:
+    """Return what a commit carries; `slices` are the digests it names, all of them if `full`."""
+    return {
+        "tamid.key": key,
+        "tamid.token": str(state.token),
+        "tamid.digest": root_digest(state.digests),
+        "tamid.slices": json.dumps(dict(slices)),
+        **({"tamid.full": "1"} if full else {}),
+    }
+
+
+def _digests(opened: DeltaTable) -> tuple[dict[str, str], int]:
+    """Walk back to the last commit that names all slices; newer commits win over older ones."""
+    found: dict[str, str] = {}
+    limit, version = FULL_EVERY + 1, opened.version()
+    history = opened.history(limit)
+    while not any(c.get("tamid.full") for c in history) and limit <= version:
+        limit *= 4
+        history = opened.history(limit)
+    for commit in history:
+        found = {**json.loads(commit.get("tamid.slices", "{}")), **found}
+        if commit.get("tamid.full"):
+            break
+    return found, int(history[0].get("tamid.token", 0))

@@ -1,0 +1,176 @@
+"""What every store of tables does to a frame: one map of types, one digest of content.
+
+Type map (stored columns keep their type for ever):
+
+=====================================  ===========================================================
+as it comes                            as it is stored
+=====================================  ===========================================================
+integers, signed and unsigned          Int64 (above 2**63-1: refused)
+Float32, Float64, Decimal              Float64
+Boolean, String, Binary                themselves
+Categorical, Enum                      String
+Date                                   itself
+Datetime with any zone, any unit       Datetime in UTC, microseconds (finer parts are cut off)
+Datetime without a zone                Datetime without a zone, microseconds
+Duration                               Int64, microseconds
+Null (nothing but missing values)      the stored column's type, or String
+List, Array, Struct, Object, Time      refused
+=====================================  ===========================================================
+
+A column that is stored as Float64 takes integers too; any other change of type is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from tamid.core.errors import DataError
+from tamid.core.values import PERIOD, digest_of
+
+_LARGEST = 2**63 - 1
+_PLAIN = (pl.Boolean, pl.String, pl.Binary, pl.Date)
+
+
+def storable(frame: pl.DataFrame, stored: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
+    """Return the frame in stored types, fitted to the columns that are stored already.
+
+    Raises:
+        DataError: a column cannot be stored or changes its type; all such columns are named.
+    """
+    problems: list[str] = []
+    columns: list[pl.Series] = []
+    for series in frame.get_columns():
+        try:
+            columns.append(_fit(_stored(series), (stored or {}).get(series.name)))
+        except DataError as error:
+            problems.append(error.what)
+    if problems:
+        raise DataError(
+            "; ".join(problems),
+            why="a stored column keeps one type for ever, so that every version reads the same",
+            fix="Give the column one of the contract's types, or leave it out.",
+        )
+    if PERIOD not in frame.columns or frame.get_column(PERIOD).null_count():
+        raise DataError(
+            f"every stored row needs a {PERIOD}", why="tables are cut into slices by it"
+        )
+    return pl.DataFrame(columns)
+
+
+def slices_of(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Cut a frame into its slices, by period, without the column of the period."""
+    parts = frame.partition_by(PERIOD, as_dict=True, include_key=False, maintain_order=True)
+    return {str(key[0]): part for key, part in sorted(parts.items())}
+
+
+def joined(old: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
+    """Return old and new rows; columns that either lacks are missing values there."""
+    return new if old is None else pl.concat([old, new], how="diagonal_relaxed")
+
+
+def stacked(slices: Mapping[str, pl.DataFrame], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return slices as one frame with the given columns, the period among them."""
+    wanted = {name: kind for name, kind in schema.items() if name != PERIOD}
+    if not slices:
+        return pl.DataFrame(schema=dict(schema))
+    parts = [
+        _widened(part, wanted).with_columns(pl.lit(p).alias(PERIOD)) for p, part in slices.items()
+    ]
+    return pl.concat(parts).select(list(schema))
+
+
+def slice_digest(frame: pl.DataFrame) -> str:
+    """Return the digest of a slice's content, whatever the order of its rows and columns.
+
+    Columns without any value do not count, so that a column added later changes no older slice.
+    -0.0 counts as 0.0, and every NaN as the same NaN.
+    """
+    names = [n for n in sorted(frame.columns) if frame.get_column(n).null_count() < frame.height]
+    canonical = frame.select(_plain(frame.get_column(n)) for n in names)
+    if names:
+        canonical = canonical.sort(names, nulls_last=False)
+    whole = hashlib.sha256(f"{frame.height}".encode())
+    for series in canonical.get_columns():
+        whole.update(f"\x00{series.name}\x00{frame.schema[series.name]}\x00".encode())
+        whole.update(np.packbits(series.is_null().to_numpy()).tobytes())
+        for content in _bytes(series):
+            whole.update(content)
+    return whole.hexdigest()
+
+
+def root_digest(slices: Mapping[str, str]) -> str:
+    """Return the digest over all slices of a table."""
+    return digest_of({"slices": dict(slices)})
+
+
+def _stored(series: pl.Series) -> pl.Series:
+    kind = series.dtype
+    if kind.is_integer():
+        if kind in (pl.UInt64, pl.Int128, pl.UInt128) and series.len() and _beyond(series):
+            raise DataError(f"column {series.name!r} holds integers above {_LARGEST}")
+        return series.cast(pl.Int64)
+    if kind.is_float() or kind.is_decimal():
+        return series.cast(pl.Float64)
+    if isinstance(kind, _PLAIN) or kind == pl.Null:
+        return series
+    if isinstance(kind, (pl.Categorical, pl.Enum)):
+        return series.cast(pl.String)
+    if isinstance(kind, pl.Datetime):
+        exact = series.dt.cast_time_unit("us")
+        return exact.dt.convert_time_zone("UTC") if kind.time_zone else exact
+    if isinstance(kind, pl.Duration):
+        return series.dt.total_microseconds()
+    raise DataError(f"column {series.name!r} is of type {kind}, which cannot be stored")
+
+
+def _beyond(series: pl.Series) -> bool:
+    largest = series.max()
+    return isinstance(largest, int) and largest > _LARGEST
+
+
+def _fit(series: pl.Series, stored: pl.DataType | None) -> pl.Series:
+    if series.dtype == pl.Null:
+        return series.cast(stored or pl.String())
+    if stored is None or series.dtype == stored:
+        return series
+    if stored == pl.Float64 and series.dtype == pl.Int64:
+        return series.cast(pl.Float64)
+    if series.null_count() == series.len():
+        return pl.Series(series.name, [None] * series.len(), dtype=stored)
+    raise DataError(f"column {series.name!r} was {stored} and now comes as {series.dtype}")
+
+
+def _widened(part: pl.DataFrame, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    if dict(part.schema) == dict(wanted):
+        return part
+    return part.select(
+        # A column without any value may be of any type: a digest does not see it.
+        (pl.col(n).cast(kind) if n in part.columns else pl.lit(None, dtype=kind)).alias(n)
+        for n, kind in wanted.items()
+    )
+
+
+def _plain(series: pl.Series) -> pl.Series:
+    """Return a column as integers, booleans, bytes or texts: exact, sortable, without a zone."""
+    if series.dtype == pl.Float64:
+        one_nan = pl.when(series.is_nan()).then(float("nan")).otherwise(series + 0.0)
+        return pl.select(one_nan.alias(series.name)).to_series()
+    if series.dtype.is_temporal():
+        return series.to_physical()
+    return series
+
+
+def _bytes(series: pl.Series) -> tuple[bytes, ...]:
+    if series.dtype == pl.String:
+        series = series.fill_null("").cast(pl.Binary)
+    if series.dtype == pl.Binary:
+        filled = series.fill_null(b"")
+        lengths = filled.bin.size().to_numpy().astype("<u4").tobytes()
+        return lengths, b"".join(filled.to_list())
+    zero = False if series.dtype == pl.Boolean else 0
+    values = series.fill_null(zero).to_numpy()
+    return (values.astype(values.dtype.newbyteorder("<")).tobytes(),)
