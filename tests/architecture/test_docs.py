@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -29,6 +30,8 @@ def reference() -> ModuleType:
 @pytest.mark.parametrize("page", ["reference/cli.md", "errors.md"])
 def test_a_generated_page_is_current(reference: ModuleType, page: str) -> None:
     """`make docs` would change nothing."""
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("the pages are laid out by the argparse of Python 3.11")
     assert (ROOT / "docs" / page).read_text(encoding="utf-8") == reference.PAGES[page]()
 
 

@@ -35,6 +35,12 @@ def test_test_files_have_their_place_and_their_own_name() -> None:
     assert not [str(path) for path in inside if path.parts[0] not in {*KINDS, "assets"}]
 
 
+def test_the_package_is_complete() -> None:
+    """The package under test has every file of the source tree: code, contracts, pages, data."""
+    package, source = Path(tamid.__file__).parent, ROOT / "src" / "tamid"
+    assert _files(package) == _files(source)
+
+
 def test_public_names_resolve() -> None:
     """Each name in `tamid.__all__` can be had, and no other name is invented."""
     for name in tamid.__all__:
@@ -64,3 +70,8 @@ def test_the_locks_name_only_the_public_index() -> None:
     text = (ROOT / "uv.lock").read_text(encoding="utf-8")
     hosts = set(re.findall(r"[a-z]+://[^/\"]*", text))
     assert hosts == {"https://pypi.org", "https://files.pythonhosted.org"}
+
+
+def _files(folder: Path) -> set[str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix() for path in files if path.suffix != ".pyc"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import grimp
 import pytest
 
+import tamid
+
+PACKAGE = Path(tamid.__file__).parent
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "core": {"numpy"},
@@ -53,6 +57,16 @@ def test_a_banned_call_is_noticed(place: str, code: str) -> None:
 def test_an_adapter_may_do_what_adapters_are_for(code: str) -> None:
     """At the edges the same calls are allowed."""
     assert "TID251" not in _ruff(code, "src/tamid/adapters/x.py")
+
+
+def test_no_stage_writes_a_frame_itself() -> None:
+    """Frames leave a stage through a port: no call of a frame's own writers in core and stages."""
+    writers = []
+    for path in [*PACKAGE.glob("core/**/*.py"), *PACKAGE.glob("stages/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr.startswith(("sink_", "write_")):
+                writers.append(f"{path.name}:{node.lineno} {node.attr}")
+    assert not writers
 
 
 def test_printing_is_for_the_command_line() -> None:
