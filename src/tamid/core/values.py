@@ -142,7 +142,8 @@ def format_duration(span: timedelta) -> str:
     for unit in ("w", "d", "h", "m"):
         if seconds and seconds % _SECONDS[unit] == 0:
             return f"{int(seconds // _SECONDS[unit])}{unit}"
-    return f"{seconds:g}s"
+    # Not :g, which would round long spans and write an exponent that parse_duration refuses.
+    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
