@@ -217,11 +217,15 @@ def _message(
 ) -> str:
     drawn = " and ".join(f"{b.method} over {b.blocks} {_PLURAL[b.unit]}" for b in bounds)
     text = (
-        f"{name} {points[1]:.3f} against the champion's {points[0]:.3f}: better by "
-        f"{difference[0]:+.3f} ({difference[1]:+.3f} to {difference[2]:+.3f}, {drawn}), "
-        f"margin {margin:g}: {_SAYS[finding]}"
+        f"{name} {_short(points[1])} against the champion's {_short(points[0])}, gain "
+        f"{_short(difference[0], '+')} ({_short(difference[1], '+')} to "
+        f"{_short(difference[2], '+')}; {drawn}), margin {margin:g}: {_SAYS[finding]}"
     )
     return text if waiting is None else f"{text}; decidable in {waiting} more week(s)"
+
+
+def _short(x: float, sign: str = "") -> str:
+    return format(x, f"{sign}.3f" if abs(x) < 10 else f"{sign}.4g")
 
 
 _PLURAL = {Unit.ROW: "rows", Unit.ENTITY: "entities", Unit.DAY: "days", Unit.WEEK: "weeks"}

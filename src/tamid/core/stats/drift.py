@@ -28,7 +28,7 @@ _MAX_CATEGORIES = 50
 class Profile:
     """A column's reference: its bins and how much of the reference fell into each.
 
-    quantiles: `edges` cut the line; bins are len(edges) + 1, then missing.
+    quantiles: `edges` cut the line; bins are len(edges) + 1 (an edge belongs below), then missing.
     values: `edges` are the known numbers; one bin each, then unseen, then missing.
     categories: `names` are the known texts; one bin each, then other known (a tail too long to
     name, in `tail`), then unseen, then missing.
@@ -61,7 +61,8 @@ def profile_numbers(
     if len(known) <= bins:
         blank = Profile(column=column, kind="values", counts=(), edges=tuple(known.tolist()))
     else:
-        cuts = np.quantile(x[np.isfinite(x)], np.arange(1, bins) / bins)
+        # Values of the data itself: no arithmetic that could overflow, and 30 stays 30.
+        cuts = np.quantile(x[np.isfinite(x)], np.arange(1, bins) / bins, method="inverted_cdf")
         blank = Profile(
             column=column, kind="quantiles", counts=(), edges=tuple(np.unique(cuts).tolist())
         )
@@ -100,12 +101,9 @@ def number_counts(
     x = floats(values, profile.column, finite=False)
     w = weights_for(weights, len(x))
     edges = np.asarray(profile.edges, dtype=np.float64)
-    if profile.kind == "quantiles":
-        bins = len(edges) + 1
-        place = np.searchsorted(edges, x, side="right")
-    else:
-        bins = len(edges) + 1
-        place = np.searchsorted(edges, x)
+    bins = len(edges) + 1
+    place = np.searchsorted(edges, x)
+    if profile.kind == "values":
         known = np.zeros(len(x), dtype=bool)
         inside = place < len(edges)
         known[inside] = edges[place[inside]] == x[inside]

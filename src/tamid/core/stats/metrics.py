@@ -100,7 +100,7 @@ def evaluate(
     w = weights_for(weights, len(np.asarray(y)))
     squares = float(w @ w)
     return Metrics(
-        values=MappingProxyType(values),
+        values=values,
         n=int((w > 0).sum()),
         n_effective=float(w.sum() ** 2 / squares) if squares > 0 else 0.0,
         positives=int(binary(y, "y")[w > 0].sum()) if task is Task.BINARY else None,
