@@ -66,12 +66,14 @@ def main(argv: Sequence[str] | None = None, table: tuple[Group, ...] = TABLE) ->
         return _report(error, words)
 
 
-def command_parser(command: Command) -> Parser:
+def command_parser(command: Command, table: tuple[Group, ...] = TABLE) -> Parser:
     """Return the parser of one command with its own and the global options; imports its module."""
     _, add = load(command)
+    deeper = [name for name in commands(table) if name.startswith(f"{command.name} ")]
     parser = Parser(
         prog=f"tamid {command.name}",
         description=command.summary,
+        epilog="see also: " + ", ".join(f"tamid {name}" for name in deeper) if deeper else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if add is not None:
@@ -132,7 +134,7 @@ def _run(words: list[str], table: tuple[Group, ...]) -> int:
     command, arguments = _find(rest, table)
     if command is None:
         return 0
-    parser = command_parser(command)
+    parser = command_parser(command, table)
     args = parser.parse_args([*before, *arguments])
     from tamid.cli.output import Output
 

@@ -19,6 +19,8 @@ TABLE = (
             Command(name="hello", target="sample_commands:run", summary="greet somebody"),
             Command(name="fail", target="sample_commands:fail", summary="raise an error"),
             Command(name="case show", target="sample_commands:show", summary="show a case"),
+            Command(name="log", target="sample_commands:show", summary="list events"),
+            Command(name="log clear", target="sample_commands:show", summary="forget events"),
         ),
     ),
 )
@@ -152,6 +154,14 @@ def test_a_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert "greet somebody" in text
     assert "--status" in text
     assert "--workspace" in text
+
+
+def test_a_command_names_those_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that also heads others says so in its help, and each is found by its own name."""
+    assert main(["log", "--help"], TABLE) == 0
+    assert "see also: tamid log clear" in capsys.readouterr().out
+    assert main(["log", "clear", "--help"], TABLE) == 0
+    assert "forget events" in capsys.readouterr().out
 
 
 def test_an_interrupt_is_not_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
