@@ -15,7 +15,7 @@ from tamid.core.chain import GENESIS, Draft, Recorded, chain, decode, encode, re
 from tamid.core.errors import IntegrityError
 from tamid.core.events import Event, Measured
 from tamid.core.values import canonical_json
-from tamid.testing.histories import any_draft, kinds, of_kind
+from tamid.testing.strategies import any_draft, kinds, of_kind
 
 HISTORY = st.lists(any_draft(), min_size=1, max_size=6)
 

@@ -79,9 +79,7 @@ def _prevalence(facts: list[Measured], state: State, version: int, sign: float) 
         return []
     if all(-sign * value <= worst for value in adjusted):
         mean = sum(adjusted) / len(adjusted)
-        return [
-            f"at the reference's share of positives the metric would be {mean:.3f}"
-        ]
+        return [f"at the reference's share of positives the metric would be {mean:.3f}"]
     return []
 
 

@@ -62,7 +62,7 @@ def _latest(s: State, e: ev.DataAccepted) -> Mapping[str, str]:
 
 def _covers(repair: ev.DataAccepted, refusal: ev.DataRefused) -> bool:
     same = repair.batch == refusal.batch
-    return same or bool(refusal.periods) and set(refusal.periods) <= set(repair.periods)
+    return same or (bool(refusal.periods) and set(refusal.periods) <= set(repair.periods))
 
 
 def _refused(s: State, e: ev.DataRefused, r: Recorded) -> State:
