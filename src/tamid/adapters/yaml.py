@@ -203,17 +203,8 @@ class _Reader:
 
 
 def _decoded(source: str | bytes, name: str) -> str:
-    if isinstance(source, bytes):
-        if len(source) > MAX_BYTES:
-            raise _refusal(name, 1, f"larger than {MAX_BYTES // 1_000_000} MB")
-        if source.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise _refusal(name, 1, "is UTF-16", "save the file as UTF-8")
-        try:
-            source = source.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = source[: error.start].count(b"\n") + 1
-            raise _refusal(name, line, "is not UTF-8", "save the file as UTF-8") from None
-    text = source.removeprefix("\ufeff")
+    text = source if isinstance(source, str) else _from_bytes(source, name)
+    text = text.removeprefix("\ufeff")
     if len(text) > MAX_BYTES:
         raise _refusal(name, 1, f"larger than {MAX_BYTES // 1_000_000} MB")
     if control := _CONTROL.search(text):
@@ -221,6 +212,18 @@ def _decoded(source: str | bytes, name: str) -> str:
         what = f"holds the control character U+{ord(control[0]):04X}"
         raise _refusal(name, line, what, "remove it")
     return text
+
+
+def _from_bytes(source: bytes, name: str) -> str:
+    if len(source) > MAX_BYTES:
+        raise _refusal(name, 1, f"larger than {MAX_BYTES // 1_000_000} MB")
+    if source.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _refusal(name, 1, "is UTF-16", "save the file as UTF-8")
+    try:
+        return source.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = source[: error.start].count(b"\n") + 1
+        raise _refusal(name, line, "is not UTF-8", "save the file as UTF-8") from None
 
 
 def _sized(node: Node, inner: list[_Known]) -> _Known:

@@ -51,6 +51,20 @@ def parse(
     return contract
 
 
+def restore(node: Node, *, name: str = "the stored contract") -> Contract:
+    """Turn the tree of a contract that was accepted before into the contract, without judging it.
+
+    Raises:
+        ContractError: a key or value is not understood.
+    """
+    reader = _Reader()
+    contract = reader.contract(node)
+    problems = reader.report.problems()
+    if problems:
+        raise contract_error(name, problems)
+    return contract
+
+
 class _Reader:
     """One passage over a tree; a bad value is reported and replaced, so that the rest is read."""
 
