@@ -51,6 +51,7 @@ class DataAccepted(Event):
     quarantined: Mapping[str, int] = field(default_factory=dict)
     periods: tuple[str, ...] = ()
     latest: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ class LabelsAccepted(Event):
     unmatched: int = 0
     future: int = 0
     periods: tuple[str, ...] = ()
+    invalid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

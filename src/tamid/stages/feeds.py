@@ -1,0 +1,87 @@
+"""What comes in for a model: its sources, where each is stored and what it must look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from tamid.core.contract.model import Calendar, Contract
+from tamid.core.periods import PeriodRule, period_rule
+from tamid.core.values import Role
+from tamid.stages.quarantine import Shape
+
+ROWS = "rows"
+LABELS = "labels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """One source of rows or events, where it is stored and what it must look like.
+
+    `rule` None: nothing is cut by time, all rows are in the slice "static".
+    """
+
+    source: str
+    table: str
+    owner: Role
+    shape: Shape
+    rule: PeriodRule | None
+    max_share: float
+    known_at: str | None = None
+    pii: tuple[str, ...] = ()
+
+
+def rule_of(contract: Contract) -> PeriodRule | None:
+    """Return how the contract cuts time; None without a time column."""
+    if contract.data.time is None:
+        return None
+    calendar: Calendar = contract.calendar
+    zone = ZoneInfo(calendar.timezone)
+    return period_rule(zone, contract.delivery.every, calendar.week_starts)
+
+
+def feeds(contract: Contract) -> tuple[Feed, ...]:
+    """Return the feeds of a contract: the rows first, then each event table by name."""
+    data, rule = contract.data, rule_of(contract)
+    zone, hidden = contract.calendar.timezone, data.forbidden
+    aside = [data.label.column, data.source.known_at]
+    if data.label.source is not None:
+        aside.append(data.label.source.known_at)
+    label = data.label.column
+    rows = Feed(
+        source=ROWS,
+        table=f"{contract.name}.{ROWS}",
+        owner=Role(data.source.owner),
+        shape=Shape(
+            schema={n: c for n, c in data.schema.items() if n != label},
+            entity=data.entity,
+            time=data.time,
+            timezone=zone,
+            forbidden=hidden,
+            aside=tuple(a for a in aside if a),
+        ),
+        rule=rule,
+        max_share=data.quarantine.max_share,
+        known_at=data.source.known_at,
+        pii=data.pii,
+    )
+    events = [
+        Feed(
+            source=name,
+            table=f"{contract.name}.{name}",
+            owner=Role(table.owner),
+            shape=Shape(
+                schema=table.schema,
+                entity=table.entity,
+                time=table.time,
+                timezone=zone,
+                forbidden=hidden,
+                unique=False,
+            ),
+            rule=rule,
+            max_share=data.quarantine.max_share,
+            pii=data.pii,
+        )
+        for name, table in sorted(data.tables.items())
+    ]
+    return (rows, *events)

@@ -1,0 +1,278 @@
+"""Which rows of a batch keep the contract, which broke what rule, and whether any may be used.
+
+Two passes: every column is read strictly into its type (`reading`), then the rows that could be
+read are held against the contract's rules by dataframely. Rules are named "column: rule".
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tamid.core.contract.model import Column
+from tamid.core.errors import BatchRefused
+from tamid.core.values import ENTITY, RULE, TIME
+from tamid.stages.reading import MOMENT, NOT_FINITE, name_of, typed
+
+if TYPE_CHECKING:
+    import dataframely as dy
+
+# Clocks of two machines differ; a row further ahead than this is a wrong stamp.
+AHEAD = timedelta(minutes=5)
+# Below this many rows a column that never changes says nothing.
+_ENOUGH_TO_VARY = 20
+# Values quoted in a report, so that a message stays one line.
+_EXAMPLES = 3
+
+MISSING = "missing value"
+TOO_LOW = "below min"
+TOO_HIGH = "above max"
+NOT_ALLOWED = "not allowed"
+AHEAD_OF_TIME = "in the future"
+SAME_KEY = "duplicate key"
+SAME_ROW = "repeated row"
+
+_ROW = "_row"
+_RULES = {"nullability": MISSING, "min": TOO_LOW, "max": TOO_HIGH, "inf": NOT_FINITE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What the rows of one source must look like.
+
+    `schema` empty: every column is taken as it comes. `aside`: columns that are used elsewhere
+    (label, known-at) and neither stored here nor noted. `unique`: one row per entity and time.
+    """
+
+    schema: Mapping[str, Column]
+    entity: str | None
+    time: str | None
+    timezone: str
+    forbidden: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
+    unique: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A batch after the check.
+
+    `frame`: every row with `_entity`, `_time`, the columns of the schema and `_rule` (null: good).
+    `broken`: rows per rule; a row counts under each rule it broke. `bad`: rows that broke any.
+    `notes`: what is odd but breaks nothing.
+    """
+
+    frame: pl.DataFrame
+    broken: Mapping[str, int]
+    bad: int
+    notes: tuple[str, ...]
+
+
+def check(raw: pl.DataFrame, shape: Shape, now: datetime) -> Checked:
+    """Read a batch into its types and hold each row against the rules.
+
+    Raises:
+        BatchRefused: columns are missing or moments cannot be ordered; nothing of it can be used.
+    """
+    raw = _normal_names(raw).drop(shape.forbidden, strict=False)
+    _refuse_missing(raw, shape)
+    notes = _unexpected(raw, shape)
+    frame, rules = _read(raw, shape)
+    readable = frame.filter(_unbroken(rules, frame.height))
+    rules += _judged(readable, shape, frame.height, now) if readable.height else []
+    notes += tuple(_oddities(frame, shape, rules))
+    first = _first_rule(rules, frame.height)
+    bad = first.is_not_null().sum()
+    return Checked(
+        frame=frame.drop(_ROW).with_columns(first),
+        broken={rule: int(mask.sum()) for rule, mask in rules},
+        bad=int(bad),
+        notes=notes,
+    )
+
+
+def moments(raw: pl.DataFrame, column: str, timezone: str) -> pl.Series:
+    """Return a column of moments in UTC; what cannot be read is null. Raises BatchRefused."""
+    return typed(raw.get_column(column), "datetime", timezone).values
+
+
+def suggest(name: str, names: list[str]) -> str:
+    """Return ", did you mean X?" if a name is close to one of the others, else nothing.
+
+    >>> suggest("tenure", ["tenures", "plan"])
+    ', did you mean tenures?'
+    """
+    close = difflib.get_close_matches(name, names, 1, 0.75)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+Rules = list[tuple[str, pl.Series]]
+
+
+def _normal_names(raw: pl.DataFrame) -> pl.DataFrame:
+    """Write names in one Unicode form, so that two ways to type one word are one column."""
+    normal = {n: unicodedata.normalize("NFC", n) for n in raw.columns}
+    return raw if len(set(normal.values())) < len(normal) else raw.rename(normal)
+
+
+def _refuse_missing(raw: pl.DataFrame, shape: Shape) -> None:
+    needed = [c for c in (shape.entity, shape.time) if c] + list(shape.schema)
+    missing = [c for c in dict.fromkeys(needed) if c not in raw.columns]
+    if missing:
+        spare = [c for c in raw.columns if c not in needed]
+        named = "; ".join(f"column {c!r} is missing{suggest(c, spare)}" for c in missing)
+        raise BatchRefused(named, why="the contract's schema names these columns")
+
+
+def _unexpected(raw: pl.DataFrame, shape: Shape) -> tuple[str, ...]:
+    known = {shape.entity, shape.time, *shape.schema, *shape.aside}
+    extra = [c for c in raw.columns if c not in known] if shape.schema else []
+    return tuple(f"column {c!r} is not in the contract and was left out" for c in extra)
+
+
+def _read(raw: pl.DataFrame, shape: Shape) -> tuple[pl.DataFrame, Rules]:
+    rules: Rules = []
+    columns = [pl.Series(_ROW, range(raw.height), dtype=pl.Int64)]
+    if shape.entity:
+        entity = name_of(raw.get_column(shape.entity))
+        columns.append(entity.values.alias(ENTITY))
+        rules += [(f"{shape.entity}: {rule}", mask) for rule, mask in entity.broken.items()]
+    if shape.time:
+        time = typed(raw.get_column(shape.time), "datetime", shape.timezone)
+        columns.append(time.values.alias(TIME))
+        rules += [(f"{shape.time}: {rule}", mask) for rule, mask in time.broken.items()]
+    else:
+        columns.append(pl.Series(TIME, [None] * raw.height, dtype=MOMENT))
+    for name, column in shape.schema.items():
+        if name == shape.entity:
+            continue
+        read = typed(raw.get_column(name), column.type, shape.timezone)
+        columns.append(read.values)
+        rules += [(f"{name}: {r}", mask) for r, mask in read.broken.items() if name != shape.time]
+    if not shape.schema:
+        used = {shape.entity, shape.time, *shape.aside}
+        columns += [raw.get_column(c) for c in raw.columns if c not in used]
+    return pl.DataFrame(columns), rules
+
+
+def _judged(frame: pl.DataFrame, shape: Shape, height: int, now: datetime) -> Rules:
+    """Hold readable rows against the contract's rules; masks are over all rows of the batch."""
+    rules: Rules = []
+    keys = [ENTITY, TIME] if shape.time else [ENTITY]
+    if shape.unique and shape.entity:
+        again = ~frame.drop(_ROW).is_unique() & ~_first_of_its_kind(frame)
+        if again.any():
+            rules.append((SAME_ROW, _mask(frame.filter(again).get_column(_ROW), height)))
+            frame = frame.filter(~again)
+    _, failure = _schema(shape, keys, now).filter(frame)
+    details = failure.details()
+    for name in sorted(failure.counts()):
+        rows = details.filter(pl.col(name) == "invalid").get_column(_ROW)
+        rules.append((_rule_name(name, shape), _mask(rows, height)))
+    return rules
+
+
+def _first_of_its_kind(frame: pl.DataFrame) -> pl.Series:
+    firsts = frame.unique([c for c in frame.columns if c != _ROW], keep="first").get_column(_ROW)
+    return frame.get_column(_ROW).is_in(firsts.implode())
+
+
+def _mask(rows: pl.Series, height: int) -> pl.Series:
+    mask = np.zeros(height, dtype=np.bool_)
+    mask[rows.to_numpy()] = True
+    return pl.Series(mask)
+
+
+def _schema(shape: Shape, keys: list[str], now: datetime) -> type[dy.Schema]:
+    """Build the dataframely schema of the contract's columns, each under an alias of its own."""
+    import dataframely as dy
+
+    latest = now + AHEAD
+    columns: dict[str, Any] = {"row": dy.Int64(alias=_ROW)}
+    if shape.entity:
+        columns["entity"] = dy.String(primary_key=shape.unique, nullable=False, alias=ENTITY)
+    if shape.time:
+        columns["time"] = dy.Datetime(
+            primary_key=shape.unique and shape.entity is not None,
+            nullable=False,
+            alias=TIME,
+            time_unit="us",
+            time_zone="UTC",
+            check={AHEAD_OF_TIME: lambda moment: moment <= latest},
+        )
+    for number, (name, column) in enumerate(shape.schema.items()):
+        if name not in (shape.entity, shape.time):
+            columns[f"column_{number}"] = _column(name, column)
+    return type("Batch", (dy.Schema,), columns)
+
+
+def _column(name: str, column: Column) -> dy.Column:
+    import dataframely as dy
+
+    if column.type == "number":
+        return dy.Float64(
+            alias=name, nullable=column.nullable, min=column.min, max=column.max,
+            allow_inf=False, allow_nan=False,
+        )  # fmt: skip
+    if column.type == "integer":
+        return dy.Int64(
+            alias=name,
+            nullable=column.nullable,
+            min=None if column.min is None else math.ceil(column.min),
+            max=None if column.max is None else math.floor(column.max),
+        )
+    if column.type == "boolean":
+        return dy.Bool(alias=name, nullable=column.nullable)
+    if column.type == "datetime":
+        return dy.Datetime(alias=name, nullable=column.nullable, time_unit="us", time_zone="UTC")
+    allowed = list(column.allowed or ())
+    check = {NOT_ALLOWED: lambda value: value.is_in(allowed)} if allowed else None
+    return dy.String(alias=name, nullable=column.nullable, check=check)
+
+
+def _rule_name(name: str, shape: Shape) -> str:
+    if name == "primary_key":
+        return SAME_KEY
+    column, _, rule = name.rpartition("|")
+    own = {ENTITY: shape.entity, TIME: shape.time}.get(column, column)
+    return f"{own}: {_RULES.get(rule, rule.removeprefix('check__'))}"
+
+
+def _oddities(frame: pl.DataFrame, shape: Shape, rules: Rules) -> Iterator[str]:
+    """Say what breaks no rule but is worth a look."""
+    for name in shape.schema:
+        if name not in frame.columns or name == shape.time:
+            continue
+        values = frame.get_column(name)
+        if values.null_count() == values.len():
+            yield f"column {name!r} has no value at all"
+        elif values.len() >= _ENOUGH_TO_VARY and values.n_unique() == 1:
+            yield f"column {name!r} has one value only"
+    for rule, mask in rules:
+        name, _, broken = rule.rpartition(": ")
+        if broken == NOT_ALLOWED:
+            seen = frame.filter(mask).get_column(name).unique().sort().head(_EXAMPLES)
+            yield f"{rule}: {', '.join(repr(v[:40]) for v in seen)}"
+
+
+def _first_rule(rules: Rules, height: int) -> pl.Series:
+    """Return, per row, the first rule that it broke."""
+    first = np.full(height, None, dtype=object)
+    for rule, mask in reversed(rules):
+        first[mask.to_numpy()] = rule
+    return pl.Series(RULE, first, dtype=pl.String)
+
+
+def _unbroken(rules: Rules, height: int) -> pl.Series:
+    good = np.ones(height, dtype=np.bool_)
+    for _, mask in rules:
+        good &= ~mask.to_numpy()
+    return pl.Series(good)
