@@ -1,0 +1,1 @@
+"""Worked examples: contracts, user code and seeded worlds to try the loop on."""
