@@ -268,6 +268,18 @@ class Scorer(Protocol):
         ...
 
 
+class RuleRunner(Protocol):
+    """Runs the contract's rule out of a bundle's own code, away from the controller."""
+
+    def rule(self, bundle: str, code: str, frame: pl.DataFrame, *, timeout: timedelta) -> Scores:
+        """Return a frame with `score` per row of `frame`; `code` is `file.py:function`.
+
+        Raises:
+            UserCodeError, WorkerDied, IntegrityError: as for :meth:`Scorer.score`.
+        """
+        ...
+
+
 class Signer(Protocol):
     """Signs and verifies; the private key never leaves the adapter."""
 

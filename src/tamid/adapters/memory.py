@@ -1,4 +1,4 @@
-"""Ledger and leases in memory: for tests, dry runs and replay."""
+"""Ledger, leases and a target of deliveries in memory: for tests, dry runs and replay."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tamid.core.chain import GENESIS, Draft, Recorded, chain
+from tamid.core.errors import SinkDown
 from tamid.core.lease import Hold, check_append, give_back, take
-from tamid.ports import Lease
+from tamid.ports import Lease, Parcel
 
 
 class MemoryLeases:
@@ -62,3 +63,20 @@ class MemoryLedger:
     def streams(self) -> Sequence[str]:
         """Return the names of all streams, sorted."""
         return tuple(sorted(self._streams))
+
+
+class MemorySink:
+    """A target in memory; `periods` holds the newest parcel of each model and period."""
+
+    def __init__(self) -> None:
+        self.periods: dict[tuple[str, str], Parcel] = {}
+        self.down = ""
+
+    def deliver(self, parcel: Parcel) -> str:
+        """Keep the parcel unless a newer one is here; while `down` says why, take nothing."""
+        if self.down:
+            raise SinkDown(self.down)
+        before = self.periods.get((parcel.model, parcel.period))
+        if before is None or before.revision < parcel.revision:
+            self.periods[parcel.model, parcel.period] = parcel
+        return f"memory {parcel.key}"
