@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 import tamid
 
@@ -39,6 +44,25 @@ def test_the_package_is_complete() -> None:
     """The package under test has every file of the source tree: code, contracts, pages, data."""
     package, source = Path(tamid.__file__).parent, ROOT / "src" / "tamid"
     assert _files(package) == _files(source)
+
+
+@pytest.mark.parametrize(
+    ("folder", "outcome"), [(None, "1 skipped"), ("no/such/folder", "1 error"), (".", "1 passed")]
+)
+def test_missing_data_is_never_overlooked(tmp_path: Path, folder: str | None, outcome: str) -> None:
+    """Without TAMID_TEST_DATA a test on real data is skipped; with a wrong one it fails."""
+    (tmp_path / "test_it.py").write_text('def test_it(test_data):\n    """Use it."""\n')
+    environment = {k: v for k, v in os.environ.items() if k != "TAMID_TEST_DATA"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests"), *sys.path])
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-c", "/dev/null", "test_it.py"],
+        cwd=tmp_path,
+        env=environment | ({"TAMID_TEST_DATA": folder} if folder else {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome in result.stdout, result.stdout + result.stderr
 
 
 def test_public_names_resolve() -> None:
