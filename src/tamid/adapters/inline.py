@@ -1,0 +1,164 @@
+"""Training and scoring in this process, for tests and replays; a tiny learner on numpy alone.
+
+User code runs in the controller here: real use takes `tamid.adapters.spawn`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tamid.core.learning.model import FeatureTable, Floats, Param, Range, StoredModel
+from tamid.core.values import Task, canonical_json
+from tamid.ports import Progress, Scores, TrainingJob, TrainingResult
+
+if TYPE_CHECKING:
+    from tamid.core.learning.model import Learner, Model
+    from tamid.ports import Scorer, Trainer
+
+FORMAT = "tiny"
+_FILE = "model.json"
+# Newton steps of the logistic fit: it has converged well before on standardised columns.
+_STEPS = 12
+_RIDGE = 1e-3
+
+Train = Callable[[TrainingJob, Progress], TrainingResult]
+Answer = Callable[[str, str, pl.DataFrame, int], pl.DataFrame]
+
+
+class InlineTrainer:
+    """Runs the recipe here; the deadline is not kept."""
+
+    def __init__(self, train: Train) -> None:
+        self._train = train
+
+    def train(self, job: TrainingJob, timeout: timedelta, progress: Progress) -> TrainingResult:
+        """Make a candidate; see the port for laws and errors."""
+        started = monotonic()
+        result = self._train(job, progress)
+        return dataclasses.replace(result, seconds=monotonic() - started)
+
+
+class InlineScorer:
+    """Answers here; `answer` takes bundle, overlay, rows and the number of reasons."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def score(
+        self, bundle: str, overlay: str, frame: pl.DataFrame, *, reasons: int, timeout: timedelta
+    ) -> Scores:
+        """Score rows; see the port for laws and errors."""
+        started = monotonic()
+        found = self._answer(bundle, overlay, frame, reasons)
+        return Scores(frame=found, seconds=monotonic() - started)
+
+    def probe(
+        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+    ) -> Mapping[str, float]:
+        """Measure single rows here; memory and size are not known and zero."""
+        times = []
+        for i in range(max(1, repeats)):
+            started = monotonic()
+            self._answer(bundle, overlay, frame.slice(i % max(frame.height, 1), 1), 0)
+            times.append((monotonic() - started) * 1000)
+        return {
+            "start_s": times[0] / 1000,
+            "p50_ms": float(np.percentile(times, 50)),
+            "p99_ms": float(np.percentile(times, 99)),
+            "memory_mb": 0.0,
+            "size_mb": 0.0,
+        }
+
+
+class TinyLearner:
+    """Logistic regression (binary) or least squares on scaled columns, in a few matrix products."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def fit(
+        self, x: FeatureTable, y: Floats, weight: Floats, params: Mapping[str, Param], seed: int
+    ) -> TinyModel:
+        """Fit by Newton's method; nothing is drawn, and parameters are ignored."""
+        centre = np.nan_to_num(np.nanmean(np.where(np.isfinite(x.values), x.values, 0.0), axis=0))
+        filled = np.where(np.isnan(x.values), centre, x.values)
+        spread = filled.std(axis=0)
+        spread = np.where(spread > 0, spread, 1.0)
+        rows = np.column_stack([np.ones(len(x)), (filled - centre) / spread])
+        slopes = np.zeros(rows.shape[1])
+        penalty = _RIDGE * len(x) * np.eye(rows.shape[1])
+        for _ in range(_STEPS if self._task is Task.BINARY else 1):
+            linear = rows @ slopes
+            answer = _sigmoid(linear) if self._task is Task.BINARY else linear
+            curve = weight * (answer * (1 - answer) if self._task is Task.BINARY else 1.0)
+            slope = rows.T @ (weight * (y - answer)) - penalty @ slopes
+            slopes = slopes + np.linalg.solve((rows * curve[:, None]).T @ rows + penalty, slope)
+        # Rounded, so that the order of a sum's terms cannot reach the stored bytes.
+        return TinyModel(self._task, centre.round(9), spread.round(9), slopes.round(9))
+
+    def space(self) -> Mapping[str, Range]:
+        """Return nothing."""
+        return {}
+
+    def check(self) -> Sequence[str]:
+        """Return nothing."""
+        return ()
+
+
+class TinyModel:
+    """A line through scaled columns, with a sigmoid for chances."""
+
+    def __init__(self, task: Task, centre: Floats, spread: Floats, slopes: Floats) -> None:
+        self._task, self._centre, self._spread, self._slopes = task, centre, spread, slopes
+
+    def predict(self, x: FeatureTable) -> Floats:
+        """Return chances of the positive class, or numbers."""
+        linear = self._slopes[0] + self.contributions(x).sum(axis=1)
+        return _sigmoid(linear) if self._task is Task.BINARY else np.asarray(linear)
+
+    def contributions(self, x: FeatureTable) -> Floats:
+        """Return slope times scaled value; a missing value contributes nothing."""
+        filled = np.where(np.isnan(x.values), self._centre, x.values)
+        return np.asarray((filled - self._centre) / self._spread * self._slopes[1:])
+
+    def importance(self) -> Floats:
+        """Return each slope's share."""
+        size = np.abs(self._slopes[1:])
+        return size / size.sum() if size.sum() > 0 else size
+
+    def dump(self) -> StoredModel:
+        """Return the numbers as JSON."""
+        about = {
+            "task": self._task,
+            "centre": self._centre.tolist(),
+            "spread": self._spread.tolist(),
+            "slopes": self._slopes.tolist(),
+        }
+        return StoredModel(format=FORMAT, files={_FILE: canonical_json(about).encode()})
+
+
+def load(stored: StoredModel) -> TinyModel:
+    """Load what :meth:`TinyModel.dump` wrote."""
+    data = json.loads(stored.files[_FILE])
+    arrays = (np.array(data[name], dtype=np.float64) for name in ("centre", "spread", "slopes"))
+    return TinyModel(Task(data["task"]), *arrays)
+
+
+def _sigmoid(linear: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(linear, -35.0, 35.0))))
+
+
+if TYPE_CHECKING:
+    _learner: Learner = TinyLearner(Task.BINARY)
+    _model: Model = TinyModel(Task.BINARY, np.zeros(0), np.ones(0), np.zeros(1))
+
+    def _check(train: Train, answer: Answer) -> tuple[Trainer, Scorer]:
+        return InlineTrainer(train), InlineScorer(answer)

@@ -1,0 +1,6 @@
+"""scikit-learn: built-in linear models, users' pipelines, and their safe storage."""
+
+from tamid.adapters.sklearn.learners import LinearLearner, PipelineLearner
+from tamid.adapters.sklearn.models import SklearnModel, Store, load
+
+__all__ = ["LinearLearner", "PipelineLearner", "SklearnModel", "Store", "load"]

@@ -1,0 +1,89 @@
+"""Values handed over as files in a private folder: frames as Arrow IPC, the rest as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tamid.core.learning.bundle import Opened, read_manifest, unsealed
+from tamid.core.values import jsonable
+from tamid.ports import TrainingJob, TrainingResult
+
+_JOB, _FRAME, _RESULT, _JUDGED, _FILES = (
+    "job.json", "frame.arrow", "result.json", "judged.arrow", "files",
+)  # fmt: skip
+
+
+def write_job(folder: Path, job: TrainingJob) -> None:
+    """Write a job where :func:`read_job` finds it."""
+    job.frame.write_ipc(folder / _FRAME, compression="uncompressed")
+    rest = {name: getattr(job, name) for name in _JOB_FIELDS}
+    (folder / _JOB).write_text(json.dumps(jsonable(rest)), encoding="utf-8")
+
+
+def read_job(folder: Path) -> TrainingJob:
+    """Read what :func:`write_job` wrote."""
+    data = json.loads((folder / _JOB).read_text(encoding="utf-8"))
+    data["windows"] = {name: tuple(span) for name, span in data["windows"].items()}
+    data["holdout"] = tuple(data["holdout"])
+    return TrainingJob(frame=read_frame(folder / _FRAME), **data)
+
+
+def write_result(folder: Path, result: TrainingResult) -> None:
+    """Write a result where :func:`read_result` finds it."""
+    files = folder / _FILES
+    files.mkdir()
+    paths = sorted(result.files)
+    for number, path in enumerate(paths):
+        (files / str(number)).write_bytes(result.files[path])
+    result.judged.write_ipc(folder / _JUDGED, compression="uncompressed")
+    rest = {name: getattr(result, name) for name in _RESULT_FIELDS}
+    text = json.dumps({"paths": paths, **jsonable(rest)})
+    (folder / _RESULT).write_text(text, encoding="utf-8")
+
+
+def read_result(folder: Path) -> TrainingResult:
+    """Read what :func:`write_result` wrote."""
+    data: dict[str, Any] = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    paths = data.pop("paths")
+    files = {path: (folder / _FILES / str(n)).read_bytes() for n, path in enumerate(paths)}
+    return TrainingResult(files=files, judged=read_frame(folder / _JUDGED), **data)
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """Read a frame into memory, so that its file may go."""
+    return pl.read_ipc(path.read_bytes())
+
+
+def write_bundle(folder: Path, opened: Opened, sealed_overlay: bytes) -> None:
+    """Write a verified bundle as a directory, each file under its number."""
+    folder.mkdir()
+    paths = sorted(opened.files)
+    for number, path in enumerate(paths):
+        (folder / str(number)).write_bytes(opened.files[path])
+    (folder / "paths.json").write_text(json.dumps(paths), encoding="utf-8")
+    (folder / "manifest.json").write_bytes(opened.manifest.content)
+    (folder / "overlay.json").write_bytes(sealed_overlay)
+
+
+def read_bundle(folder: Path) -> Opened:
+    """Read what :func:`write_bundle` wrote; the controller has verified it."""
+    paths: Mapping[int, str] = dict(enumerate(json.loads((folder / "paths.json").read_text())))
+    overlay, _ = unsealed((folder / "overlay.json").read_bytes())
+    return Opened(
+        manifest=read_manifest((folder / "manifest.json").read_bytes()),
+        overlay=overlay,
+        files={path: (folder / str(number)).read_bytes() for number, path in paths.items()},
+    )
+
+
+_JOB_FIELDS = (
+    "run", "contract", "code", "windows", "holdout", "seed", "degraded", "judge_salt", "resume",
+)  # fmt: skip
+_RESULT_FIELDS = (
+    "overlay", "window", "report", "metrics", "rows", "seconds", "peak_mb",
+)  # fmt: skip

@@ -1,0 +1,80 @@
+"""A Trainer that makes each candidate in a spawned process."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tamid.adapters.spawn.handover import read_result, write_job
+from tamid.adapters.spawn.worker import Worker
+from tamid.core.errors import TamidError
+from tamid.ports import Progress, TrainingJob, TrainingResult
+
+if TYPE_CHECKING:
+    from tamid.ports import Trainer
+
+
+class SpawnTrainer:
+    """One process a run; with `warm` it waits for the next run, which then starts at once.
+
+    `studies` is the folder of the search's journals, which outlive a worker.
+    """
+
+    def __init__(self, studies: Path, *, warm: bool = False) -> None:
+        self._studies, self._warm = studies, warm
+        self._worker: Worker | None = None
+
+    def train(self, job: TrainingJob, timeout: timedelta, progress: Progress) -> TrainingResult:
+        """Make a candidate; see the port for laws and errors."""
+        worker, self._worker = self._worker or Worker(), None
+        try:
+            with tempfile.TemporaryDirectory(dir=worker.folder) as name:
+                folder = Path(name)
+                write_job(folder, job)
+                request: Mapping[str, str] = {
+                    "op": "train",
+                    "folder": str(folder),
+                    "studies": str(self._studies.resolve()),
+                }
+                reply = worker.ask(request, timeout.total_seconds(), progress.step)
+                result = read_result(folder)
+        except TamidError:
+            worker.close()
+            raise
+        except BaseException:
+            worker.close()
+            raise
+        if self._warm:
+            self._worker = worker
+        else:
+            worker.close()
+        return dataclasses.replace(result, seconds=reply.seconds, peak_mb=reply.peak_mb)
+
+    def try_out(self, job: TrainingJob, timeout: timedelta) -> Mapping[str, object]:
+        """Dry run: load the code, try features on a sample and the pipeline's types; fit nothing.
+
+        Raises:
+            UserCodeError, DataError: as training would.
+        """
+        worker = Worker()
+        try:
+            with tempfile.TemporaryDirectory(dir=worker.folder) as name:
+                write_job(Path(name), job)
+                request = {"op": "dry_run", "folder": name}
+                return dict(worker.ask(request, timeout.total_seconds()).value)
+        finally:
+            worker.close()
+
+    def close(self) -> None:
+        """End the waiting process, if there is one."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
+if TYPE_CHECKING:
+    _trainer: Trainer = SpawnTrainer(Path())

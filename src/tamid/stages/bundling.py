@@ -1,0 +1,252 @@
+"""What goes into a bundle beside the model: golden rows, profile, card, parity, code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from tamid.core.contract.metrics import quality_metric
+from tamid.core.contract.model import Contract
+from tamid.core.errors import UserCodeError
+from tamid.core.stats.drift import Profile, profile_numbers, profile_texts
+from tamid.core.stats.metrics import evaluate
+from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, canonical_json, jsonable
+from tamid.ports import TrainingJob, TrainingResult
+from tamid.stages.answering import Predictor, visible
+from tamid.stages.fitting import Tools
+from tamid.stages.training import Learnt
+
+MODEL, CODE, CONTRACT = "model", "code", "contract.yaml"
+GOLDEN, PROFILE, SCHEMA, CARD, PARITY = (
+    "golden.json", "profile.json", "schema.json", "card.md", "parity.json",
+)  # fmt: skip
+# Rows whose scores every copy of the bundle must reproduce.
+_GOLDEN_ROWS = 16
+# Rows of the profile: ten bins are known to within half a percent.
+_PROFILE_ROWS = 50_000
+_PARITY_ROWS = 5_000
+_TYPES = {
+    "number": pl.Float64(), "integer": pl.Int64(), "text": pl.String(), "boolean": pl.Boolean(),
+    "datetime": pl.Datetime("us", "UTC"), "naive": pl.Datetime("us"), "date": pl.Date(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """How far the stored model is from the trained one, on rows that it was judged by."""
+
+    rows: int
+    largest_difference: float
+    flipped: int
+
+
+def wrap(learnt: Learnt, job: TrainingJob, contract: Contract, tools: Tools) -> TrainingResult:
+    """Return a candidate as a bundle's files with all that the gates need; costs are still zero."""
+    schema = learnt.predictor.schema
+    sample = job.frame.filter(pl.Series(learnt.reference))
+    loaded = Predictor(
+        contract=contract,
+        schema=schema,
+        model=tools.load(learnt.stored, schema),
+        code=tools.code,
+        calibration=learnt.predictor.calibration,
+    )
+    parity = _parity(learnt, loaded, sample.head(_PARITY_ROWS))
+    files = {f"{MODEL}/{name}": content for name, content in learnt.stored.files.items()}
+    files |= {f"{CODE}/{path}": text.encode() for path, text in job.code.items()}
+    files |= dict(tools.environment)
+    files[CONTRACT] = job.contract.encode()
+    files[SCHEMA] = canonical_json(schema).encode()
+    files[GOLDEN] = canonical_json(_golden(loaded, job, tools)).encode()
+    files[PROFILE] = canonical_json(_profile(learnt, job, contract, sample)).encode()
+    files[PARITY] = canonical_json(parity).encode()
+    files[CARD] = _card(learnt, job, contract).encode()
+    return TrainingResult(
+        files=files,
+        overlay={
+            "threshold": learnt.threshold,
+            "calibration": jsonable(learnt.predictor.calibration),
+            "reference": _reference(learnt, contract),
+        },
+        judged=learnt.judged,
+        window=learnt.window,
+        report=jsonable({**learnt.report, "parity": parity}),
+        metrics=learnt.metrics,
+        rows=learnt.rows,
+        seconds=0.0,
+        peak_mb=0.0,
+    )
+
+
+def golden_frame(stored: Mapping[str, object]) -> pl.DataFrame:
+    """Return the golden rows that `golden.json` holds."""
+    columns = stored["columns"]
+    assert isinstance(columns, list)
+    made = []
+    for column in columns:
+        kind = _TYPES[column["type"]]
+        series = pl.Series(column["name"], column["values"], dtype=_carrier(kind), strict=False)
+        made.append(series.cast(kind))
+    return pl.DataFrame(made)
+
+
+def golden_difference(predictor: Predictor, stored: Mapping[str, object]) -> float:
+    """Return the largest difference between a bundle's answers and its golden scores."""
+    expected = np.asarray(stored["expected"], dtype=np.float64)
+    answered = predictor.answer(golden_frame(stored), 0).to_numpy()
+    return float(np.abs(answered - expected).max(initial=0.0))
+
+
+def _golden(predictor: Predictor, job: TrainingJob, tools: Tools) -> Mapping[str, object]:
+    """Draw each column by itself, so that no golden row is anybody's row."""
+    shown = visible(job.frame, predictor.contract)
+    kinds = {name: _kind(shown.schema[name]) for name in shown.columns}
+    shown = shown.select(n for n, k in kinds.items() if k)
+    rng = tools.generator(job.seed)
+    picks = {n: rng.integers(0, shown.height, _GOLDEN_ROWS) for n in shown.columns}
+    rows = pl.DataFrame([shown.get_column(n).gather(p) for n, p in picks.items()])
+    rows = rows.with_columns(pl.col(n).cast(_TYPES[kinds[n]]) for n in rows.columns)
+    stored: dict[str, object] = {
+        "columns": [
+            {"name": n, "type": kinds[n], "values": _plain(rows.get_column(n))}
+            for n in rows.columns
+        ]
+    }
+    # Scored from what was stored, so that a value JSON cannot carry cannot differ later.
+    answered = predictor.answer(golden_frame(stored), 0)
+    stored["scores"] = answered.columns
+    stored["expected"] = answered.to_numpy().tolist()
+    return stored
+
+
+def _plain(column: pl.Series) -> list[object]:
+    if column.dtype.is_temporal():
+        return column.to_physical().to_list()
+    if column.dtype.is_float():
+        return [v if v is None or np.isfinite(v) else None for v in column.to_list()]
+    return column.to_list()
+
+
+def _carrier(kind: pl.DataType) -> pl.DataType:
+    if isinstance(kind, pl.Datetime):
+        return pl.Int64()
+    return pl.Int32() if isinstance(kind, pl.Date) else kind
+
+
+def _kind(dtype: pl.DataType) -> str:
+    if dtype.is_float() or dtype.is_decimal():
+        return "number"
+    if dtype.is_integer():
+        return "integer"
+    if isinstance(dtype, pl.Datetime):
+        return "datetime" if dtype.time_zone else "naive"
+    known = {pl.Boolean: "boolean", pl.Date: "date", pl.Null: "number"}
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        return "text"
+    return next((name for kind, name in known.items() if dtype == kind), "")
+
+
+def _parity(learnt: Learnt, loaded: Predictor, sample: pl.DataFrame) -> Parity:
+    """Compare the stored model with the trained one. Raises UserCodeError if decisions differ."""
+    table = learnt.predictor.table(sample)
+    one, two = learnt.predictor.scores(table), loaded.scores(table)
+    if loaded.schema.task is Task.BINARY:
+        flips = (one >= learnt.threshold) != (two >= learnt.threshold)
+    elif loaded.schema.task is Task.MULTICLASS:
+        flips = one.argmax(axis=1) != two.argmax(axis=1)
+    else:
+        flips = np.zeros(len(one), dtype=bool)
+    parity = Parity(
+        rows=len(table),
+        largest_difference=float(np.abs(one - two).max(initial=0.0)),
+        flipped=int(flips.sum()),
+    )
+    if parity.flipped:
+        raise UserCodeError(
+            f"the stored model decides {parity.flipped} of {parity.rows} rows otherwise",
+            why="a model that changes when it is stored cannot be released",
+            fix="Use estimators whose whole state is in their fitted attributes.",
+        )
+    return parity
+
+
+def _profile(
+    learnt: Learnt, job: TrainingJob, contract: Contract, sample: pl.DataFrame
+) -> Mapping[str, object]:
+    """Profile input columns and score on rows that were looked at and not fitted."""
+    step = max(1, -(-sample.height // _PROFILE_ROWS))
+    some = sample.gather_every(step)
+    weights = some.get_column(WEIGHT).to_numpy() if WEIGHT in some.columns else None
+    shown = visible(some, contract)
+    made: list[Profile] = []
+    for name in shown.columns:
+        column = shown.get_column(name)
+        if _kind(column.dtype) == "text":
+            made.append(profile_texts(name, column.cast(pl.String).to_list(), weights=weights))
+        elif _kind(column.dtype) in ("number", "integer", "boolean"):
+            numbers = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+            made.append(profile_numbers(name, numbers, weights=weights))
+    judged = learnt.judged.gather_every(max(1, -(-learnt.judged.height // _PROFILE_ROWS)))
+    score = profile_numbers(
+        "score", judged.get_column("score").to_numpy(), weights=judged.get_column(WEIGHT).to_numpy()
+    )
+    return {"inputs": made, "score": score}
+
+
+def _reference(learnt: Learnt, contract: Contract) -> Mapping[str, list[float]]:
+    """Return quality, mean score and label rate of each judged period, oldest first."""
+    metric = quality_metric(contract)
+    found: dict[str, list[float]] = {metric: [], "score_mean": [], "label_mean": []}
+    classes = [c for c in learnt.judged.columns if c.startswith("class_")]
+    for _, week in learnt.judged.sort(PERIOD).group_by(PERIOD, maintain_order=True):
+        y, w = week.get_column(LABEL).to_numpy(), week.get_column(WEIGHT).to_numpy()
+        score = week.get_column("score").to_numpy()
+        given = week.select(classes).to_numpy() if classes else score
+        values = evaluate(contract.task, y, given, threshold=learnt.threshold, weights=w).values
+        found[metric].append(float(np.nan_to_num(values[metric], nan=0.0)))
+        found["score_mean"].append(float(w @ score / w.sum()) if w.sum() > 0 else 0.0)
+        found["label_mean"].append(float(w @ y / w.sum()) if w.sum() > 0 else 0.0)
+    return found
+
+
+def _card(learnt: Learnt, job: TrainingJob, contract: Contract) -> str:
+    """Write the model card: who it is for, what it rests on, what it reached, where it ends."""
+    span = job.frame.get_column(PERIOD).cast(pl.String).unique().sort().to_list()
+    top = list(_shares(learnt))[:10]
+    lines = [
+        f"# {contract.name}",
+        "",
+        f"Task: {contract.task.value}. Answers for: {contract.data.entity or 'each row'}.",
+        f"Quality: {contract.owners.ml_developer}. Service: {contract.owners.mlops_engineer}.",
+        f"Used by: {', '.join(contract.consumers) or 'not declared'}.",
+        "",
+        "## Data",
+        f"{job.frame.height} labelled rows from {span[0]} to {span[-1]};"
+        f" window `{learnt.window}`, {learnt.rows} rows fitted.",
+        f"Judged on {learnt.judged.height} rows that neither fit nor choices had seen.",
+        "",
+        "## Quality on the judged rows",
+        *(f"- {name}: {value:.4f}" for name, value in sorted(learnt.metrics.items())),
+        "",
+        f"Decision threshold: {learnt.threshold:.6f}."
+        f" Calibration: {learnt.predictor.calibration.kind}.",
+        "",
+        "## What moves it most",
+        *([f"- {name}: {share:.1%}" for name, share in top] or ["- not measured for this model"]),
+        "",
+        "## Limits",
+        "It answers for rows like those of its data. Words that it never saw count as missing."
+        " Quality holds until the monitor says otherwise; see `tamid status`.",
+    ]
+    if contract.gates.fairness.protected:
+        lines += ["", f"Protected: {', '.join(contract.gates.fairness.protected)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _shares(learnt: Learnt) -> list[tuple[str, float]]:
+    found = learnt.report["importance"]
+    assert isinstance(found, Mapping)
+    return [(str(n), float(s)) for n, s in found.items() if s > 0]
