@@ -99,7 +99,7 @@ def written(value: Any, *, share: bool = False) -> str:
     """Return a value as one would write it in the file, in its short form.
 
     >>> written(timedelta(days=7)), written(0.05, share=True), written(("a", "b"))
-    ('7d', '5%', '[a, b]')
+    ('1w', '5%', '[a, b]')
     """
     if value is None:
         return "-"
