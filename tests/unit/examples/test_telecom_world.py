@@ -172,3 +172,59 @@ def test_the_story_names_its_dates() -> None:
     dates = list(Story().dates(date(2025, 6, 1)).values())
     assert dates == sorted(dates)
     assert all(day.weekday() == 6 for day in dates)
+
+
+def causes(files: dict[date, dict[str, pl.DataFrame]]) -> pl.DataFrame:
+    """Return for each customer and Sunday whether a cause was seen, and whether it left then."""
+    weeks = []
+    left = everything(files, "left").select("customer_id", "left_at")
+    for day, arrived in files.items():
+        if f"usage/{day}.parquet" not in arrived:
+            continue
+        events = (
+            arrived[f"complaints/{day}.parquet"].group_by("customer_id").agg(complaints=pl.len())
+        )
+        debits = (
+            arrived[f"payments/{day}.parquet"].group_by("customer_id").agg(pl.col("failed").sum())
+        )
+        price = pl.col("plan").replace_strict({"basic": 60.0, "plus": 90.0, "fibre": 120.0})
+        weeks.append(
+            arrived[f"usage/{day}.parquet"]
+            .join(events, on="customer_id", how="left")
+            .join(debits, on="customer_id", how="left")
+            .join(left, on="customer_id", how="left")
+            .select(
+                "week",
+                complained=(pl.col("complaints") >= 2) & (pl.col("monthly_charge") > 1.06 * price),
+                heavy=(pl.col("data_gb") > 2 * pl.col("data_gb_prev"))
+                & (pl.col("contract_months_left") < 5.9),
+                debit=pl.col("failed") >= 2,
+                leaves=pl.col("left_at") - pl.col("week") < timedelta(days=7),
+            )
+            .fill_null(value=False)
+        )
+    return pl.concat(weeks)
+
+
+def test_drifts_change_who_leaves_and_hardly_what_is_seen() -> None:
+    """Complainers leave before the offer, heavy users after it, failed debits after billing."""
+    world = World(seed=5, customers=4_000, story=STORY)
+    rows = causes(lived(world))
+    offer, billing, end = (
+        midnight(world.first_live + timedelta(weeks=week))
+        for week in (STORY.offer_week, STORY.billing_week, STORY.live_weeks - 1)
+    )
+    spans = {
+        "before": pl.col("week") < offer,
+        "offer": (pl.col("week") >= offer) & (pl.col("week") < billing),
+        "billing": (pl.col("week") >= billing) & (pl.col("week") < end),
+    }
+    for cause, leaving_in in {"complained": "before", "heavy": "offer", "debit": "billing"}.items():
+        seen = []
+        for span, inside in spans.items():
+            shown = rows.filter(inside)
+            count = shown.filter(cause).height
+            share = shown.filter(cause, "leaves").height / count
+            assert share > 0.7 if span == leaving_in else share < 0.25
+            seen.append(count / shown.height)
+        assert max(seen) / min(seen) < 1.35
