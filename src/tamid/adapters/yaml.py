@@ -146,7 +146,7 @@ class _Reader:
             value = self._node(next(events), events, depth + 1)
             inner += [key, value]
             if isinstance(key.node, Scalar) and self._fresh(key.node, first):
-                entries.append(Entry(key=key.node, value=value.node))
+                entries.append(Entry(key=key.node, value=_placed(value.node, key.node)))
             elif not isinstance(key.node, Scalar):
                 self._problem(event, "a key is a list or a mapping", "a key is one text")
         return _sized(Entries(entries=tuple(entries), line=line, column=column), inner)
@@ -224,6 +224,13 @@ def _from_bytes(source: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = source[: error.start].count(b"\n") + 1
         raise _refusal(name, line, "is not UTF-8", "save the file as UTF-8") from None
+
+
+def _placed(value: Node, key: Scalar) -> Node:
+    """Return the value; one that was left out stands where its key does, not on the next line."""
+    if isinstance(value, Scalar) and value.plain and not value.text:
+        return Scalar(text="", line=key.line, column=key.column)
+    return value
 
 
 def _sized(node: Node, inner: list[_Known]) -> _Known:

@@ -123,8 +123,9 @@ class _Reader:
         meant = "" if self.report.is_long() else nearest(key, words)
         if meant in _hints(cls):
             self.report.taint(_join(path, meant))
-        elif cls in CHOICE_KEY:
-            self.report.taint(_join(path, CHOICE_KEY[cls]))
+        elif cls in CHOICE_KEY:  # a short form that is misspelt: nothing else is missing
+            for name in _hints(cls):
+                self.report.taint(_join(path, name))
 
     def _value(self, hint: Any, node: Node, path: str, limits: Limits) -> Any:
         options = get_args(hint) if get_origin(hint) in (types.UnionType, Union) else (hint,)

@@ -84,7 +84,7 @@ def _metrics(case: Case) -> None:
     for name, bound in contract.gates.minimum.items():
         path = f"gates.minimum.{name}"
         if facts := _metric(case, path, name):
-            _range(case, path, facts, bound)
+            _in_range(case, path, facts, bound)
     for path, given in (
         ("gates.champion.metric", contract.gates.champion.metric),
         ("monitoring.quality.metric", contract.monitoring.quality.metric),
@@ -108,12 +108,13 @@ def _metric(case: Case, path: str, name: str) -> MetricFacts | None:
     return facts
 
 
-def _range(case: Case, path: str, facts: MetricFacts, bound: float) -> None:
+def _in_range(case: Case, path: str, facts: MetricFacts, bound: float) -> bool:
     if facts.low <= bound <= facts.high:
-        return
+        return True
     percent = f"did you mean {bound:g}%?" if facts.high == 1.0 and 1.0 < bound <= 100.0 else ""
     message = f"{facts.name} lies between {facts.low:g} and {facts.high:g}, not at {bound:g}"
     case.problem(path, message, percent)
+    return False
 
 
 def _quality(case: Case) -> None:
@@ -128,9 +129,8 @@ def _quality(case: Case) -> None:
         message = f"{facts.name} is {direction} it is"
         case.problem(f"monitoring.quality.{wrong}", message, f"write {right}")
     bound = getattr(quality, right)
-    if bound is None:
+    if bound is None or not _in_range(case, f"monitoring.quality.{right}", facts, bound):
         return
-    _range(case, f"monitoring.quality.{right}", facts, bound)
     gate = case.contract.gates.minimum.get(facts.name)
     undercut = gate is not None and (gate < bound if facts.higher_is_better else gate > bound)
     if undercut:
