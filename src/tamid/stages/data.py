@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from tamid.core.errors import BatchNotReady, DataError
+from tamid.core.errors import BatchNotReady, BatchRefused, DataError
 from tamid.core.events import DataAccepted, DataRefused, Event
 from tamid.core.periods import PeriodRule, period_of, periods_of
 from tamid.core.values import (
     ARRIVED,
     BATCH,
+    ENTITY,
     KNOWN_AT,
     PERIOD,
     RULE,
@@ -37,7 +40,7 @@ from tamid.stages.changes import (
     standing,
 )
 from tamid.stages.feeds import ROWS, Feed
-from tamid.stages.quarantine import Checked, check, moments
+from tamid.stages.quarantine import Checked, check, moments, suggest
 from tamid.stages.reading import MOMENT
 
 # Reasons and rules named in one event, so that a broken file of many columns stays readable.
@@ -125,10 +128,36 @@ def with_periods(frame: pl.DataFrame, rule: PeriodRule | None, now: datetime) ->
 
 
 def known_moments(raw: pl.DataFrame, column: str | None, timezone: str, now: datetime) -> pl.Series:
-    """Return when each row could be known: what the column says, else now."""
-    if column is None or column not in raw.columns:
+    """Return when each row could be known: what the column says, else now.
+
+    Raises:
+        BatchRefused: the column is not there.
+    """
+    if column is None:
         return pl.Series(KNOWN_AT, [now] * raw.height, dtype=MOMENT)
+    if column not in raw.columns:
+        raise BatchRefused(
+            f"column {column!r} is missing{suggest(column, raw.columns)}",
+            why="the contract says that it tells when a row became known",
+        )
     return moments(raw, column, timezone).fill_null(now).cast(MOMENT).alias(KNOWN_AT)
+
+
+def entity_codes(
+    rows: pl.DataFrame, events: pl.DataFrame
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Number the rows' entities from 0, and the events' alike; an entity without rows is -1."""
+    names = rows.select(pl.col(ENTITY).unique()).with_row_index("code")
+    owners, codes = (
+        frame.select(ENTITY)
+        .join(names, on=ENTITY, how="left", maintain_order="left", nulls_equal=True)
+        .get_column("code")
+        .cast(pl.Int64)
+        .fill_null(-1)
+        .to_numpy()
+        for frame in (rows, events)
+    )
+    return owners, codes
 
 
 def _take(

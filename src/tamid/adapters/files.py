@@ -1,0 +1,266 @@
+"""Batches as files: CSV and Parquet, one file or a glob, and Delta tables.
+
+A batch is only read when it is whole: names of files that are being written are passed over, a file
+that is empty, cut off, changing or gone is "not ready", and what was read is exactly what the
+fingerprint was taken of.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from tamid.core.errors import BatchNotReady, DataError, UsageError
+from tamid.ports import Batch
+
+Format = Literal["auto", "csv", "parquet", "delta"]
+
+# Names that producers use while they write.
+_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", "~")
+_PARQUET_ENDS = b"PAR1"
+# Both ends of a Parquet file and the length of its footer between them.
+_SMALLEST_PARQUET = 12
+# Files up to this many bytes are fingerprinted whole, larger ones by their ends, size and time.
+_WHOLE = 256 * 2**20
+_END = 2**20
+# A CSV file without a last line end is taken for whole once it was quiet for this many seconds.
+_QUIET = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    size: int
+    modified: int
+    inode: int
+
+
+class FilesSource:
+    """Files that match a path or glob, each one batch; a Delta table is one batch a version.
+
+    `hidden` columns are never read. Batches are named by their path below the fixed part of the
+    glob. Fingerprints are digests of content: a file that is only touched has not changed.
+    """
+
+    def __init__(self, path: str | Path, *, format: Format = "auto", hidden: Sequence[str] = ()):  # noqa: A002
+        self._format = format
+        self._hidden = frozenset(hidden)
+        self._base = _base(Path(path))
+        self._pattern = Path(path).relative_to(self._base).as_posix()
+        self._seen: dict[Path, tuple[_Stamp, str]] = {}
+
+    def batches(self) -> Sequence[Batch]:
+        """Return the files that are there and finished by name, oldest first."""
+        found = []
+        for path in self._base.glob(self._pattern):
+            if self._finished(path) and (_is_delta(path) or path.is_file()):
+                batch = self._batch(path)
+                found += [batch] if batch else []
+        return sorted(found, key=lambda batch: (batch.modified, batch.name))
+
+    def read(self, batch: Batch) -> pl.DataFrame:
+        """Return a file's rows; columns of a CSV file are texts."""
+        path = self._base / batch.name
+        if _is_delta(path):
+            return self._read_delta(path, batch)
+        kind = _format_of(path) if self._format == "auto" else self._format
+        try:
+            before = _stamp(path)
+            content = path.read_bytes()
+            after = _stamp(path)
+        except OSError as error:
+            raise BatchNotReady(f"{batch.name} cannot be read: {error.strerror}") from error
+        if before != after or _fingerprint(path, after, content) != batch.fingerprint:
+            raise BatchNotReady(f"{batch.name} changed while it was read")
+        if not content:
+            raise BatchNotReady(f"{batch.name} is empty")
+        if kind == "parquet":
+            return _read_parquet(batch.name, content, self._hidden)
+        quiet = time.time() - after.modified / 1e9 >= _QUIET
+        return read_csv(batch.name, content, self._hidden, whole=quiet)
+
+    def _finished(self, path: Path) -> bool:
+        parts = path.relative_to(self._base).parts
+        hidden = any(part.startswith((".", "_")) for part in parts)
+        return not hidden and not path.name.endswith(_UNFINISHED)
+
+    def _batch(self, path: Path) -> Batch | None:
+        name = path.relative_to(self._base).as_posix()
+        if _is_delta(path):
+            return _delta_batch(path, name)
+        try:
+            stamp = _stamp(path)
+            seen = self._seen.get(path)
+            if seen is None or seen[0] != stamp:
+                seen = self._seen[path] = (stamp, _fingerprint(path, stamp, None))
+        except OSError:
+            return None  # gone since it was listed: then it is not there
+        return Batch(
+            name=name,
+            fingerprint=seen[1],
+            size=stamp.size,
+            modified=datetime.fromtimestamp(stamp.modified / 1e9, UTC),
+        )
+
+    def _read_delta(self, path: Path, batch: Batch) -> pl.DataFrame:
+        from deltalake.exceptions import DeltaError
+
+        version = int(batch.fingerprint.rpartition("@")[2])
+        try:
+            frame = pl.scan_delta(str(path), version=version)
+            kept = [c for c in frame.collect_schema().names() if c not in self._hidden]
+            return frame.select(kept).collect()
+        except (DeltaError, pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(f"Delta table {batch.name} cannot be read: {error}") from error
+
+
+def read_csv(name: str, content: bytes, hidden: frozenset[str], *, whole: bool) -> pl.DataFrame:
+    """Return CSV rows as texts; the separator is the one of , ; tab and | that the header has.
+
+    `whole` False: a file without a last line end counts as cut off.
+
+    Raises:
+        BatchNotReady: nothing but a header, or cut off.
+        DataError: not UTF-8, a column named twice, or a line with too many or too few fields.
+    """
+    text = content.removeprefix(b"\xef\xbb\xbf")
+    _refuse_other_encodings(name, text)
+    if not whole and not text.endswith((b"\n", b"\r")):
+        raise BatchNotReady(
+            f"{name} ends in the middle of a line",
+            why="it looks as if its producer were still writing",
+            fix="End the last line, or leave the file alone for a minute.",
+        )
+    separator = _separator(text)
+    try:
+        head = pl.read_csv(
+            io.BytesIO(text), separator=separator, has_header=False, n_rows=1, infer_schema=False
+        )
+        names = [str(n) for n in head.row(0)] if head.height else []
+        _refuse_bad_names(name, names)
+        kept = [i for i, column in enumerate(names) if column not in hidden]
+        frame = pl.read_csv(
+            io.BytesIO(text),
+            separator=separator,
+            infer_schema=False,
+            columns=kept,
+        )
+    except pl.exceptions.NoDataError:
+        raise BatchNotReady(f"{name} is empty") from None
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"{name} is not a CSV table: {reason}",
+            why="a line has another number of fields than the header, or a quote is not closed",
+            fix="Quote fields that hold the separator, quotes or line ends.",
+        ) from error
+    if frame.is_empty():
+        raise BatchNotReady(f"{name} has a header and no rows")
+    return frame
+
+
+def _read_parquet(name: str, content: bytes, hidden: frozenset[str]) -> pl.DataFrame:
+    ends = content[:4], content[-4:]
+    if len(content) < _SMALLEST_PARQUET or ends != (_PARQUET_ENDS, _PARQUET_ENDS):
+        if content[:4] == _PARQUET_ENDS:
+            raise BatchNotReady(f"{name} has no footer yet: it is half-written")
+        raise DataError(f"{name} is not a Parquet file")
+    try:
+        names = list(pl.read_parquet_schema(io.BytesIO(content)))
+        kept = [column for column in names if column not in hidden]
+        frame = pl.read_parquet(io.BytesIO(content), columns=kept)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{name} is not a readable Parquet file: {error}") from error
+    if frame.is_empty():
+        raise BatchNotReady(f"{name} has no rows")
+    return frame
+
+
+def _refuse_other_encodings(name: str, text: bytes) -> None:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{name} line {line} is not UTF-8 text",
+            why="names and values in another encoding would be read as other names and values",
+            fix="Save it as UTF-8 (in a spreadsheet: CSV UTF-8).",
+        ) from error
+    if b"\x00" in text:
+        line = text.count(b"\n", 0, text.index(b"\x00")) + 1
+        raise DataError(f"{name} line {line} holds a zero byte: this is no text")
+
+
+def _refuse_bad_names(name: str, names: Sequence[str]) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise DataError(f"{name} names a column twice: {', '.join(twice)}")
+    if any(n == "None" or not n.strip() for n in names):
+        raise DataError(f"{name} has a column without a name")
+
+
+def _separator(text: bytes) -> str:
+    header = text.split(b"\n", 1)[0].decode(errors="replace")
+    return next((mark for mark in ",;\t|" if mark in header), ",")
+
+
+def _base(path: Path) -> Path:
+    """Return the folder below which batches are named: what comes before any wildcard."""
+    fixed = path
+    while glob.has_magic(str(fixed)):
+        fixed = fixed.parent
+    return path.parent if fixed == path else fixed
+
+
+def _format_of(path: Path) -> Format:
+    name = path.name.lower()
+    if name.endswith((".parquet", ".pq")):
+        return "parquet"
+    if name.endswith((".csv", ".tsv", ".txt")):
+        return "csv"
+    raise UsageError(
+        f"{path.name}: no format goes with this name",
+        fix="Name it .csv or .parquet, or give `format` in the contract's source.",
+    )
+
+
+def _is_delta(path: Path) -> bool:
+    return (path / "_delta_log").is_dir()
+
+
+def _delta_batch(path: Path, name: str) -> Batch | None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        table = DeltaTable(str(path))
+        commit = table.history(1)[0]
+        modified = datetime.fromtimestamp(int(commit.get("timestamp", 0)) / 1000, UTC)
+        fingerprint = f"{table.metadata().id}@{table.version()}"
+    except (DeltaError, OSError, IndexError):
+        return None  # its first commit is being written
+    return Batch(name=name, fingerprint=fingerprint, size=0, modified=modified)
+
+
+def _stamp(path: Path) -> _Stamp:
+    found = path.stat()
+    return _Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _fingerprint(path: Path, stamp: _Stamp, content: bytes | None) -> str:
+    if stamp.size <= _WHOLE:
+        return hashlib.sha256(path.read_bytes() if content is None else content).hexdigest()
+    with path.open("rb") as file:
+        head = file.read(_END)
+        file.seek(-_END, io.SEEK_END)
+        tail = file.read(_END)
+    known = f"{stamp.size}/{stamp.modified}".encode()
+    return hashlib.sha256(known + head + tail).hexdigest()
