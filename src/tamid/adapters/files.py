@@ -43,18 +43,20 @@ class _Stamp:
     inode: int
 
 
-class FilesSource:
-    """Files that match a path or glob, each one batch; a Delta table is one batch a version.
+class FileSource:
+    """Files that match a path or glob below a folder, each one batch; a Delta table is one too.
 
     `hidden` columns are never read. Batches are named by their path below the fixed part of the
     glob. Fingerprints are digests of content: a file that is only touched has not changed.
     """
 
-    def __init__(self, path: str | Path, *, format: Format = "auto", hidden: Sequence[str] = ()):  # noqa: A002
-        self._format = format
+    def __init__(
+        self, folder: Path, path: str, kind: Format = "auto", hidden: Sequence[str] = ()
+    ) -> None:
+        self._kind = kind
         self._hidden = frozenset(hidden)
-        self._base = _base(Path(path))
-        self._pattern = Path(path).relative_to(self._base).as_posix()
+        self._base = _base(folder / path)
+        self._pattern = (folder / path).relative_to(self._base).as_posix()
         self._seen: dict[Path, tuple[_Stamp, str]] = {}
 
     def batches(self) -> Sequence[Batch]:
@@ -71,7 +73,7 @@ class FilesSource:
         path = self._base / batch.name
         if _is_delta(path):
             return self._read_delta(path, batch)
-        kind = _format_of(path) if self._format == "auto" else self._format
+        kind = _format_of(path) if self._kind == "auto" else self._kind
         try:
             before = _stamp(path)
             content = path.read_bytes()

@@ -39,7 +39,7 @@ from tamid.stages.changes import (
     row_names,
     standing,
 )
-from tamid.stages.feeds import ROWS, Feed
+from tamid.stages.feeds import Feed
 from tamid.stages.quarantine import Checked, check, moments, suggest
 from tamid.stages.reading import MOMENT
 
@@ -54,6 +54,14 @@ class NotReady:
     source: str
     batch: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Rows as of a moment: `good` to be used, `bad` with the rule each broke in `_rule`."""
+
+    good: pl.DataFrame
+    bad: pl.DataFrame
 
 
 def ingest(
@@ -95,24 +103,31 @@ def load(
     *,
     periods: Sequence[str] | None = None,
     known_by: datetime | None = None,
-) -> pl.DataFrame:
-    """Return what a pinned version held as it was known at a moment; `_rule` is null where good.
+) -> Loaded:
+    """Return the rows of a pinned version as they were known at a moment.
 
-    Of rows: per entity and moment the good row that arrived last, a bad one only where there is no
-    good one (a correction that breaks the contract corrects nothing). Of events: all that were not
-    taken back.
+    Per entity and moment the good row that arrived last; a bad one only where there is no good one:
+    a correction that breaks the contract corrects nothing.
     """
-    frame = tables.read(pin, periods=periods)
-    if known_by is not None:
-        frame = frame.filter(pl.col(KNOWN_AT) <= known_by)
-    if pin.table.rpartition(".")[2] != ROWS:
-        return standing(frame)
+    frame = _known(tables.read(pin, periods=periods), known_by)
     if frame.get_column(RULE).null_count() == frame.height:
-        return newest(frame)
+        return Loaded(good=newest(frame), bad=frame.clear())
     sound = pl.col(RULE).is_null() | (pl.col(RULE) == REMOVED)
     latest = newest(frame.filter(sound))
     bad = newest(frame.filter(~sound)).join(latest, on=KEY, how="anti", nulls_equal=True)
-    return pl.concat([latest.filter(pl.col(RULE).is_null()), bad])
+    return Loaded(good=latest.filter(pl.col(RULE).is_null()), bad=bad)
+
+
+def load_events(
+    tables: Tables,
+    pin: TablePin,
+    *,
+    periods: Sequence[str] | None = None,
+    known_by: datetime | None = None,
+) -> pl.DataFrame:
+    """Return the good events of a pinned version as they were known at a moment."""
+    frame = standing(_known(tables.read(pin, periods=periods), known_by))
+    return frame.filter(pl.col(RULE).is_null())
 
 
 def with_periods(frame: pl.DataFrame, rule: PeriodRule | None, now: datetime) -> pl.DataFrame:
@@ -237,6 +252,10 @@ def _latest_moments(frame: pl.DataFrame) -> dict[str, str]:
     """Return the last moment of each period that has one."""
     last = frame.group_by(PERIOD).agg(pl.col(TIME).max()).drop_nulls().sort(PERIOD)
     return {period: instant(moment) for period, moment in last.iter_rows()}
+
+
+def _known(frame: pl.DataFrame, known_by: datetime | None) -> pl.DataFrame:
+    return frame if known_by is None else frame.filter(pl.col(KNOWN_AT) <= known_by)
 
 
 def _key(feed: Feed, batch: Batch) -> str:
