@@ -2,13 +2,194 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.core.errors import ContractError, NotFound
+from tamid.config import Config, find
+from tamid.core.errors import ContractError, NotFound, UsageError
 
 if TYPE_CHECKING:
-    from tamid.core.contract.model import Contract
+    from collections.abc import Sequence
+
+    from tamid.adapters.spawn import SpawnScorer, SpawnTrainer
+    from tamid.core.chain import Recorded
+    from tamid.core.contract.model import Contract, SinkSpec
+    from tamid.core.events import Event
+    from tamid.core.state import State
+    from tamid.core.values import Role
+    from tamid.ports import Clock, Progress, Sink, Source
+    from tamid.stages.loop import TickReport
+    from tamid.stages.rig import Rig
+
+
+class Quiet:
+    """A Progress that says nothing."""
+
+    def step(self, text: str, done: int, total: int) -> None:
+        """Ignore it."""
+
+
+class App:
+    """One workspace, opened for work; `close` it to end the workers."""
+
+    def __init__(
+        self, config: Config, *, clock: Clock | None = None, progress: Progress | None = None
+    ) -> None:
+        from tamid.adapters.blobs import FileBlobs
+        from tamid.adapters.delta import DeltaTables
+        from tamid.adapters.sqlite import SqliteLeases, SqliteLedger
+        from tamid.adapters.system import SystemClock
+
+        config.store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.config = config
+        self.clock: Clock = clock or SystemClock()
+        self.progress: Progress = progress or Quiet()
+        self.ledger = SqliteLedger(config.store / "ledger.sqlite")
+        self.leases = SqliteLeases(config.store / "ledger.sqlite")
+        self.blobs = FileBlobs(config.store / "blobs")
+        self.tables = DeltaTables(config.store / "tables")
+        self._salt = _salt(config.store / "salt")
+        self._rigs: dict[str, Rig] = {}
+        self._states: dict[str, State] = {}
+        self._paths: dict[str, Path] | None = None
+        self._scorer: SpawnScorer | None = None
+        self._trainer: SpawnTrainer | None = None
+        self.holder = f"{socket.gethostname()}:{os.getpid()}"
+
+    @classmethod
+    def open(
+        cls, start: Path, *, clock: Clock | None = None, progress: Progress | None = None
+    ) -> App:
+        """Open the workspace that a folder lies in. Raises NotFound."""
+        return cls(find(start), clock=clock, progress=progress)
+
+    def models(self) -> Mapping[str, Path]:
+        """Return the contract file of each model by name. Raises ContractError."""
+        if self._paths is None:
+            self._paths = {load_contract(p).name: p for p in self.config.contracts}
+        return self._paths
+
+    def one(self, name: str | None) -> str:
+        """Return the named model, or the only one. Raises NotFound, UsageError."""
+        known = self.models()
+        if name is None:
+            if len(known) == 1:
+                return next(iter(known))
+            raise UsageError(
+                "which model?", why=f"there are {', '.join(known)}", fix="Use --model."
+            )
+        if name not in known:
+            raise NotFound(f"there is no model {name!r}", why=f"there are {', '.join(known)}")
+        return name
+
+    def state(self, model: str) -> State:
+        """Return the present of a model, folded from the ledger."""
+        from tamid.core.fold import fold
+
+        known = self._states.get(model)
+        records = self.ledger.read(model, known.seq if known else 0)
+        self._states[model] = fold(records, known)
+        return self._states[model]
+
+    def records(self, model: str) -> Sequence[Recorded]:
+        """Return all events of a model."""
+        return self.ledger.read(model)
+
+    def contract(self, model: str) -> Contract:
+        """Return the contract in force; before the first adoption the one in the folder."""
+        from tamid.workshop import parse
+
+        digest = self.state(model).contract
+        return parse(self.blobs.get(digest).decode()) if digest else self.folder_contract(model)
+
+    def folder_contract(self, model: str) -> Contract:
+        """Return the contract as it stands in the folder. Raises ContractError."""
+        return load_contract(self.models()[model])
+
+    def adopt(self, model: str, *, actor: str = "tamid", reason: str = "") -> State:
+        """Bring the contract and code that stand in the folder into force for new runs."""
+        from tamid.stages.loop import adopt
+
+        path = self.models()[model]
+        contract = load_contract(path)
+        code = user_code(contract, path.parent)
+        text = path.read_text("utf-8")
+        now = self.clock.now()
+        return adopt(self.rig(model), text, code, now, actor=actor, reason=reason)
+
+    def tick(self, model: str) -> TickReport:
+        """Turn the loop once. Raises Conflict, LeaseLost."""
+        from tamid.stages.loop import tick
+
+        self.adopt(model, reason="the files in the folder changed")
+        report = tick(self.rig(model), self.holder, self._states.get(model))
+        self._states[model] = report.state
+        return report
+
+    def record(self, model: str, event: Event, *, role: Role, actor: str, reason: str) -> State:
+        """Append a person's act. Raises Conflict if the ledger grew meanwhile."""
+        from tamid.stages.journal import Journal
+
+        journal = Journal(self.ledger, model)
+        return journal.append(event, self.clock.now(), reason=reason, actor=actor, role=role)
+
+    def rig(self, model: str) -> Rig:
+        """Return the ports of one model, opened once."""
+        if model not in self._rigs:
+            self._rigs[model] = self._open(model)
+        return self._rigs[model]
+
+    def close(self) -> None:
+        """End the worker processes."""
+        for workers in (self._scorer, self._trainer):
+            if workers is not None:
+                workers.close()
+        self._scorer = self._trainer = None
+        self._rigs.clear()
+
+    def _open(self, model: str) -> Rig:
+        from numpy.random import default_rng
+
+        from tamid.adapters.keys import Keys
+        from tamid.adapters.spawn import SpawnTrainer
+        from tamid.stages.rig import Rig
+        from tamid.workshop import parse, spawn_scorer
+
+        path = self.models()[model]
+        contract = load_contract(path)
+        signer = Keys(self.config.store / "keys")
+        if not signer.known():
+            signer.create()
+        if self._scorer is None:
+            self._scorer = spawn_scorer(self.blobs, signer)
+        if self._trainer is None:
+            self._trainer = SpawnTrainer(self.config.store / "studies", warm=True)
+        git, dirty = _git(path.parent)
+        return Rig(
+            model=model,
+            clock=self.clock,
+            ledger=self.ledger,
+            leases=self.leases,
+            blobs=self.blobs,
+            tables=self.tables,
+            sources=_sources(contract, path.parent),
+            trainer=self._trainer,
+            scorer=self._scorer,
+            rules=self._scorer if hasattr(self._scorer, "rule") else None,
+            signer=signer,
+            sinks=_sinks(contract, path.parent, self.clock),
+            progress=self.progress,
+            parse=parse,
+            generator=default_rng,
+            salt=self._salt,
+            git=git,
+            dirty=dirty,
+        )
 
 
 def load_contract(path: Path) -> Contract:
@@ -36,3 +217,111 @@ def load_contract(path: Path) -> Contract:
         ) from None
     # Without time zone data on the machine the zone cannot be checked here.
     return parse(yaml.read(content, path.name), name=path.name, zones=available_timezones() or None)
+
+
+def worker() -> None:
+    """Run as a worker process: what `tamid.adapters.spawn` starts."""
+    from tamid.workshop import serve
+
+    serve()
+
+
+def user_code(contract: Contract, folder: Path) -> dict[str, str]:
+    """Return the user's code: every .py beside the files that the contract names."""
+    named = [contract.features.code, contract.training.model]
+    named += [rung.code for rung in contract.service.fallback]
+    files = sorted({name.split(":")[0] for name in named if name and ".py:" in name})
+    found: dict[str, str] = {}
+    for name in files:
+        path = folder / name
+        if not path.is_file():
+            raise NotFound(f"the contract names {name}, which does not exist", fix="Add the file.")
+        for beside in sorted(path.parent.glob("*.py")):
+            found[str(beside.relative_to(folder))] = beside.read_text("utf-8")
+    return found
+
+
+def _sources(contract: Contract, folder: Path) -> dict[str, Source]:
+    from tamid.adapters.files import FileSource
+
+    data = contract.data
+    found: dict[str, Source] = {"rows": FileSource(folder, data.source.path, data.source.format)}
+    if data.label.source is not None:
+        label = data.label.source
+        found["labels"] = FileSource(folder, label.path, label.format)
+    for name, table in data.tables.items():
+        found[name] = FileSource(folder, table.path, table.format)
+    return found
+
+
+def _sinks(contract: Contract, folder: Path, clock: Clock) -> dict[str, Sink]:
+    from tamid.core.policy import sink_name
+
+    specs = enumerate(contract.delivery.to, 1)
+    return {sink_name(i, spec.kind): _sink(spec, folder, clock) for i, spec in specs}
+
+
+def _sink(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
+    """Open one target. Secrets and addresses come from the environment, by name."""
+    target = _secret(spec.target)
+    if spec.kind == "sql":
+        from tamid.adapters.sql_sink import SqlSink
+
+        return SqlSink(target, spec.table or "scores")
+    if spec.kind == "webhook":
+        from tamid.adapters.webhook import WebhookSink
+
+        private = os.environ.get("TAMID_WEBHOOK_PRIVATE") == "1"
+        return WebhookSink(target, _secret(spec.secret or ""), clock.now, private=private)
+    place = str(folder / target)
+    if spec.kind == "delta":
+        from tamid.adapters.delta_sink import DeltaSink
+
+        return DeltaSink(place)
+    from tamid.adapters.file_sinks import CsvSink, ParquetSink
+
+    return CsvSink(place) if spec.kind == "csv" else ParquetSink(place)
+
+
+def _secret(text: str) -> str:
+    """Return the text, or what the environment holds for `env:NAME`."""
+    if not text.startswith("env:"):
+        return text
+    name = text.removeprefix("env:")
+    if name not in os.environ:
+        raise UsageError(
+            f"the environment has no {name}",
+            why="the contract takes a target or secret from it",
+            fix=f"Set {name} before starting Tamid.",
+        )
+    return os.environ[name]
+
+
+def _salt(path: Path) -> str:
+    if not path.exists():
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(path, flags, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    return path.read_text()
+
+
+def _git(folder: Path) -> tuple[str, bool]:
+    """Return the commit of the folder's repository and whether it has uncommitted changes."""
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "", False
+    return head.stdout.strip(), bool(status.stdout.strip())

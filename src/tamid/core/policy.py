@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
-from tamid.core.values import Task, digest_of
+from tamid.core.values import digest_of
 
 # A held or undecided candidate may be tried again with fresh labels this often before the loop
 # leaves the matter to the person who owns the case.
@@ -17,8 +18,6 @@ RESTARTS_PER_RUN = 3
 
 # How long a release is watched for being worse than the version it replaced.
 WATCH = timedelta(weeks=4)
-
-DEFAULT_METRIC = {Task.BINARY: "f1", Task.MULTICLASS: "macro_f1", Task.REGRESSION: "mae"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +61,6 @@ def policy_of(contract: Contract) -> Policy:
         approvers=approvers,
         sinks=tuple(sink_name(i, s.kind) for i, s in enumerate(contract.delivery.to, 1)),
     )
-
-
-def quality_metric(contract: Contract) -> str:
-    """Return the metric that the model owes, by task if the contract names none."""
-    return contract.monitoring.quality.metric or DEFAULT_METRIC[contract.task]
 
 
 def sink_name(place: int, kind: str) -> str:

@@ -23,7 +23,7 @@ from tamid.stages.acts import act
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal
-from tamid.stages.monitoring import alarms, measure, observe
+from tamid.stages.monitoring import alarms, measure, measure_rungs, observe
 from tamid.stages.rig import Rig
 
 # A tick that has not come to rest after this many rounds is going in circles: stop and say so.
@@ -81,7 +81,7 @@ def tick(rig: Rig, holder: str, known: State | None = None) -> TickReport:
 def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> None:
     """Take in data and labels, measure what became measurable, raise and diagnose alarms."""
     contract = rig.contract(journal.state.contract)
-    for event in intake(rig, contract, journal.state, now, token):
+    for event in intake(rig, contract, lambda: journal.state, now, token):
         journal.append(event, now)
     for measured in measure(rig, contract, journal.state, now):
         journal.append(measured, now)
@@ -89,6 +89,8 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> None:
         journal.append(raised, now)
     for diagnosis in diagnose(rig, contract, journal.state, now):
         journal.append(diagnosis, now)
+    for worth in measure_rungs(rig, contract, journal.state, now):
+        journal.append(worth, now)
 
 
 def conclude(rig: Rig, state: State, now: datetime) -> tuple[Signals, Decision]:

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from numpy.random import Generator
+
 from tamid.core.contract.model import Contract
 from tamid.ports import (
     Blobs,
@@ -13,6 +15,7 @@ from tamid.ports import (
     Leases,
     Ledger,
     Progress,
+    RuleRunner,
     Scorer,
     Signer,
     Sink,
@@ -28,7 +31,8 @@ class Rig:
 
     `sources`: by name, "rows", "labels" (if they come apart) and each event table. `sinks`: by the
     name that the policy gives them. `salt`: secret of the workspace that keys hashes of entities.
-    `parse` reads a contract's text; `environment` is the digest of the lock that runs use.
+    `parse` reads a contract's text; `generator` makes seeded randomness; `environment` is the
+    digest of the lock that runs use.
     """
 
     model: str
@@ -44,7 +48,9 @@ class Rig:
     sinks: Mapping[str, Sink]
     progress: Progress
     parse: Callable[[str], Contract]
+    generator: Callable[[int], Generator]
     salt: str
+    rules: RuleRunner | None = None
     environment: str = ""
     git: str = ""
     dirty: bool = False

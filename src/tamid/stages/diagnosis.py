@@ -1,0 +1,23 @@
+"""Diagnosis: why a quality alarm was raised, before anybody trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tamid.core.causes import cause_of
+from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
+from tamid.core.contract.model import Contract
+from tamid.core.events import Diagnosed
+from tamid.core.state import State
+from tamid.core.values import Role
+from tamid.stages.rig import Rig
+
+
+def diagnose(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Diagnosed]:
+    """Yield the diagnosis of each open alarm about quality that has none yet."""
+    better = METRIC_FACTS[quality_metric(contract)].higher_is_better
+    source = contract.data.label.source or contract.data.source
+    for alarm in state.open_alarms.values():
+        if alarm.diagnosis is None and alarm.raised.signal == "quality":
+            yield cause_of(alarm, state, 1.0 if better else -1.0, Role(source.owner))

@@ -1,0 +1,48 @@
+"""Intake: every source is looked at once a tick; what is new is checked, stored and told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from tamid.core.contract.model import Contract
+from tamid.core.events import Event
+from tamid.core.state import State
+from tamid.stages import data, inbox
+from tamid.stages.feeds import LABELS, ROWS, feeds
+from tamid.stages.rig import Rig
+
+
+def intake(
+    rig: Rig, contract: Contract, state: Callable[[], State], now: datetime, token: int
+) -> Iterator[Event]:
+    """Yield what new batches brought: rows first, then event tables, then labels.
+
+    `state` gives the state after the events that were yielded and appended so far.
+    """
+    for feed in feeds(contract):
+        source = rig.sources.get(feed.source)
+        if source is not None:
+            known = state().batches.get(feed.source, {})
+            yield from data.ingest(feed, source, rig.tables, known=known, now=now, token=token)
+    apart = contract.data.label.source is not None
+    source = rig.sources.get(LABELS if apart else ROWS)
+    if source is None:
+        return
+    present = state()
+    yield from inbox.ingest(
+        contract,
+        source,
+        rig.tables,
+        rows=present.pins.get(rig.table(ROWS)),
+        known=present.batches.get(LABELS, {}),
+        now=now,
+        token=token,
+        accepted=None if apart else _accepted(present),
+    )
+
+
+def _accepted(state: State) -> dict[str, str]:
+    """Return the batches of rows that were not refused, with their fingerprints."""
+    seen = state.batches.get(ROWS, {})
+    return {name: mark for name, mark in seen.items() if f"{ROWS}/{name}" not in state.refused}

@@ -1,0 +1,112 @@
+"""The registry: versions as the ledger knows them, with the overlays beside their bundles."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import polars as pl
+
+from tamid.core.actions import Register
+from tamid.core.contract.metrics import quality_metric
+from tamid.core.contract.model import Contract
+from tamid.core.events import VersionRegistered
+from tamid.core.learning.bundle import Overlay
+from tamid.core.quality import realised
+from tamid.core.state import State
+from tamid.core.stats.edetector import MIN_REFERENCE
+from tamid.core.values import ENTITY, LABEL, PERIOD, WEIGHT, Task, VersionRef
+from tamid.core.windows import pseudo_reference
+from tamid.stages.packaging import open_overlay
+from tamid.stages.rig import Rig
+from tamid.stages.scoring import Voice
+
+
+def overlay_of(rig: Rig, overlay: str) -> Overlay:
+    """Return an overlay after checking its signature. Raises IntegrityError."""
+    return open_overlay(overlay, rig.blobs, rig.signer)
+
+
+def threshold_of(rig: Rig, state: State, number: int) -> float:
+    """Return where a version's decision begins."""
+    return overlay_of(rig, state.versions[number].registered.ref.overlay).threshold
+
+
+def voice(rig: Rig, state: State, number: int) -> Voice:
+    """Return a version as scoring asks it."""
+    ref = state.versions[number].registered.ref
+    threshold = overlay_of(rig, ref.overlay).threshold
+    return Voice(number=number, bundle=ref.bundle, overlay=ref.overlay, threshold=threshold)
+
+
+def register(rig: Rig, contract: Contract, state: State, action: Register) -> VersionRegistered:
+    """Make a candidate that passed a version, with the reference that its alarms go by."""
+    run = state.runs[action.run]
+    assert run.finished is not None
+    judged = judged_frame(rig, state, action.run)
+    threshold = overlay_of(rig, run.finished.overlay).threshold
+    return VersionRegistered(
+        key=action.key,
+        ref=VersionRef(
+            number=action.number, bundle=run.finished.bundle, overlay=run.finished.overlay
+        ),
+        run=action.run,
+        contract=run.started.contract,
+        reference=reference_of(contract, judged, threshold),
+        trained_through=max(run.started.periods, default=""),
+    )
+
+
+def judged_frame(rig: Rig, state: State, run: str) -> pl.DataFrame:
+    """Return the rows that a run's candidate was judged on, with its scores."""
+    pin = rig.tables.find(rig.table("judged"), f"judged/{run}")
+    assert pin is not None
+    return rig.tables.read(pin).filter(pl.col("run") == run).drop("run")
+
+
+def reference_of(
+    contract: Contract, judged: pl.DataFrame, threshold: float
+) -> dict[str, tuple[float, ...]]:
+    """Return what is usual: per judged period the quality and the share of positives.
+
+    With too few periods the spread comes from the interval of the whole instead, and the rate of
+    false alarms is approximate.
+    """
+    metric = quality_metric(contract)
+    quality: list[float] = []
+    rates: list[float] = []
+    for part in judged.partition_by(PERIOD, maintain_order=True):
+        found = _measured(contract, metric, part, threshold)
+        if math.isfinite(found[0]):
+            quality.append(found[0])
+        if contract.task is Task.BINARY:
+            rates.append(found[2])
+    if len(quality) < MIN_REFERENCE:
+        periods = max(judged.get_column(PERIOD).n_unique(), 1)
+        point, error, _ = _measured(contract, metric, judged, threshold)
+        quality = list(pseudo_reference(point, error * math.sqrt(periods)))
+    return {"quality": tuple(quality), "positive_rate": tuple(rates)}
+
+
+def _measured(
+    contract: Contract, metric: str, frame: pl.DataFrame, threshold: float
+) -> tuple[float, float, float]:
+    """Return the metric, its standard error and the weighted share of positives."""
+    found = realised(
+        metric,
+        contract.task,
+        frame.get_column(LABEL).cast(pl.Float64).to_numpy(),
+        frame.get_column("score").cast(pl.Float64).to_numpy(),
+        threshold=threshold,
+        weights=frame.get_column(WEIGHT).to_numpy(),
+        entities=frame.get_column(ENTITY).to_numpy(),
+    )
+    error = (found.interval.high - found.interval.low) / (2 * 1.96)
+    return found.value, error, found.detail.get("positive_rate", math.nan)
+
+
+def report_of(rig: Rig, digest: str) -> dict[str, object]:
+    """Return a stored report."""
+    found = json.loads(rig.blobs.get(digest))
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,105 @@
+"""Release: a version in shadow answers for the latest period beside the champion, unseen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from tamid.core.actions import Enter, Promote
+from tamid.core.contract.model import Contract
+from tamid.core.events import Event, Promoted, ReleaseStopped, StageEntered
+from tamid.core.state import State
+from tamid.core.stats.drift import number_counts, profile_numbers, psi
+from tamid.core.values import Task, canonical_json
+from tamid.stages import dataset
+from tamid.stages.registry import voice
+from tamid.stages.rig import Rig
+
+# A model that gives (nearly) everybody the same score tells nothing apart.
+CONSTANT_SHARE = 0.99
+# Scores of the new version spread this unlike the champion's on the same rows are looked at by a
+# person: it is no proof of harm (after a drift the new scores should differ), but worth a note.
+UNLIKE = 0.25
+
+
+def enter(
+    rig: Rig, contract: Contract, state: State, action: Enter, now: datetime
+) -> Iterator[Event]:
+    """Back-score the latest period with the version; hard faults stop the release at once."""
+    evidence, fault = _shadow(rig, state, action.number, now)
+    yield StageEntered(
+        key=action.key,
+        number=action.number,
+        stage=action.stage,
+        evidence=evidence,
+        reason=action.reason,
+    )
+    if fault:
+        yield ReleaseStopped(key=f"stop/{action.number}", number=action.number, reason=fault)
+
+
+def promote(rig: Rig, state: State, action: Promote) -> Promoted:
+    """Make the version champion; its evidence is the run's judgement and the stage's numbers."""
+    version = state.versions[action.number]
+    run = state.runs[version.registered.run]
+    evidence = {
+        "run": version.registered.run,
+        "judgement": run.judged.report if run.judged else "",
+        "stage": version.stage,
+        "approvals": sorted(version.approvals),
+    }
+    return Promoted(
+        key=action.key,
+        number=action.number,
+        previous=action.previous,
+        reason=action.reason,
+        evidence=rig.blobs.put(canonical_json(evidence).encode()),
+    )
+
+
+def _shadow(rig: Rig, state: State, number: int, now: datetime) -> tuple[dict[str, float], str]:
+    period = max(state.periods, default="")
+    if not period:
+        return {}, ""
+    version = state.versions[number]
+    contract = rig.contract(version.registered.contract)
+    rows = dataset.good(dataset.joined(rig.tables, contract, state.pins, [period], now))
+    if rows.is_empty():
+        return {}, ""
+    who = voice(rig, state, number)
+    answered = rig.scorer.score(
+        who.bundle, who.overlay, rows, reasons=0, timeout=timedelta(minutes=10)
+    )
+    scores = answered.frame.get_column("score").cast(pl.Float64).to_numpy()
+    evidence = {"rows": float(len(scores)), "seconds": answered.seconds}
+    fault = _fault(scores, contract.task)
+    if not fault and state.champion and contract.task is not Task.MULTICLASS:
+        evidence["score_psi"] = _unlike(rig, state, scores, period)
+    return {k: v for k, v in evidence.items() if math.isfinite(v)}, fault
+
+
+def _fault(scores: np.ndarray, task: Task) -> str:
+    if not np.isfinite(scores).all():
+        return f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are no numbers"
+    if task is Task.BINARY and ((scores < 0) | (scores > 1)).any():
+        return "scores lie outside 0..1"
+    counts = np.unique(scores, return_counts=True)[1]
+    if len(scores) > 1 and counts.max() > CONSTANT_SHARE * len(scores):
+        return f"{counts.max() / len(scores):.1%} of all rows get the same score"
+    return ""
+
+
+def _unlike(rig: Rig, state: State, scores: np.ndarray, period: str) -> float:
+    """Return the PSI between both versions' scores of one period."""
+    pin = state.pins.get(rig.table("predictions"))
+    if pin is None or period not in state.scored:
+        return math.nan
+    served = dataset.in_force(rig.tables, state, pin, [period]).filter(pl.col("rung") == "champion")
+    if served.is_empty():
+        return math.nan
+    profile = profile_numbers("score", served.get_column("score").cast(pl.Float64).to_numpy())
+    return psi(profile.counts, number_counts(profile, scores))
