@@ -104,13 +104,7 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
         "metrics": metrics,
     }
     return Learnt(
-        predictor=Predictor(
-            contract=contract,
-            schema=dataclasses.replace(bench.schema, format=stored.format),
-            model=shipped,
-            code=tools.code,
-            calibration=chosen.calibration,
-        ),
+        predictor=_predictor(bench, shipped, stored, chosen),
         stored=stored,
         threshold=chosen.threshold,
         judged=judged,
@@ -120,6 +114,17 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
         reference=np.asarray(fold.seen | tuned_rows),
         reference_scores=judged.get_column("score").to_numpy(),
         report=report,
+    )
+
+
+def _predictor(bench: Bench, shipped: Model, stored: StoredModel, chosen: Tuned) -> Predictor:
+    """What answers for the candidate: the shipped model between user code and calibration."""
+    return Predictor(
+        contract=bench.contract,
+        schema=dataclasses.replace(bench.schema, format=stored.format),
+        model=shipped,
+        code=bench.tools.code,
+        calibration=chosen.calibration,
     )
 
 
