@@ -58,6 +58,7 @@ class SqlSink:
         done, scores = _deliveries(meta), _scores(meta, self._name, frame)
         with engine.begin() as db:
             meta.create_all(db)
+            _widen(db, scores)
             here = (
                 done.c.target == self._name,
                 done.c.model == parcel.model,
@@ -102,6 +103,16 @@ def _deliveries(meta: sa.MetaData) -> sa.Table:
 def _scores(meta: sa.MetaData, name: str, frame: pl.DataFrame) -> sa.Table:
     columns = [sa.Column(c, _type(kind), index=c == "period") for c, kind in frame.schema.items()]
     return sa.Table(name, meta, *columns)
+
+
+def _widen(db: sa.Connection, table: sa.Table) -> None:
+    """Add the columns that the stored table does not have yet."""
+    stored = {column["name"] for column in sa.inspect(db).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in stored:
+            name = db.dialect.identifier_preparer.format_table(table)
+            added = sa.schema.CreateColumn(column).compile(dialect=db.dialect)
+            db.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {added}")
 
 
 def _type(kind: pl.DataType) -> sa.types.TypeEngine[Any]:

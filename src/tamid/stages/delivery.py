@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -17,7 +18,6 @@ from tamid.core.periods import period_rule, start_of
 from tamid.core.state import State
 from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, TIME
 from tamid.ports import Parcel, Sink
-from tamid.stages.rig import Rig
 
 # What consumers get, in this order: the stored name and the name they see.
 _SHOWN = (
@@ -35,6 +35,15 @@ _SHOWN = (
     ("age", "age_days"),
     ("id", "prediction_id"),
 )
+
+
+class Outlets(Protocol):
+    """Whatever holds a model's targets, by the name that the policy gives them."""
+
+    @property
+    def sinks(self) -> Mapping[str, Sink]:
+        """The targets."""
+        ...
 
 
 def parcel_of(contract: Contract, scored: Scored, predictions: pl.DataFrame, sink: str) -> Parcel:
@@ -59,7 +68,7 @@ def parcel_of(contract: Contract, scored: Scored, predictions: pl.DataFrame, sin
 
 
 def deliver(
-    rig: Rig,
+    rig: Outlets,
     contract: Contract,
     state: State,
     action: Deliver,
