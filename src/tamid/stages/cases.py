@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from tamid.core.actions import OpenCase
 from tamid.core.contract.model import Contract
 from tamid.core.events import CaseOpened
+from tamid.core.rules.cases import answer_by
 from tamid.core.state import Alarm, Run, State
 from tamid.core.values import Role, canonical_json, instant, jsonable
 from tamid.ports import Blobs
-
-# How soon the owner of a case should answer; the clock is shown, nothing happens by itself.
-CLOCK = {"bug": timedelta(days=1), "label_bug": timedelta(days=1)}
-USUAL_CLOCK = timedelta(days=7)
 
 
 def open_case(
@@ -65,7 +62,7 @@ def case_facts(
         "role": action.role.value,
         "owner": team,
         "opened": instant(now),
-        "answer_by": instant(now + CLOCK.get(action.kind, USUAL_CLOCK)),
+        "answer_by": instant(answer_by(action.kind, now)),
         "champion": state.champion,
         "run": _run_facts(run) if run else None,
         "judgement": dict(judgement),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from tamid.core.actions import Action, CloseCase, Comment, OpenCase
@@ -10,6 +10,15 @@ from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Run, State
 from tamid.core.values import Role
+
+# How soon the owner of a case should answer; the clock is shown, nothing happens by itself.
+CLOCK = {"bug": timedelta(days=1), "label_bug": timedelta(days=1)}
+USUAL_CLOCK = timedelta(days=7)
+
+
+def answer_by(kind: str, opened: datetime) -> datetime:
+    """Return the moment by which the owner of a case should have answered."""
+    return opened + CLOCK.get(kind, USUAL_CLOCK)
 
 
 def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:

@@ -1,0 +1,192 @@
+"""Every event and every action as one plain sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tamid.core import events as ev
+from tamid.core.chain import Recorded
+from tamid.core.values import Interval
+from tamid.core.view.scene import count, first_lines, number, share, spread
+from tamid.core.view.snapshot import Line
+
+
+def line(record: Recorded) -> Line:
+    """Return an event in plain words, with who did it and why."""
+    return Line(
+        seq=record.seq,
+        at=record.at,
+        kind=type(record.event).__name__,
+        actor=record.actor,
+        role=record.role.value,
+        text=sentence(record.event),
+        reason=record.reason,
+    )
+
+
+def sentence(event: ev.Event) -> str:
+    """Return what happened.
+
+    >>> sentence(ev.Promoted(number=2, previous=1, reason="passed shadow", evidence=""))
+    'Version 2 became champion in place of version 1: passed shadow.'
+    """
+    return _WORDS[type(event)](event) + "."
+
+
+def has_words(kind: type[ev.Event]) -> bool:
+    """Say whether a kind of event can be told."""
+    return kind in _WORDS
+
+
+def action_words(record: Mapping[str, Any]) -> str:
+    """Return a recorded action (see `action_record`) as what was to be done and why.
+
+    >>> action_words({"do": "Train", "key": "k", "reason": "f1 fell", "run": "run-0002"})
+    'train run-0002: f1 fell'
+    """
+    kind, reason = str(record["do"]), str(record["reason"])
+    words = _ACTIONS.get(kind, kind)
+    return f"{words.format_map(_Known(record))}: {reason}"
+
+
+def difference_words(found: Interval) -> str:
+    """Return the difference between candidate and champion with its bounds."""
+    return f"{found.point:+.3f}{spread(found)} against the champion"
+
+
+class _Known(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+_ACTIONS: Mapping[str, str] = {
+    "Score": "score {period}, revision {revision}",
+    "Deliver": "deliver {period} to {sink}",
+    "Train": "train {run}",
+    "Judge": "hold the gates against {run}",
+    "Register": "register {run} as version {number}",
+    "Enter": "bring version {number} into {stage}",
+    "Promote": "make version {number} champion",
+    "RollBack": "roll back from version {number} to {back_to}",
+    "SetRung": "let the rung {rung} answer first",
+    "OpenCase": "open case {case} for the {role}, {title}",
+    "Comment": "comment on case {case}",
+    "CloseCase": "close case {case}",
+    "OpenIncident": "record the incident {incident}",
+    "CloseIncident": "close the incident {incident}",
+    "ClearAlarm": "clear the alarm {alarm}",
+}
+
+
+def _accepted(e: ev.DataAccepted) -> str:
+    text = f"{count(e.rows, 'row')} of {e.source} accepted from {e.batch}"
+    bad = sum(e.quarantined.values())
+    if bad:
+        rules = ", ".join(f"{rule} {n}" for rule, n in sorted(e.quarantined.items()))
+        text += f"; {count(bad, 'rule break')} set aside ({rules})"
+    return text
+
+
+def _refused(e: ev.DataRefused) -> str:
+    return f"{e.batch} of {e.source} refused, nothing of it is used: {first_lines(e.reasons)}"
+
+
+def _labels(e: ev.LabelsAccepted) -> str:
+    extra = [(e.corrected, "corrected"), (e.repeated, "repeated"), (e.unmatched, "without a row")]
+    extra.append((e.future, "from the future, put aside"))
+    said = "".join(f", {n} {what}" for n, what in extra if n)
+    return f"{count(e.new, 'new label')}{said} from {e.batch}"
+
+
+def _measured(e: ev.Measured) -> str:
+    text = f"{e.signal.replace('_', ' ')} in {e.period} is {number(e.value)}{spread(e.interval)}"
+    if e.model_version:
+        text += f" for version {e.model_version}"
+    return f"{text}, on {count(e.rows, 'row')}, {share(e.matured)} of labels in"
+
+
+def _diagnosed(e: ev.Diagnosed) -> str:
+    sure = "confirmed" if e.confirmed else "likely"
+    training = {
+        "needed": "retraining is needed",
+        "useless": "retraining would not help",
+        "blocked": "retraining is blocked",
+    }[e.retraining]
+    cause = e.cause.replace("_", " ")
+    return f"{sure} cause of {e.alarm}: {cause}; {training}; {first_lines(e.reasons)}"
+
+
+def _run_started(e: ev.RunStarted) -> str:
+    case = f" for case {e.case}" if e.case else ""
+    return f"{e.run} started{case} ({e.trigger}): {e.reason}"
+
+
+def _run_finished(e: ev.RunFinished) -> str:
+    figures = ", ".join(f"{k} {number(v)}" for k, v in sorted(e.metrics.items()))
+    return (
+        f"{e.run} gave a candidate from {count(e.rows, 'row')}, window {e.window}"
+        f"{', ' + figures if figures else ''}; it took {e.seconds:.0f} s and {e.peak_mb:.0f} MB"
+    )
+
+
+def _judged(e: ev.Judged) -> str:
+    text = f"{e.run}: {e.outcome}; {first_lines(e.reasons)}"
+    if e.difference is not None:
+        text += f"; {difference_words(e.difference)}"
+    return text + (f"; decidable from {e.decidable_at}" if e.decidable_at else "")
+
+
+def _scored(e: ev.Scored) -> str:
+    rungs = ", ".join(f"{rung} {n}" for rung, n in sorted(e.rungs.items()))
+    again = f" (revision {e.revision}: {e.reason})" if e.revision > 1 else ""
+    return f"{e.period} scored by version {e.number}{again}: {count(e.rows, 'answer')}, {rungs}"
+
+
+def _delivered(e: ev.Delivered) -> str:
+    late = ", late" if e.late else ""
+    return f"{e.period} delivered to {e.sink}: {count(e.rows, 'row')}{late}"
+
+
+_WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
+    ev.ContractAdopted: lambda e: f"Contract {e.contract[7:19]} came into force",
+    ev.DataAccepted: _accepted,
+    ev.DataRefused: _refused,
+    ev.LabelsAccepted: _labels,
+    ev.Measured: _measured,
+    ev.AlarmRaised: lambda e: f"Alarm {e.alarm} ({e.severity}): {e.message}",
+    ev.AlarmCleared: lambda e: f"Alarm {e.alarm} cleared: {e.reason}",
+    ev.Diagnosed: _diagnosed,
+    ev.IncidentOpened: lambda e: (
+        f"Incident {e.incident} ({e.failure.replace('_', ' ')}): {e.message}; answer: {e.response}"
+    ),
+    ev.IncidentClosed: lambda e: f"Incident {e.incident} is over: {e.resolution}",
+    ev.RunStarted: _run_started,
+    ev.RunFinished: _run_finished,
+    ev.RunFailed: lambda e: f"{e.run} failed ({e.failure.replace('_', ' ')}): {e.message}",
+    ev.Judged: _judged,
+    ev.VersionRegistered: lambda e: f"{e.run} was registered as version {e.ref.number}",
+    ev.StageEntered: lambda e: f"Version {e.number} entered {e.stage}",
+    ev.Promoted: lambda e: (
+        f"Version {e.number} became champion"
+        + (f" in place of version {e.previous}" if e.previous else "")
+        + f": {e.reason}"
+    ),
+    ev.RolledBack: lambda e: f"Version {e.number} was rolled back to {e.back_to}: {e.reason}",
+    ev.ReleaseStopped: lambda e: f"The release of version {e.number} was stopped: {e.reason}",
+    ev.ApprovalGiven: lambda e: f"The release of version {e.number} was approved",
+    ev.ApprovalRefused: lambda e: f"The release of version {e.number} was refused",
+    ev.RungSet: lambda e: f"The rung {e.rung} answers first: {e.reason}",
+    ev.Scored: _scored,
+    ev.Delivered: _delivered,
+    ev.DeliveryDelayed: lambda e: (
+        f"{e.sink} did not take {e.period}, attempt {e.attempt}: {e.error}"
+    ),
+    ev.CaseOpened: lambda e: f"Case {e.case} opened for the {e.role.value}: {e.title}",
+    ev.CaseCommented: lambda e: f"Comment on case {e.case}: {e.text}",
+    ev.CaseClosed: lambda e: f"Case {e.case} closed: {e.resolution}",
+    ev.Paused: lambda e: "The loop was paused" + (f" until {e.until}" if e.until else ""),
+    ev.Resumed: lambda e: "The loop was resumed",
+    ev.Decided: lambda e: f"Decided in round {e.round + 1} of the tick of {e.tick[:16]}",
+    ev.Ticked: lambda e: f"The tick of {e.tick[:16]} ended",
+}
