@@ -19,7 +19,7 @@ from tamid.core.values import ENTITY, LABEL, PERIOD, WEIGHT, Task, VersionRef
 from tamid.core.windows import pseudo_reference
 from tamid.stages.packaging import open_overlay
 from tamid.stages.rig import Rig
-from tamid.stages.scoring import Voice
+from tamid.stages.rungs import Voice
 
 
 def overlay_of(rig: Rig, overlay: str) -> Overlay:

@@ -48,7 +48,9 @@ class Receiver:
     @contextmanager
     def running(self) -> Iterator[Receiver]:
         """Listen on a free port of this machine."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("_Bound", (_Handler,), {"receiver": self})
+        )
         server.daemon_threads = True
         self.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -62,63 +64,62 @@ class Receiver:
             thread.join()
 
 
-def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """Takes POST requests."""
+class _Handler(BaseHTTPRequestHandler):
+    """Takes POST requests for one receiver."""
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = dict(self.headers.items())
-            receiver.headers.append(headers)
-            receiver.bodies.append(body)
-            key = headers.get("Idempotency-Key", "")
-            receiver.requests[key] += 1
-            trouble = receiver.troubles.pop(0) if receiver.troubles else "ok"
-            if not receiver.check(body, headers):
-                self._answer(401)
-            elif trouble in ("ok", "long", "drop_after_commit"):
-                receiver.take(key, body)
-                self._after(trouble)
-            else:
-                self._refuse(trouble)
+    receiver: Receiver
 
-        def _after(self, trouble: str) -> None:
-            if trouble == "drop_after_commit":
-                self.close_connection = True
-                self.connection.close()
-            else:
-                self._answer(200, b"x" * 10_000_000 if trouble == "long" else b"thanks")
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        headers = dict(self.headers.items())
+        self.receiver.headers.append(headers)
+        self.receiver.bodies.append(body)
+        key = headers.get("Idempotency-Key", "")
+        self.receiver.requests[key] += 1
+        trouble = self.receiver.troubles.pop(0) if self.receiver.troubles else "ok"
+        if not self.receiver.check(body, headers):
+            self._answer(401)
+        elif trouble in ("ok", "long", "drop_after_commit"):
+            self.receiver.take(key, body)
+            self._after(trouble)
+        else:
+            self._refuse(trouble)
 
-        def _refuse(self, trouble: str) -> None:
-            if trouble == "redirect":
-                self.send_response(307)
-                self.send_header("Location", f"http://127.0.0.1:{receiver.port}/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-            elif trouble == "silence":
-                receiver.release.wait(30)
-            elif trouble == "drop":
-                self.close_connection = True
-                self.connection.close()
-            else:
-                self._answer(int(trouble))
+    def _after(self, trouble: str) -> None:
+        if trouble == "drop_after_commit":
+            self.close_connection = True
+            self.connection.close()
+        else:
+            self._answer(200, b"x" * 10_000_000 if trouble == "long" else b"thanks")
 
-        def _answer(self, status: int, body: bytes = b"") -> None:
-            try:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-            except OSError:
-                self.close_connection = True
+    def _refuse(self, trouble: str) -> None:
+        if trouble == "redirect":
+            self.send_response(307)
+            self.send_header("Location", f"http://127.0.0.1:{self.receiver.port}/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif trouble == "silence":
+            self.receiver.release.wait(30)
+        elif trouble == "drop":
+            self.close_connection = True
+            self.connection.close()
+        else:
+            self._answer(int(trouble))
 
-        def finish(self) -> None:
-            try:
-                super().finish()
-            except (OSError, ValueError):
-                self.close_connection = True
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        try:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:
+            self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+    def finish(self) -> None:
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            self.close_connection = True
 
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
