@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from tamid.core.contract.model import Contract
 from tamid.core.contract.render import Leaf, leaves, owner_at, roles_of, written
-from tamid.core.values import Role
+from tamid.core.values import Role, canonical_json
 
 Effect = Literal["compatible", "retrain", "break"]
 _ORDER: Final[tuple[Effect, ...]] = ("compatible", "retrain", "break")
@@ -66,8 +66,8 @@ def _differs(before: Leaf | None, after: Leaf | None) -> bool:
     if before is None or after is None:
         only = before or after
         return only is not None and only.value != only.default
-    # 1 and True are equal to Python, but not to a column.
-    return type(before.value) is not type(after.value) or bool(before.value != after.value)
+    # As JSON, since 1 and True are equal to Python, but not to a column.
+    return canonical_json(before.value) != canonical_json(after.value)
 
 
 def _change(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -44,6 +45,7 @@ def expand(cls: type, node: Node, path: str, report: Report) -> Node:
     return rewrite(node, path, report) if rewrite else node
 
 
+@functools.cache
 def choices(cls: type) -> tuple[str, ...]:
     """Return the values that may stand as keys of their own in a block of class `cls`."""
     if cls not in CHOICE_KEY:
