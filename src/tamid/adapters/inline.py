@@ -21,7 +21,7 @@ from tamid.ports import Progress, Scores, TrainingJob, TrainingResult
 
 if TYPE_CHECKING:
     from tamid.core.learning.model import Learner, Model
-    from tamid.ports import Scorer, Trainer
+    from tamid.ports import RuleRunner, Scorer, Trainer
 
 FORMAT = "tiny"
 _FILE = "model.json"
@@ -31,6 +31,8 @@ _RIDGE = 1e-3
 
 Train = Callable[[TrainingJob, Progress], TrainingResult]
 Answer = Callable[[str, str, pl.DataFrame, int], pl.DataFrame]
+Rule = Callable[[str, str, pl.DataFrame], pl.DataFrame]
+Golden = Callable[[str, str], float]
 
 
 class InlineTrainer:
@@ -47,10 +49,14 @@ class InlineTrainer:
 
 
 class InlineScorer:
-    """Answers here; `answer` takes bundle, overlay, rows and the number of reasons."""
+    """Answers here.
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    `answer` takes bundle, overlay, rows and the number of reasons; `rule` takes bundle,
+    `file.py:function` and rows; `golden` gives the largest difference from the golden scores.
+    """
+
+    def __init__(self, answer: Answer, rule: Rule, golden: Golden) -> None:
+        self._answer, self._rule, self._golden = answer, rule, golden
 
     def score(
         self, bundle: str, overlay: str, frame: pl.DataFrame, *, reasons: int, timeout: timedelta
@@ -58,6 +64,12 @@ class InlineScorer:
         """Score rows; see the port for laws and errors."""
         started = monotonic()
         found = self._answer(bundle, overlay, frame, reasons)
+        return Scores(frame=found, seconds=monotonic() - started)
+
+    def rule(self, bundle: str, code: str, frame: pl.DataFrame, *, timeout: timedelta) -> Scores:
+        """Run the contract's rule; see the port for laws and errors."""
+        started = monotonic()
+        found = self._rule(bundle, code, frame)
         return Scores(frame=found, seconds=monotonic() - started)
 
     def probe(
@@ -75,6 +87,7 @@ class InlineScorer:
             "p99_ms": float(np.percentile(times, 99)),
             "memory_mb": 0.0,
             "size_mb": 0.0,
+            "golden_difference": self._golden(bundle, overlay),
         }
 
 
@@ -160,5 +173,8 @@ if TYPE_CHECKING:
     _learner: Learner = TinyLearner(Task.BINARY)
     _model: Model = TinyModel(Task.BINARY, np.zeros(0), np.ones(0), np.zeros(1))
 
-    def _check(train: Train, answer: Answer) -> tuple[Trainer, Scorer]:
-        return InlineTrainer(train), InlineScorer(answer)
+    def _check(
+        train: Train, answer: Answer, rule: Rule, golden: Golden
+    ) -> tuple[Trainer, Scorer, RuleRunner]:
+        scorer = InlineScorer(answer, rule, golden)
+        return InlineTrainer(train), scorer, scorer

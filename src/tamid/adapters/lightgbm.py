@@ -55,6 +55,11 @@ _MACHINE_LINES = re.compile(
 )
 
 
+# Below this many cells one thread is faster than several that wait for each other; the model is
+# the same either way.
+_CELLS_FOR_THREADS = 300_000
+
+
 class LightGBMLearner:
     """Gradient boosted trees; categories by their codes, missing values as missing."""
 
@@ -66,7 +71,8 @@ class LightGBMLearner:
     ) -> LightGBMModel:
         """Fit deterministically. Raises UserCodeError for a parameter that LightGBM refuses."""
         lgb: Any = need("lightgbm", "loop")
-        given = self._params(params, seed)
+        many = x.values.size > _CELLS_FOR_THREADS
+        given = self._params(params, seed, self._threads if many else 1)
         rounds = int(given.pop("num_iterations"))
         categories = [i for i, f in enumerate(x.features) if f.kind == "category"]
         heard: list[str] = []
@@ -107,7 +113,7 @@ class LightGBMLearner:
         """Return nothing: its own text is always storable."""
         return ()
 
-    def _params(self, params: Mapping[str, Param], seed: int) -> dict[str, Any]:
+    def _params(self, params: Mapping[str, Param], seed: int, threads: int) -> dict[str, Any]:
         refused = sorted(_OURS & set(params))
         if refused:
             raise UserCodeError(
@@ -122,7 +128,7 @@ class LightGBMLearner:
             "deterministic": True,
             "force_row_wise": True,
             "seed": seed,
-            "num_threads": self._threads,
+            "num_threads": threads,
             "verbosity": 0,
         }
         if self._task is Task.MULTICLASS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import polars as pl
 from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.errors import UserCodeError
+from tamid.core.stats.calibration import Calibration
 from tamid.core.stats.drift import Profile, profile_numbers, profile_texts
 from tamid.core.stats.metrics import evaluate
 from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, canonical_json, jsonable
@@ -94,9 +96,12 @@ def golden_frame(stored: Mapping[str, object]) -> pl.DataFrame:
 
 
 def golden_difference(predictor: Predictor, stored: Mapping[str, object]) -> float:
-    """Return the largest difference between a bundle's answers and its golden scores."""
+    """Return the largest difference between a bundle's answers and its golden scores.
+
+    Both are taken before calibration, which belongs to the overlay and may change.
+    """
     expected = np.asarray(stored["expected"], dtype=np.float64)
-    answered = predictor.answer(golden_frame(stored), 0).to_numpy()
+    answered = _uncalibrated(predictor).answer(golden_frame(stored), 0).to_numpy()
     return float(np.abs(answered - expected).max(initial=0.0))
 
 
@@ -116,10 +121,14 @@ def _golden(predictor: Predictor, job: TrainingJob, tools: Tools) -> Mapping[str
         ]
     }
     # Scored from what was stored, so that a value JSON cannot carry cannot differ later.
-    answered = predictor.answer(golden_frame(stored), 0)
+    answered = _uncalibrated(predictor).answer(golden_frame(stored), 0)
     stored["scores"] = answered.columns
     stored["expected"] = answered.to_numpy().tolist()
     return stored
+
+
+def _uncalibrated(predictor: Predictor) -> Predictor:
+    return dataclasses.replace(predictor, calibration=Calibration())
 
 
 def _plain(column: pl.Series) -> list[object]:

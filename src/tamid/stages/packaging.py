@@ -141,6 +141,19 @@ def admit(files: Mapping[str, bytes], blobs: Blobs, signer: Signer) -> Packed:
     return Packed(bundle=blobs.put(files[_MANIFEST]), overlay=blobs.put(files[_OVERLAY]))
 
 
+def rule_files(bundle: str, blobs: Blobs) -> Mapping[str, bytes]:
+    """Return a bundle's contract and code, each checked against the digest that names it.
+
+    A rule is the step below a bundle whose model cannot answer: it needs neither model nor overlay.
+
+    Raises:
+        IntegrityError: a file is missing or altered.
+    """
+    manifest = read_manifest(_get(blobs, bundle, _MANIFEST))
+    wanted = {p: d for p, d in manifest.files.items() if p == CONTRACT or p.startswith(f"{CODE}/")}
+    return {path: _get(blobs, digest, path) for path, digest in wanted.items()}
+
+
 def predictor(
     opened: Opened,
     parse: Callable[[str], Contract],

@@ -16,6 +16,7 @@ from tamid.ports import TrainingJob, TrainingResult
 _JOB, _FRAME, _RESULT, _JUDGED, _FILES = (
     "job.json", "frame.arrow", "result.json", "judged.arrow", "files",
 )  # fmt: skip
+_PATHS = "paths.json"
 
 
 def write_job(folder: Path, job: TrainingJob) -> None:
@@ -35,22 +36,17 @@ def read_job(folder: Path) -> TrainingJob:
 
 def write_result(folder: Path, result: TrainingResult) -> None:
     """Write a result where :func:`read_result` finds it."""
-    files = folder / _FILES
-    files.mkdir()
-    paths = sorted(result.files)
-    for number, path in enumerate(paths):
-        (files / str(number)).write_bytes(result.files[path])
+    write_files(folder / _FILES, result.files)
     result.judged.write_ipc(folder / _JUDGED, compression="uncompressed")
     rest = {name: getattr(result, name) for name in _RESULT_FIELDS}
-    text = json.dumps({"paths": paths, **jsonable(rest)})
+    text = json.dumps(jsonable(rest))
     (folder / _RESULT).write_text(text, encoding="utf-8")
 
 
 def read_result(folder: Path) -> TrainingResult:
     """Read what :func:`write_result` wrote."""
     data: dict[str, Any] = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
-    paths = data.pop("paths")
-    files = {path: (folder / _FILES / str(n)).read_bytes() for n, path in enumerate(paths)}
+    files = read_files(folder / _FILES)
     return TrainingResult(files=files, judged=read_frame(folder / _JUDGED), **data)
 
 
@@ -59,25 +55,35 @@ def read_frame(path: Path) -> pl.DataFrame:
     return pl.read_ipc(path.read_bytes())
 
 
-def write_bundle(folder: Path, opened: Opened, sealed_overlay: bytes) -> None:
-    """Write a verified bundle as a directory, each file under its number."""
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files where :func:`read_files` finds them; their paths never become paths here."""
     folder.mkdir()
-    paths = sorted(opened.files)
+    paths = sorted(files)
     for number, path in enumerate(paths):
-        (folder / str(number)).write_bytes(opened.files[path])
-    (folder / "paths.json").write_text(json.dumps(paths), encoding="utf-8")
+        (folder / str(number)).write_bytes(files[path])
+    (folder / _PATHS).write_text(json.dumps(paths), encoding="utf-8")
+
+
+def read_files(folder: Path) -> Mapping[str, bytes]:
+    """Read what :func:`write_files` wrote."""
+    paths = json.loads((folder / _PATHS).read_text(encoding="utf-8"))
+    return {path: (folder / str(number)).read_bytes() for number, path in enumerate(paths)}
+
+
+def write_bundle(folder: Path, opened: Opened, sealed_overlay: bytes) -> None:
+    """Write a verified bundle."""
+    write_files(folder, opened.files)
     (folder / "manifest.json").write_bytes(opened.manifest.content)
     (folder / "overlay.json").write_bytes(sealed_overlay)
 
 
 def read_bundle(folder: Path) -> Opened:
     """Read what :func:`write_bundle` wrote; the controller has verified it."""
-    paths: Mapping[int, str] = dict(enumerate(json.loads((folder / "paths.json").read_text())))
     overlay, _ = unsealed((folder / "overlay.json").read_bytes())
     return Opened(
         manifest=read_manifest((folder / "manifest.json").read_bytes()),
         overlay=overlay,
-        files={path: (folder / str(number)).read_bytes() for number, path in paths.items()},
+        files=read_files(folder),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tamid.adapters.spawn.handover import read_frame, write_bundle
+from tamid.adapters.spawn.handover import read_frame, write_bundle, write_files
 from tamid.adapters.spawn.worker import Worker
 from tamid.core.errors import TamidError, WorkerDied
 from tamid.core.learning.bundle import Opened, Overlay, sealed
@@ -18,9 +18,10 @@ from tamid.core.values import jsonable
 from tamid.ports import Scores
 
 if TYPE_CHECKING:
-    from tamid.ports import Scorer
+    from tamid.ports import RuleRunner, Scorer
 
 Unpack = Callable[[str, str], Opened]
+RuleFiles = Callable[[str], Mapping[str, bytes]]
 
 # Champion, challenger and previous champion stay warm; a further bundle ends the one idle longest.
 _MOST_WORKERS = 3
@@ -28,10 +29,13 @@ _PROBE_TIMEOUT = 300.0
 
 
 class SpawnScorer:
-    """Runs bundles' own code and models; `unpack` verifies a bundle and its overlay."""
+    """Runs bundles' own code and models.
 
-    def __init__(self, unpack: Unpack, most: int = _MOST_WORKERS) -> None:
-        self._unpack, self._most = unpack, most
+    `unpack` verifies a bundle and its overlay, `rule_files` a bundle's contract and code.
+    """
+
+    def __init__(self, unpack: Unpack, rule_files: RuleFiles, most: int = _MOST_WORKERS) -> None:
+        self._unpack, self._rule_files, self._most = unpack, rule_files, most
         self._workers: OrderedDict[str, Worker] = OrderedDict()
         self._overlays: dict[tuple[str, str], Overlay] = {}
 
@@ -47,22 +51,20 @@ class SpawnScorer:
             "reasons": reasons,
             "calibration": jsonable(policy.calibration),
         }
-        rows, answers = worker.folder / "rows.arrow", worker.folder / "scores.arrow"
-        try:
-            frame.write_ipc(rows, compression="uncompressed")
-            left = timeout.total_seconds() - (monotonic() - started)
-            reply = worker.ask(request, left)
-            found = read_frame(answers)
-        except WorkerDied:
-            self._drop(bundle)
-            raise
-        except TamidError:
-            raise
-        except BaseException:
-            # Interrupted between question and answer: the next answer would be the wrong one.
-            self._drop(bundle)
-            raise
-        return Scores(frame=found, seconds=monotonic() - started, peak_mb=reply.peak_mb)
+        return self._asked(bundle, worker, request, frame, started, timeout)
+
+    def rule(self, bundle: str, code: str, frame: pl.DataFrame, *, timeout: timedelta) -> Scores:
+        """Run the contract's rule in a process that loads no model."""
+        started = monotonic()
+        name = f"rule {bundle}"
+        worker = self._workers.get(name)
+        if worker is None or not worker.alive:
+            self._drop(name)
+            files = self._rule_files(bundle)
+            worker = self._started(name)
+            write_files(worker.folder / "rule", files)
+        request = {"op": "rule", "code": code}
+        return self._asked(name, worker, request, frame, started, timeout)
 
     def probe(
         self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
@@ -72,7 +74,7 @@ class SpawnScorer:
         started = monotonic()
         worker = Worker()
         try:
-            self._open(worker, opened, _PROBE_TIMEOUT)
+            golden = self._open(worker, opened, _PROBE_TIMEOUT, strict=False)
             frame.write_ipc(worker.folder / "rows.arrow", compression="uncompressed")
             worker.ask({"op": "probe", "repeats": 1}, _PROBE_TIMEOUT)
             start_s = monotonic() - started
@@ -85,12 +87,44 @@ class SpawnScorer:
             "start_s": start_s,
             "memory_mb": reply.peak_mb,
             "size_mb": opened.size / 1e6,
+            "golden_difference": golden,
         }
 
     def close(self) -> None:
         """End all workers."""
         for bundle in list(self._workers):
             self._drop(bundle)
+
+    def _asked(
+        self,
+        name: str,
+        worker: Worker,
+        request: Mapping[str, object],
+        frame: pl.DataFrame,
+        started: float,
+        timeout: timedelta,
+    ) -> Scores:
+        try:
+            frame.write_ipc(worker.folder / "rows.arrow", compression="uncompressed")
+            left = timeout.total_seconds() - (monotonic() - started)
+            reply = worker.ask(request, left)
+            found = read_frame(worker.folder / "scores.arrow")
+        except WorkerDied:
+            self._drop(name)
+            raise
+        except TamidError:
+            raise
+        except BaseException:
+            # Interrupted between question and answer: the next answer would be the wrong one.
+            self._drop(name)
+            raise
+        return Scores(frame=found, seconds=monotonic() - started, peak_mb=reply.peak_mb)
+
+    def _started(self, name: str) -> Worker:
+        while len(self._workers) >= self._most:
+            self._drop(next(iter(self._workers)))
+        self._workers[name] = Worker()
+        return self._workers[name]
 
     def _worker(self, bundle: str, overlay: str, timeout: float) -> Worker:
         worker = self._workers.get(bundle)
@@ -101,22 +135,21 @@ class SpawnScorer:
             return worker
         self._drop(bundle)
         opened = self._unpack(bundle, overlay)
-        while len(self._workers) >= self._most:
-            self._drop(next(iter(self._workers)))
-        worker = Worker()
+        worker = self._started(bundle)
         try:
-            self._open(worker, opened, timeout)
+            self._open(worker, opened, timeout, strict=True)
         except BaseException:
-            worker.close()
+            self._drop(bundle)
             raise
-        self._workers[bundle] = worker
         self._overlays[bundle, overlay] = opened.overlay
         return worker
 
-    def _open(self, worker: Worker, opened: Opened, timeout: float) -> None:
+    def _open(self, worker: Worker, opened: Opened, timeout: float, *, strict: bool) -> float:
+        """Load the bundle; return how far its golden scores are off (strict: refuse if so)."""
         # The worker reads the overlay without its signature: it was verified on this side.
         write_bundle(worker.folder / "bundle", opened, sealed(opened.overlay, ""))
-        worker.ask({"op": "open"}, timeout)
+        reply = worker.ask({"op": "open", "strict": strict}, timeout)
+        return float(reply.value["golden_difference"])
 
     def _drop(self, bundle: str) -> None:
         worker = self._workers.pop(bundle, None)
@@ -126,5 +159,5 @@ class SpawnScorer:
 
 if TYPE_CHECKING:
 
-    def _check(unpack: Unpack) -> Scorer:
-        return SpawnScorer(unpack)
+    def _check(unpack: Unpack, files: RuleFiles) -> tuple[Scorer, RuleRunner]:
+        return SpawnScorer(unpack, files), SpawnScorer(unpack, files)

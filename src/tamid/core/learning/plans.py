@@ -95,8 +95,7 @@ def _degraded(
         )
     old = tuple(p for p in present if p < judged[0])
     spans = {name: tuple(span) for name, span in windows.items() if name not in (RECENT, MIXED)}
-    spans.setdefault(ALL, old)
-    spans = {ALL: spans.pop(ALL), **spans, MIXED: old, RECENT: ()}
+    spans = {**(spans or {ALL: old}), MIXED: old, RECENT: ()}
     return Degraded(
         rows=rows,
         spans=spans,

@@ -1,0 +1,10 @@
+"""The wiring of worker processes, and of their in-process double: it names adapters as app.py does.
+
+A worker runs what the controller never runs: user code, fits, models.
+"""
+
+from tamid.workshop.answers import inline_scorer, spawn_scorer
+from tamid.workshop.process import serve
+from tamid.workshop.tools import dry_run, inline_trainer, parse
+
+__all__ = ["dry_run", "inline_scorer", "inline_trainer", "parse", "serve", "spawn_scorer"]

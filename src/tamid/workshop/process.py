@@ -1,0 +1,86 @@
+"""A worker process: what it answers to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tamid.workshop import tools
+from tamid.workshop.answers import golden_off, measure, ready, refuse_unlike, run_rule
+from tamid.workshop.tools import candidate
+
+if TYPE_CHECKING:
+    from tamid.adapters.spawn.child import Channel
+    from tamid.stages.answering import Predictor
+
+
+def serve() -> None:
+    """Run as a worker process: answer train, dry_run, open, score and probe until the end."""
+    from tamid.adapters.spawn.child import serve
+
+    opened: dict[str, Predictor] = {}
+    # The user's code may change the working folder.
+    here = Path.cwd()
+
+    def open_bundle(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        from tamid.adapters.spawn.handover import read_bundle
+
+        bundle = read_bundle(here / "bundle")
+        opened["bundle"] = predictor = ready(bundle)
+        difference = golden_off(predictor, bundle)
+        if request["strict"]:
+            refuse_unlike(difference)
+        return {"golden_difference": difference}
+
+    def score(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        from tamid.adapters.spawn.handover import read_frame
+        from tamid.core.stats.calibration import calibration_from
+
+        calibration = calibration_from(request["calibration"])
+        predictor = dataclasses.replace(opened["bundle"], calibration=calibration)
+        found = predictor.answer(read_frame(here / "rows.arrow"), int(request["reasons"]))
+        found.write_ipc(here / "scores.arrow", compression="uncompressed")
+        return {"rows": found.height}
+
+    def rule(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        from tamid.adapters.spawn.handover import read_files, read_frame
+
+        found = run_rule(
+            read_files(here / "rule"), request["code"], read_frame(here / "rows.arrow")
+        )
+        found.write_ipc(here / "scores.arrow", compression="uncompressed")
+        return {"rows": found.height}
+
+    def probe(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        from tamid.adapters.spawn.handover import read_frame
+
+        rows = read_frame(here / "rows.arrow")
+        return measure(opened["bundle"], rows, int(request["repeats"]))
+
+    serve(
+        {
+            "train": _train,
+            "dry_run": _dry_run,
+            "open": open_bundle,
+            "score": score,
+            "rule": rule,
+            "probe": probe,
+        }
+    )
+
+
+def _train(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+    from tamid.adapters.spawn.handover import read_job, write_result
+
+    folder = Path(request["folder"])
+    result = candidate(read_job(folder), Path(request["studies"]), channel)
+    write_result(folder, result)
+    return {"rows": result.rows}
+
+
+def _dry_run(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+    from tamid.adapters.spawn.handover import read_job
+
+    return tools.dry_run(read_job(Path(request["folder"])))

@@ -1,0 +1,164 @@
+"""The tools of a training run: learners, feature code and search, by the contract's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tamid.core.errors import MissingExtra
+from tamid.core.values import LABEL, Task
+
+if TYPE_CHECKING:
+    from tamid.adapters.inline import InlineTrainer
+    from tamid.adapters.sklearn import Store
+    from tamid.core.contract.model import Contract
+    from tamid.core.learning.model import Learner, Model, Schema, StoredModel
+    from tamid.ports import Progress, TrainingJob, TrainingResult
+    from tamid.stages.answering import FeatureCode
+    from tamid.stages.fitting import Tools
+
+_TINY = "tiny"
+
+
+def inline_trainer(*, tiny: bool = False, studies: Path | None = None) -> InlineTrainer:
+    """Return a Trainer that runs here; `tiny` takes the learner that needs only numpy."""
+    from tamid.adapters.inline import InlineTrainer
+
+    def train(job: TrainingJob, progress: Progress) -> TrainingResult:
+        return candidate(job, studies, progress, tiny=tiny)
+
+    return InlineTrainer(train)
+
+
+def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
+    """Load the code, try the features on a sample and the pipeline's types; fit nothing.
+
+    Raises:
+        UserCodeError, DataError: as training would.
+    """
+    from tamid.stages.answering import learn_features, model_frame
+    from tamid.stages.training import check_pipeline
+
+    contract = parse(job.contract)
+    tools = _tools(job, contract, None, tiny=tiny)
+    check_pipeline(tools.learner)
+    if tools.code is not None:
+        try_feature_code(job.frame, contract, tools.code)
+    features = learn_features(model_frame(job.frame, contract, tools.code))
+    return {"features": [f.name for f in features], "rows": job.frame.height}
+
+
+def parse(text: str) -> Contract:
+    """Return a contract that was accepted before, from its text."""
+    from tamid.adapters import yaml
+    from tamid.core.contract.parse import restore
+
+    return restore(yaml.read(text.encode(), "contract"))
+
+
+def candidate(
+    job: TrainingJob, studies: Path | None, progress: Progress, *, tiny: bool = False
+) -> TrainingResult:
+    from tamid.stages.bundling import wrap
+    from tamid.stages.training import learn
+
+    contract = parse(job.contract)
+    tools = _tools(job, contract, studies, tiny=tiny)
+    return wrap(learn(job, contract, tools, progress), job, contract, tools)
+
+
+def _tools(job: TrainingJob, contract: Contract, studies: Path | None, *, tiny: bool) -> Tools:
+    from tamid.stages.fitting import Tools
+
+    classes = _classes(job, contract)
+    names = [n for n in contract.gates.baselines if n in ("logistic", "ridge")]
+    kind = _TINY if tiny else contract.training.model
+    entry = contract.features.code
+    environment: Mapping[str, bytes] = {}
+    if not tiny:
+        from tamid.adapters.environment import environment_files
+
+        environment = environment_files()
+    searcher = None
+    if contract.training.search.trials and studies is not None:
+        from tamid.adapters.optuna import OptunaSearcher
+
+        searcher = OptunaSearcher(studies)
+    return Tools(
+        learner=_learner(kind, contract, job.code, classes),
+        baselines={n: _learner(_TINY if tiny else n, contract, {}, classes) for n in names},
+        load=load_model,
+        generator=np.random.default_rng,
+        seconds=monotonic,
+        code=load_features(job.code, entry) if entry else None,
+        searcher=searcher,
+        environment=environment,
+    )
+
+
+def _classes(job: TrainingJob, contract: Contract) -> int:
+    if contract.task is not Task.MULTICLASS:
+        return 2
+    column = contract.data.schema.get(contract.data.label.column)
+    if column is not None and column.allowed:
+        return len(column.allowed)
+    largest = job.frame.get_column(LABEL).max()
+    return int(str(largest).partition(".")[0]) + 1 if largest is not None else 2
+
+
+def _learner(kind: str, contract: Contract, code: Mapping[str, str], classes: int) -> Learner:
+    task, threads = contract.task, contract.training.threads
+    if kind == _TINY:
+        from tamid.adapters.inline import TinyLearner
+
+        return TinyLearner(task)
+    if kind == "lightgbm":
+        from tamid.adapters.lightgbm import LightGBMLearner
+
+        return LightGBMLearner(task, classes, threads)
+    from tamid.adapters.sklearn import LinearLearner, PipelineLearner
+
+    if kind in ("logistic", "ridge"):
+        return LinearLearner(kind, task, _store(), classes)
+    from tamid.adapters import usercode
+
+    build = usercode.load(code, kind)
+    guarded: Callable[[], Any] = lambda: usercode.guarded(code, kind, build)  # noqa: E731
+    return PipelineLearner(guarded, task, _store(), classes)
+
+
+def load_model(stored: StoredModel, schema: Schema) -> Model:
+    if stored.format == _TINY:
+        from tamid.adapters import inline
+
+        return inline.load(stored)
+    if stored.format == "lightgbm-text":
+        from tamid.adapters import lightgbm
+
+        return lightgbm.load(stored)
+    if stored.format == "skops":
+        from tamid.adapters import sklearn
+
+        return sklearn.load(stored, schema.task, _store())
+    raise MissingExtra(
+        f"this version cannot load models of the format {stored.format!r}",
+        why="the bundle was made by a newer version",
+        fix="pip install --upgrade 'tamid[loop]'",
+    )
+
+
+def _store() -> Store:
+    from tamid.adapters import skops
+    from tamid.adapters.sklearn import Store
+
+    return Store(dump=skops.dump, load=skops.load, untrusted=skops.untrusted)
+
+
+def load_features(code: Mapping[str, str], entry: str) -> FeatureCode:
+    from tamid.adapters.usercode import feature_code
+
+    return feature_code(code, entry)
