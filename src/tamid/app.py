@@ -6,12 +6,13 @@ import os
 import secrets
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tamid.config import Config, find
 from tamid.core.errors import ContractError, NotFound, UsageError
+from tamid.core.values import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tamid.core.contract.model import Contract, SinkSpec
     from tamid.core.events import Event
     from tamid.core.state import State
-    from tamid.core.values import Role
     from tamid.ports import Clock, Progress, Sink, Source
     from tamid.stages.loop import TickReport
     from tamid.stages.rig import Rig
@@ -56,6 +56,7 @@ class App:
         self._salt = _salt(config.store / "salt")
         self._rigs: dict[str, Rig] = {}
         self._states: dict[str, State] = {}
+        self._texts: dict[str, tuple[str, Contract]] = {}
         self._paths: dict[str, Path] | None = None
         self._scorer: SpawnScorer | None = None
         self._trainer: SpawnTrainer | None = None
@@ -111,23 +112,30 @@ class App:
         """Return the contract as it stands in the folder. Raises ContractError."""
         return load_contract(self.models()[model])
 
-    def adopt(self, model: str, *, actor: str = "tamid", reason: str = "") -> State:
+    def adopt(
+        self, model: str, *, actor: str = "tamid", reason: str = "", role: Role = Role.CONTROLLER
+    ) -> State:
         """Bring the contract and code that stand in the folder into force for new runs."""
         from tamid.stages.loop import adopt
 
         path = self.models()[model]
-        contract = load_contract(path)
-        code = user_code(contract, path.parent)
         text = path.read_text("utf-8")
+        if self._texts.get(model, ("",))[0] != text:
+            # Sources and targets follow the contract: the ports are opened anew.
+            self._texts[model] = (text, load_contract(path))
+            self._rigs.pop(model, None)
+        code = user_code(self._texts[model][1], path.parent)
         now = self.clock.now()
-        return adopt(self.rig(model), text, code, now, actor=actor, reason=reason)
+        known = self.state(model)
+        rig = self.rig(model)
+        return adopt(rig, text, code, now, actor=actor, reason=reason, role=role, known=known)
 
-    def tick(self, model: str) -> TickReport:
-        """Turn the loop once. Raises Conflict, LeaseLost."""
+    def tick(self, model: str, stop: Callable[[], bool] = lambda: False) -> TickReport:
+        """Turn the loop once; `stop` ends it before its next round. Raises Conflict, LeaseLost."""
         from tamid.stages.loop import tick
 
         self.adopt(model, reason="the files in the folder changed")
-        report = tick(self.rig(model), self.holder, self._states.get(model))
+        report = tick(self.rig(model), self.holder, self._states.get(model), stop)
         self._states[model] = report.state
         return report
 

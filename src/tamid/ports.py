@@ -235,6 +235,18 @@ class Trainer(Protocol):
         ...
 
 
+class Rehearser(Protocol):
+    """Tries a training job out without training; what places to train may offer besides."""
+
+    def try_out(self, job: TrainingJob, timeout: timedelta) -> Mapping[str, object]:
+        """Load the code, try the features on the rows and the pipeline's types; fit nothing.
+
+        Raises:
+            UserCodeError, DataError, WorkerDied: as training would.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
     """A bundle's answers for a frame, in its row order.

@@ -29,6 +29,10 @@ class MemoryLeases:
         if hold is not None:
             self._holds[lease.stream] = hold
 
+    def held(self, stream: str) -> Hold | None:
+        """Return the lease as it stands, whether or not it has run out."""
+        return self._holds.get(stream)
+
     def newest_token(self, stream: str) -> int:
         """Return the highest token handed out for a stream, 0 if none was."""
         hold = self._holds.get(stream)

@@ -103,6 +103,11 @@ class SqliteLeases:
             if hold is not None:
                 _keep(db, lease.stream, hold)
 
+    def held(self, stream: str) -> Hold | None:
+        """Return the lease as it stands, whether or not it has run out."""
+        with self._file.use() as db:
+            return _hold(db, stream)
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()

@@ -37,13 +37,14 @@ class Deliver(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Train(Action):
-    """Start, or after a crash continue, a run."""
+    """Start, or after a crash continue, a run; an empty `window` is the contract's."""
 
     run: str
     trigger: str
     case: int = 0
     degraded: tuple[str, ...] = ()
     periods: tuple[str, ...] = ()
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

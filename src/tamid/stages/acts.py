@@ -146,12 +146,21 @@ def _train(
     )
 
 
+def training_job(rig: Rig, state: State, action: do.Train, now: datetime) -> TrainingJob:
+    """Return the job that a run would be, without starting it. Raises DataError."""
+    contract = rig.contract(state.contract)
+    started = _started(rig, contract, state, action)
+    pins = {pin.table: pin for pin in started.pins}
+    frame = dataset.training_rows(rig.tables, contract, state, pins, started.periods, now)
+    return _job(rig, contract, started, frame)
+
+
 def _started(rig: Rig, contract: Contract, state: State, a: do.Train) -> ev.RunStarted:
     return ev.RunStarted(
         run=a.run,
         trigger=a.trigger,
         reason=a.reason,
-        window=contract.retraining.window,
+        window=a.window or contract.retraining.window,
         contract=state.contract,
         code=state.code,
         pins=tuple(pin for _, pin in sorted(state.pins.items())),

@@ -6,7 +6,7 @@ once per content, and what was written without having been recorded is adopted b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from tamid.core.events import ContractAdopted, Decided, Ticked
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
-from tamid.core.values import canonical_json, instant
+from tamid.core.values import Role, canonical_json, instant
 from tamid.stages.acts import act
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.intake import intake
@@ -45,19 +45,34 @@ class TickReport:
     records: tuple[Recorded, ...]
 
 
-def adopt(rig: Rig, text: str, code: dict[str, str], now: datetime, **by: str) -> State:
+def adopt(
+    rig: Rig,
+    text: str,
+    code: dict[str, str],
+    now: datetime,
+    *,
+    reason: str = "",
+    actor: str = "tamid",
+    role: Role = Role.CONTROLLER,
+    known: State | None = None,
+) -> State:
     """Bring a contract and its code into force for new runs; the same again changes nothing."""
-    journal = Journal(rig.ledger, rig.model)
+    journal = Journal(rig.ledger, rig.model, known=known)
     digest = rig.blobs.put(text.encode())
     stored = {path: rig.blobs.put(source.encode()) for path, source in sorted(code.items())}
     if (journal.state.contract, dict(journal.state.code)) == (digest, stored):
         return journal.state
     event = ContractAdopted(key=f"adopt/{digest[-12:]}", contract=digest, code=stored)
-    return journal.append(event, now, reason=by.get("reason", ""), actor=by.get("actor", "tamid"))
+    return journal.append(event, now, reason=reason, actor=actor, role=role)
 
 
-def tick(rig: Rig, holder: str, known: State | None = None) -> TickReport:
+def tick(
+    rig: Rig, holder: str, known: State | None = None, stop: Callable[[], bool] = lambda: False
+) -> TickReport:
     """Turn the loop once for one model.
+
+    When `stop` says so the turn ends before its next round of acts, without being counted as one:
+    the next turn goes on where this one left.
 
     Raises:
         Conflict: another controller holds the model, or no contract was adopted.
@@ -73,7 +88,7 @@ def tick(rig: Rig, holder: str, known: State | None = None) -> TickReport:
                 why="nobody adopted one",
                 fix="Run `tamid contract adopt FILE`.",
             )
-        return _turn(rig, journal, now, lease.token)
+        return _turn(rig, journal, now, lease.token, stop)
     finally:
         rig.leases.release(lease)
 
@@ -100,13 +115,15 @@ def conclude(rig: Rig, state: State, now: datetime) -> tuple[Signals, Decision]:
     return signals, decide(policy_of(contract), state, signals, now)
 
 
-def _turn(rig: Rig, journal: Journal, now: datetime, token: int) -> TickReport:
+def _turn(
+    rig: Rig, journal: Journal, now: datetime, token: int, stop: Callable[[], bool]
+) -> TickReport:
     name = instant(now)
     perceive(rig, journal, now, token)
     done: list[Action] = []
     for round_ in range(MOST_ROUNDS):
         signals, decision = conclude(rig, journal.state, now)
-        if not decision.actions:
+        if not decision.actions or stop():
             break
         for action in _noted(rig, journal, name, round_, signals, decision, now):
             for event in act(rig, journal.state, action, now, token):
@@ -117,7 +134,8 @@ def _turn(rig: Rig, journal: Journal, now: datetime, token: int) -> TickReport:
             f"the tick of {rig.model!r} does not come to rest",
             why=f"after {MOST_ROUNDS} rounds it still asks for {done[-1].key}",
         )
-    journal.append(Ticked(key=f"tick/{name}", tick=name), now)
+    if not decision.actions:
+        journal.append(Ticked(key=f"tick/{name}", tick=name), now)
     return TickReport(
         tick=name,
         now=now,

@@ -1,0 +1,188 @@
+"""The ledger held against what is stored: are the decisions repeatable, is the evidence whole?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from tamid.core import events as ev
+from tamid.core.actions import action_record
+from tamid.core.chain import Recorded, verify_chain
+from tamid.core.errors import TamidError
+from tamid.core.fold import evolve
+from tamid.core.policy import policy_of
+from tamid.core.state import State
+from tamid.core.values import TablePin, canonical_json
+from tamid.stages.loop import conclude
+from tamid.stages.packaging import unpack
+from tamid.stages.rig import Rig
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A decision that came out otherwise when it was repeated: which part, both ways."""
+
+    seq: int
+    tick: str
+    round: int
+    part: str
+    recorded: str
+    repeated: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """How many decisions were repeated, and the first that differs, if one does."""
+
+    decisions: int
+    ticks: int
+    first: Difference | None = None
+
+
+def audit(rig: Rig, records: Sequence[Recorded]) -> Audit:
+    """Repeat every recorded decision on the events before it and on the pinned tables.
+
+    Stops at the first decision whose signals, actions or policy are not the same bytes.
+    """
+    asked = sum(isinstance(r.event, ev.Decided) for r in records)
+    state, done, ticks = State(), 0, set()
+    for record in records:
+        event = record.event
+        if isinstance(event, ev.Decided):
+            done += 1
+            ticks.add(event.tick)
+            rig.progress.step("decisions repeated", done, asked)
+            found = _repeat(rig, state, record, event)
+            if found is not None:
+                return Audit(decisions=done, ticks=len(ticks), first=found)
+        state = evolve(state, record)
+    return Audit(decisions=done, ticks=len(ticks))
+
+
+def _repeat(rig: Rig, state: State, record: Recorded, event: ev.Decided) -> Difference | None:
+    signals, decision = conclude(rig, state, record.at)
+    again = {
+        "signals": (event.signals, canonical_json(signals)),
+        "actions": (event.actions, canonical_json([action_record(a) for a in decision.actions])),
+        "policy": (event.policy, policy_of(rig.contract(state.contract)).digest),
+    }
+    for part, (recorded, repeated) in again.items():
+        if recorded != repeated:
+            return Difference(
+                seq=record.seq,
+                tick=event.tick,
+                round=event.round,
+                part=part,
+                recorded=recorded,
+                repeated=repeated,
+            )
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something stored that is not what the ledger says: `event` is the first that names it."""
+
+    event: int
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was checked, and every fault that was found."""
+
+    events: int
+    blobs: int
+    tables: int
+    bundles: int
+    faults: tuple[Fault, ...]
+
+
+def prove(rig: Rig, records: Sequence[Recorded]) -> Proof:
+    """Check the chain, every blob, every pinned table and every bundle that a ledger names."""
+    blobs = _first_named((r.seq, d) for r in records for d in named_blobs(r.event))
+    pins = _first_named((r.seq, p) for r in records for p in named_pins(r.event))
+    bundles = _first_named((r.seq, b) for r in records for b in named_bundles(r.event))
+    faults = [*_chain_faults(records)]
+    checks: list[tuple[int, str, Callable[[], object]]] = []
+    for digest, seq in blobs.items():
+        checks.append((seq, f"blob {digest}", partial(rig.blobs.get, digest)))
+    for pin, seq in pins.items():
+        what = f"table {pin.table} at version {pin.version}"
+        checks.append((seq, what, partial(rig.tables.verify, pin)))
+    for (bundle, overlay), seq in bundles.items():
+        what = f"bundle {bundle} with overlay {overlay}"
+        checks.append((seq, what, partial(unpack, bundle, overlay, rig.blobs, rig.signer)))
+    for done, (seq, what, check) in enumerate(checks, 1):
+        faults += _tried(seq, what, check)
+        rig.progress.step("checked", done, len(checks))
+    return Proof(
+        events=len(records),
+        blobs=len(blobs),
+        tables=len(pins),
+        bundles=len(bundles),
+        faults=tuple(sorted(faults, key=lambda f: (f.event, f.what))),
+    )
+
+
+def named_blobs(event: ev.Event) -> Iterator[str]:
+    """Yield the digests of stored content that an event names."""
+    match event:
+        case ev.ContractAdopted():
+            yield from (event.contract, *event.code.values())
+        case ev.RunStarted():
+            yield from (event.contract, *event.code.values())
+        case ev.RunFinished():
+            yield from (event.bundle, event.overlay, event.report)
+        case ev.Judged() | ev.CaseOpened():
+            yield event.report
+        case ev.VersionRegistered():
+            yield from (event.ref.bundle, event.ref.overlay, event.contract)
+        case ev.Promoted():
+            yield event.evidence
+
+
+def named_pins(event: ev.Event) -> Iterator[TablePin]:
+    """Yield the versions of tables that an event names."""
+    match event:
+        case ev.DataAccepted() | ev.LabelsAccepted() | ev.Scored():
+            yield event.pin
+        case ev.RunStarted() | ev.Measured():
+            yield from event.pins
+
+
+def named_bundles(event: ev.Event) -> Iterator[tuple[str, str]]:
+    """Yield the bundles, each with its policy overlay, that an event names."""
+    if isinstance(event, ev.RunFinished):
+        yield event.bundle, event.overlay
+    if isinstance(event, ev.VersionRegistered):
+        yield event.ref.bundle, event.ref.overlay
+
+
+def _first_named(pairs: Iterable[tuple[int, _T]]) -> dict[_T, int]:
+    found: dict[_T, int] = {}
+    for seq, name in pairs:
+        if name:
+            found.setdefault(name, seq)
+    return found
+
+
+def _chain_faults(records: Sequence[Recorded]) -> list[Fault]:
+    try:
+        verify_chain(records)
+    except TamidError as error:
+        return [Fault(event=0, what=error.what, why=error.why)]
+    return []
+
+
+def _tried(seq: int, what: str, check: Callable[[], object]) -> list[Fault]:
+    try:
+        check()
+    except TamidError as error:
+        return [Fault(event=seq, what=what, why=f"{error.what}: {error.why}")]
+    return []

@@ -1,0 +1,164 @@
+"""What a person asks the loop for: a run now, or this period's scores now.
+
+The acts are those of the loop, under its lease and with its keys: the next tick goes on from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from tamid.core.actions import Action, Train
+from tamid.core.chain import Recorded
+from tamid.core.errors import Conflict, NotFound, UsageError, Waiting
+from tamid.core.policy import policy_of
+from tamid.core.rules.retraining import drifted, forbidden
+from tamid.core.rules.scoring import deliver, score
+from tamid.core.signals import Signals
+from tamid.core.state import State
+from tamid.core.values import Role
+from tamid.ports import Rehearser
+from tamid.stages.acts import act, training_job
+from tamid.stages.journal import Journal
+from tamid.stages.loop import LEASE, conclude, perceive
+from tamid.stages.rig import Rig
+
+# Scoring, then delivery of what was scored: a third round finds nothing to do.
+_ROUNDS = 4
+_TRY_OUT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A run that a person asks for; an empty `window` is the contract's, case 0 none."""
+
+    actor: str
+    role: Role
+    reason: str
+    case: int = 0
+    window: str = ""
+
+
+def train(rig: Rig, holder: str, wish: Wish) -> tuple[Recorded, ...]:
+    """Start a run now and see it to its end; the gates judge it in the next tick.
+
+    Raises:
+        Conflict: a run or release is under way, training is blocked, or the model is held.
+        NotFound: no such case; Waiting: there is not enough truth to train on yet.
+    """
+    with _held(rig, holder) as (journal, now, token):
+        perceive(rig, journal, now, token)
+        signals, _ = conclude(rig, journal.state, now)
+        action = wanted(journal.state, signals, wish)
+        before = len(journal.written)
+        for event in act(rig, journal.state, action, now, token):
+            journal.append(event, now, reason=wish.reason, actor=wish.actor, role=wish.role)
+        return tuple(journal.written[before:])
+
+
+def rehearse(rig: Rig, holder: str, wish: Wish) -> Mapping[str, object]:
+    """Try the user's code and pipeline on the rows that a run would get; fit and record nothing.
+
+    New data is taken in as in any tick.
+
+    Raises:
+        UserCodeError: naming the step that offends; others as for :func:`train`.
+    """
+    if not hasattr(rig.trainer, "try_out"):
+        raise UsageError(
+            "this place to train cannot be tried out", fix="Run without --dry-run instead."
+        )
+    with _held(rig, holder) as (journal, now, token):
+        perceive(rig, journal, now, token)
+        signals, _ = conclude(rig, journal.state, now)
+        job = training_job(rig, journal.state, wanted(journal.state, signals, wish), now)
+    found = cast("Rehearser", rig.trainer).try_out(job, _TRY_OUT)
+    return {"windows": {k: len(v) for k, v in job.windows.items()}, **found}
+
+
+def wanted(state: State, signals: Signals, wish: Wish) -> Train:
+    """Return the run that a wish stands for. Raises as :func:`train`."""
+    if wish.case and wish.case not in state.open_cases:
+        closed = state.cases.get(wish.case)
+        why = f"it is closed: {closed.resolution}" if closed else "there is none of this number"
+        raise NotFound(
+            f"case {wish.case} is not open", why=why, fix="List them: `tamid cases --all`."
+        )
+    if blocked := _blocked(state):
+        raise Conflict(
+            f"no run can start: {blocked}", why="the loop has one matter in hand at once"
+        )
+    if why := forbidden(state):
+        raise Conflict(
+            f"training is blocked: {why}",
+            why="a model trained on broken data would be wrong in ways that no gate sees",
+            fix="Repair the data first: `tamid cases`.",
+        )
+    if not signals.trainable:
+        raise Waiting(
+            f"there is nothing to train on yet: {signals.missing or 'no period is matured'}",
+            why="labels must be in before they can be learnt from",
+        )
+    name = f"run-{len(state.runs) + 1:04d}"
+    return Train(
+        key=f"train/{name}/1",
+        reason=wish.reason,
+        run=name,
+        trigger="case" if wish.case else "person",
+        case=wish.case,
+        degraded=drifted(state, signals.matured),
+        periods=signals.trainable,
+        window=wish.window,
+    )
+
+
+def score_now(rig: Rig, holder: str) -> tuple[Action, ...]:
+    """Take in what arrived, then score and deliver what is due; return what was done.
+
+    Raises:
+        Conflict: the model is held by another controller; Waiting: no version is live yet.
+    """
+    with _held(rig, holder) as (journal, now, token):
+        if not journal.state.champion:
+            raise Waiting("no version is live yet", why="only a released version may score")
+        perceive(rig, journal, now, token)
+        policy = policy_of(rig.contract(journal.state.contract))
+        done: list[Action] = []
+        for _ in range(_ROUNDS):
+            signals, _ = conclude(rig, journal.state, now)
+            state = journal.state
+            actions = score(policy, state, signals, now) or deliver(policy, state, signals, now)
+            for action in actions:
+                for event in act(rig, journal.state, action, now, token):
+                    journal.append(event, now, reason=action.reason)
+                done.append(action)
+        return tuple(done)
+
+
+def _blocked(state: State) -> str:
+    if state.run_in_flight is not None:
+        return f"{state.run_in_flight.started.run} is under way"
+    if state.challenger:
+        return f"version {state.challenger} is on its way into production"
+    return ""
+
+
+@contextmanager
+def _held(rig: Rig, holder: str) -> Iterator[tuple[Journal, datetime, int]]:
+    """Hold the model's lease around an act."""
+    now = rig.clock.now()
+    lease = rig.leases.acquire(rig.model, holder, now, LEASE)
+    try:
+        journal = Journal(rig.ledger, rig.model, token=lease.token)
+        if not journal.state.contract:
+            raise Conflict(
+                f"model {rig.model!r} has no contract yet",
+                why="nobody adopted one",
+                fix="Run `tamid contract adopt`.",
+            )
+        yield journal, now, lease.token
+    finally:
+        rig.leases.release(lease)
