@@ -21,12 +21,16 @@ RULES: Final[tuple[Rule, ...]] = (
 def check(case: Case) -> Contract:
     """Put every impossible combination into the case's report and return the settled contract.
 
-    A rule that reads a key which has a problem already is left out: it would only guess. Settled
-    means that `label.positive` has the type of its column.
+    A rule that reads a key which has a problem already is left out: it would only guess.
     """
     for rule in RULES:
         if all(case.report.trusts(path) for path in rule.reads):
             rule.judge(case)
+    return settle(case)
+
+
+def settle(case: Case) -> Contract:
+    """Return the contract with `label.positive` in the type of its column."""
     needed = ("data.label", "data.schema")
     if all(case.report.trusts(path) for path in needed):
         return rules_label.positive_as_column(case)

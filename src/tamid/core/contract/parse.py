@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 from tamid.core.contract import scalars
 from tamid.core.contract.case import Case
-from tamid.core.contract.check import check
+from tamid.core.contract.check import check, settle
 from tamid.core.contract.fields import Limits, default_of, limits_of
 from tamid.core.contract.keys import unknown_key_hint
 from tamid.core.contract.kinds import GRAMMARS
@@ -59,6 +59,7 @@ def restore(node: Node, *, name: str = "the stored contract") -> Contract:
     """
     reader = _Reader()
     contract = reader.contract(node)
+    contract = settle(Case(contract=contract, nodes=reader.nodes, report=reader.report))
     problems = reader.report.problems()
     if problems:
         raise contract_error(name, problems)

@@ -108,17 +108,16 @@ def _metric(case: Case, path: str, name: str) -> MetricFacts | None:
     return facts
 
 
-def _in_range(case: Case, path: str, facts: MetricFacts, bound: float) -> bool:
+def _in_range(case: Case, path: str, facts: MetricFacts, bound: float) -> None:
     if facts.low <= bound <= facts.high:
-        return True
+        return
     percent = f"did you mean {bound:g}%?" if facts.high == 1.0 and 1.0 < bound <= 100.0 else ""
     message = f"{facts.name} lies between {facts.low:g} and {facts.high:g}, not at {bound:g}"
     case.problem(path, message, percent)
-    return False
 
 
 def _quality(case: Case) -> None:
-    """The service level has a bound on the right side, and gates do not undercut it."""
+    """The service level has a bound on the right side, and in the metric's range."""
     quality = case.contract.monitoring.quality
     facts = METRIC_FACTS.get(quality_metric(case.contract))
     if facts is None or case.contract.task not in facts.tasks:
@@ -129,17 +128,8 @@ def _quality(case: Case) -> None:
         message = f"{facts.name} is {direction} it is"
         case.problem(f"monitoring.quality.{wrong}", message, f"write {right}")
     bound = getattr(quality, right)
-    if bound is None or not _in_range(case, f"monitoring.quality.{right}", facts, bound):
-        return
-    gate = case.contract.gates.minimum.get(facts.name)
-    undercut = gate is not None and (gate < bound if facts.higher_is_better else gate > bound)
-    if undercut:
-        message = (
-            f"the gate lets a model pass with {facts.name} {gate:g}, "
-            f"which breaks the service level of {bound:g} at once"
-        )
-        hint = f"write at {'least' if facts.higher_is_better else 'most'} {bound:g}"
-        case.problem(f"gates.minimum.{facts.name}", message, hint)
+    if bound is not None:
+        _in_range(case, f"monitoring.quality.{right}", facts, bound)
 
 
 def _gates(case: Case) -> None:
@@ -184,7 +174,7 @@ RULES = (
     rule(_threshold, "task", "training.threshold", "goal"),
     rule(_model, "task", "training.model", "training.params", "training.calibrate"),
     rule(_metrics, "task", "gates.minimum", "gates.champion", "monitoring.quality.metric"),
-    rule(_quality, "task", "monitoring.quality", "gates.minimum"),
+    rule(_quality, "task", "monitoring.quality"),
     rule(_gates, "task", "gates"),
     rule(_group_columns, "gates.slices", "gates.fairness", "data.schema", "data.label.column"),
 )

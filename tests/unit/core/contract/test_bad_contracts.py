@@ -220,8 +220,6 @@ MAKING = [
     ("gates:", "gates: {slices: {max_drop: 1%}} <<", "no column is named", "by: ["),
     ("monitoring:", "monitoring: {quality: {at_most: 0.8}} <<", "better the higher", "at_least"),
     ("monitoring:", "monitoring: {quality: {at_least: 80}} <<", "between 0 and 1", "80%?"),
-    ("gates:", "gates: {minimum: {f1: 0.7}} <<\nmonitoring: {quality: {at_least: 0.8}}",
-     "breaks the service level", "at least 0.8"),
 ]  # fmt: skip
 RUNNING = [
     ("release:", "release: {path: [shadow, canary 5%]} <<", "the last stage is live", "add live"),

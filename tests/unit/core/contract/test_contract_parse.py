@@ -11,7 +11,8 @@ import pytest
 from tamid.adapters.yaml import read
 from tamid.core.contract.model import Aggregate, CleanStep, Contract, Rung, SinkSpec, Source
 from tamid.core.contract.node import Scalar
-from tamid.core.contract.parse import parse
+from tamid.core.contract.parse import parse, restore
+from tamid.core.contract.stored import from_json, to_json
 from tamid.core.errors import ContractError, Problem
 from tamid.core.values import Money, Task
 
@@ -169,6 +170,18 @@ def test_the_positive_value_takes_the_type_of_its_column(
     )
     assert parsed.data.label.positive == value
     assert type(parsed.data.label.positive) is type(value)
+    assert from_json(to_json(parsed)) == parsed
+
+
+def test_a_text_that_was_accepted_once_is_restored_without_judgement() -> None:
+    """Rules that came later do not lock out a ledger; values are settled all the same."""
+    text = HEAD + (
+        "data: {source: a.csv, label: {column: y, positive: 1}, schema: {y: category}}\n"
+        "training: {model: ridge}\n"
+    )
+    assert restore(read(text, "c")).data.label.positive == "1"
+    with pytest.raises(ContractError):
+        contract(text)
 
 
 def test_hebrew_names_are_columns_like_any_other() -> None:
