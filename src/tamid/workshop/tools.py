@@ -40,7 +40,7 @@ def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     Raises:
         UserCodeError, DataError: as training would.
     """
-    from tamid.stages.answering import learn_features, model_frame
+    from tamid.stages.answering import learn_features, model_frame, try_feature_code
     from tamid.stages.training import check_pipeline
 
     contract = parse(job.contract)
