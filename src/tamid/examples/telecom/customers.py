@@ -29,7 +29,7 @@ MONTH = 30.4  # days
 NEVER = np.inf
 
 # Chance a week that the cause appears; about 6 % of all customers leave a week in any regime.
-_FALL, _COMPLAINTS, _HEAVY_DATA = 0.102, 0.029, 0.027
+_FALL, _COMPLAINTS, _HEAVY_DATA = 0.098, 0.031, 0.029
 # Chance a payment that its direct debit fails again and again (a payment is due every 4 weeks).
 _DEBIT = 0.075
 _PAYMENT_WEEKS = 4
