@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 from deltalake import DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
 
 from tamid.adapters._frames import root_digest
 from tamid.core.values import PERIOD
@@ -66,6 +69,29 @@ def metadata_of(
         "tamid.slices": json.dumps(dict(slices)),
         **({"tamid.full": "1"} if full else {}),
     }
+
+
+def actions_of(
+    old: DeltaState, new: DeltaState, changed: Sequence[str], stamp: int
+) -> list[AddAction | RemoveAction]:
+    """Return what a commit does to files; `stamp` in milliseconds since 1970."""
+    actions: list[AddAction | RemoveAction] = []
+    for period in changed:
+        path, size = new.files[period]
+        actions.append(AddAction(path, size, {PERIOD: period}, stamp, True, "{}"))
+        if period in old.files:
+            path, size = old.files[period]
+            actions.append(RemoveAction(path, True, stamp, size, {PERIOD: period}))
+    return actions
+
+
+def sync(path: Path) -> None:
+    """Make a file durable before the ledger may name it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _digests(opened: DeltaTable) -> tuple[dict[str, str], int]:

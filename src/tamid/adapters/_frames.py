@@ -1,4 +1,4 @@
-"""What every store of tables does to a frame: one map of types, one digest of content.
+"""What every store of tables does to a frame: one map of types, one digest, one cache.
 
 Type map (stored columns keep their type for ever):
 
@@ -23,6 +23,7 @@ A column that is stored as Float64 takes integers too; any other change of type 
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,7 +33,46 @@ from tamid.core.errors import DataError
 from tamid.core.values import PERIOD, digest_of
 
 _LARGEST = 2**63 - 1
-_PLAIN = (pl.Boolean, pl.String, pl.Binary, pl.Date)
+_AS_THEY_ARE: tuple[pl.DataType, ...] = (
+    pl.Int64(),
+    pl.Float64(),
+    pl.Boolean(),
+    pl.String(),
+    pl.Binary(),
+    pl.Date(),
+    pl.Datetime("us"),
+    pl.Datetime("us", "UTC"),
+    pl.Null(),
+)
+
+
+class SliceCache:
+    """The slices used last, up to a number of bytes.
+
+    What stands under a digest never changes, so that nothing here can be out of date.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._held: OrderedDict[str, tuple[pl.DataFrame, float]] = OrderedDict()
+        self._bytes = 0.0
+
+    def get(self, digest: str) -> pl.DataFrame | None:
+        """Return the slice with this content, if it is held."""
+        held = self._held.get(digest)
+        if held is None:
+            return None
+        self._held.move_to_end(digest)
+        return held[0]
+
+    def put(self, digest: str, part: pl.DataFrame) -> None:
+        """Hold a slice and let go of those not used for longest."""
+        if digest not in self._held:
+            size = float(part.estimated_size())
+            self._held[digest] = (part, size)
+            self._bytes += size
+        while self._bytes > self._most:
+            self._bytes -= self._held.popitem(last=False)[1][1]
 
 
 def storable(frame: pl.DataFrame, stored: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
@@ -90,13 +130,14 @@ def slice_digest(frame: pl.DataFrame) -> str:
     -0.0 counts as 0.0, and every NaN as the same NaN.
     """
     names = [n for n in sorted(frame.columns) if frame.get_column(n).null_count() < frame.height]
-    canonical = frame.select(_plain(frame.get_column(n)) for n in names)
-    if names:
-        canonical = canonical.sort(names, nulls_last=False)
     whole = hashlib.sha256(f"{frame.height}".encode())
+    if not names:
+        return whole.hexdigest()
+    canonical = frame.select(_plain(n, frame.schema[n]) for n in names).sort(names)
     for series in canonical.get_columns():
         whole.update(f"\x00{series.name}\x00{frame.schema[series.name]}\x00".encode())
-        whole.update(np.packbits(series.is_null().to_numpy()).tobytes())
+        if series.null_count():
+            whole.update(np.packbits(series.is_null().to_numpy()).tobytes())
         for content in _bytes(series):
             whole.update(content)
     return whole.hexdigest()
@@ -109,14 +150,14 @@ def root_digest(slices: Mapping[str, str]) -> str:
 
 def _stored(series: pl.Series) -> pl.Series:
     kind = series.dtype
+    if kind in _AS_THEY_ARE:
+        return series
     if kind.is_integer():
         if kind in (pl.UInt64, pl.Int128, pl.UInt128) and series.len() and _beyond(series):
             raise DataError(f"column {series.name!r} holds integers above {_LARGEST}")
         return series.cast(pl.Int64)
     if kind.is_float() or kind.is_decimal():
         return series.cast(pl.Float64)
-    if isinstance(kind, _PLAIN) or kind == pl.Null:
-        return series
     if isinstance(kind, (pl.Categorical, pl.Enum)):
         return series.cast(pl.String)
     if isinstance(kind, pl.Datetime):
@@ -154,23 +195,22 @@ def _widened(part: pl.DataFrame, wanted: Mapping[str, pl.DataType]) -> pl.DataFr
     )
 
 
-def _plain(series: pl.Series) -> pl.Series:
+def _plain(name: str, kind: pl.DataType) -> pl.Expr:
     """Return a column as integers, booleans, bytes or texts: exact, sortable, without a zone."""
-    if series.dtype == pl.Float64:
-        one_nan = pl.when(series.is_nan()).then(float("nan")).otherwise(series + 0.0)
-        return pl.select(one_nan.alias(series.name)).to_series()
-    if series.dtype.is_temporal():
-        return series.to_physical()
-    return series
+    column = pl.col(name)
+    if kind == pl.Float64:
+        return pl.when(column.is_nan()).then(float("nan")).otherwise(column + 0.0).alias(name)
+    return column.to_physical() if kind.is_temporal() else column
 
 
 def _bytes(series: pl.Series) -> tuple[bytes, ...]:
     if series.dtype == pl.String:
-        series = series.fill_null("").cast(pl.Binary)
+        series = series.cast(pl.Binary)
     if series.dtype == pl.Binary:
-        filled = series.fill_null(b"")
-        lengths = filled.bin.size().to_numpy().astype("<u4").tobytes()
-        return lengths, b"".join(filled.to_list())
-    zero = False if series.dtype == pl.Boolean else 0
-    values = series.fill_null(zero).to_numpy()
-    return (values.astype(values.dtype.newbyteorder("<")).tobytes(),)
+        values = [v or b"" for v in series.to_list()] if series.null_count() else series.to_list()
+        lengths = np.fromiter(map(len, values), dtype="<u4", count=len(values))
+        return lengths.tobytes(), b"".join(values)
+    if series.null_count():
+        series = series.fill_null(False if series.dtype == pl.Boolean else 0)
+    values_ = series.to_numpy()
+    return (values_.astype(values_.dtype.newbyteorder("<"), copy=False).tobytes(),)

@@ -24,15 +24,31 @@ from deltalake import (
     Transaction,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
 
-from tamid.adapters._delta_log import FULL_EVERY, DeltaState, metadata_of, state_of
-from tamid.adapters._frames import joined, root_digest, slice_digest, slices_of, stacked, storable
+from tamid.adapters._delta_log import (
+    FULL_EVERY,
+    DeltaState,
+    actions_of,
+    metadata_of,
+    state_of,
+    sync,
+)
+from tamid.adapters._frames import (
+    SliceCache,
+    joined,
+    root_digest,
+    slice_digest,
+    slices_of,
+    stacked,
+    storable,
+)
 from tamid.core.errors import IntegrityError, LeaseLost, NotFound, SystemFailure
 from tamid.core.values import PERIOD, TablePin
 
 # Bytes of recent slices kept in memory, so that a tick reads each slice from disk once.
 _CACHE_BYTES = 192 * 2**20
+# Versions whose list of slices is kept in memory.
+_MOST_STATES = 256
 # How often a write is tried again when another process wrote the same table meanwhile.
 _TRIES = 8
 
@@ -58,9 +74,9 @@ class DeltaTables:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._open: dict[str, DeltaTable] = {}
-        self._states: dict[tuple[str, int], DeltaState] = {}
-        self._slices: OrderedDict[str, pl.DataFrame] = OrderedDict()
-        self._bytes: float = 0
+        self._states: OrderedDict[tuple[str, int], DeltaState] = OrderedDict()
+        self._absent: tuple[str, str, int] | None = None
+        self._slices = SliceCache(_CACHE_BYTES)
 
     def write(
         self,
@@ -112,8 +128,13 @@ class DeltaTables:
     def find(self, table: str, key: str) -> TablePin | None:
         """Return the version that was written with a key, looked up in the log's own index."""
         opened = self._refreshed(table)
-        version = None if opened is None else opened.transaction_version(key)
-        return None if version is None else self._pin(table, self._at(table, version))
+        if opened is None or self._absent == (table, key, opened.version()):
+            return None
+        version = opened.transaction_version(key)
+        if version is None:
+            self._absent = (table, key, opened.version())
+            return None
+        return self._pin(table, self._at(table, version))
 
     def verify(self, pin: TablePin) -> None:
         """Compare a pinned version, as it stands on disk, with its digest."""
@@ -154,25 +175,17 @@ class DeltaTables:
         )
         self._commit(table, state, new, digests, key)
         for period, part in parts.items():
-            self._remember(digests[period], part)
-        self._states[table, new.version] = new
+            self._slices.put(digests[period], part)
+        self._keep(table, new)
         return self._pin(table, new)
 
     def _commit(
         self, table: str, old: DeltaState, new: DeltaState, changed: Mapping[str, str], key: str
     ) -> None:
         opened = self._open[table]
-        stamp = int(time.time() * 1000)
-        actions: list[AddAction | RemoveAction] = []
-        for period in changed:
-            path, size = new.files[period]
-            actions.append(AddAction(path, size, {PERIOD: period}, stamp, True, "{}"))
-            if period in old.files:
-                path, size = old.files[period]
-                actions.append(RemoveAction(path, True, stamp, size, {PERIOD: period}))
         full = new.version % FULL_EVERY == 0
         opened.create_write_transaction(
-            actions,
+            actions_of(old, new, list(changed), int(time.time() * 1000)),
             "append",
             opened.schema(),
             partition_by=[PERIOD],
@@ -183,6 +196,7 @@ class DeltaTables:
             ),
             post_commithook_properties=_NO_HOOKS,
         )
+        sync(self._root / table / "_delta_log" / f"{new.version:020}.json")
         opened.update_incremental()
         if full:
             opened.create_checkpoint()
@@ -224,9 +238,13 @@ class DeltaTables:
             except TableNotFoundError:
                 return None
             self._open[table] = opened
-        else:
+        elif self._grown(table, opened.version()):
             opened.update_incremental()
         return opened
+
+    def _grown(self, table: str, version: int) -> bool:
+        """Say whether there is a commit after this version: a look at one name, no listing."""
+        return (self._root / table / "_delta_log" / f"{version + 1:020}.json").exists()
 
     def _at(self, table: str, version: int) -> DeltaState:
         known = self._states.get((table, version))
@@ -242,18 +260,21 @@ class DeltaTables:
                 why="the ledger names a version that this store does not hold",
                 fix="Restore the table from a backup, then run `tamid verify`.",
             ) from error
-        state = self._states[table, version] = state_of(opened, version)
+        return self._keep(table, state_of(opened, version))
+
+    def _keep(self, table: str, state: DeltaState) -> DeltaState:
+        self._states[table, state.version] = state
+        while len(self._states) > _MOST_STATES:
+            self._states.popitem(last=False)
         return state
 
     def _slice(self, table: str, state: DeltaState, period: str) -> pl.DataFrame:
         digest = state.digests[period]
         held = self._slices.get(digest)
-        if held is not None:
-            self._slices.move_to_end(digest)
-            return held
-        part = self._load(table, state, period)
-        self._remember(digest, part)
-        return part
+        if held is None:
+            held = self._load(table, state, period)
+            self._slices.put(digest, held)
+        return held
 
     def _load(self, table: str, state: DeltaState, period: str) -> pl.DataFrame:
         path = Path(self._folder(table)) / state.files[period][0]
@@ -269,14 +290,8 @@ class DeltaTables:
         path = Path(self._folder(table)) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path, compression="zstd")
+        sync(path)
         return name, path.stat().st_size
-
-    def _remember(self, digest: str, part: pl.DataFrame) -> None:
-        if digest not in self._slices:
-            self._slices[digest] = part
-            self._bytes += part.estimated_size()
-        while self._bytes > _CACHE_BYTES:
-            self._bytes -= self._slices.popitem(last=False)[1].estimated_size()
 
     def _folder(self, table: str) -> str:
         return str(self._root / table)
