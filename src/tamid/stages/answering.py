@@ -54,6 +54,10 @@ class Predictor:
 
     def scores(self, table: FeatureTable) -> Floats:
         """Return (n,) calibrated chances or numbers, or (n, k) chances of classes."""
+        if len(table) == 0:
+            # Libraries refuse to answer for nothing; a period without rows is no error.
+            width = (len(self.schema.classes),) if self.schema.task is Task.MULTICLASS else ()
+            return np.zeros((0, *width), dtype=np.float64)
         return calibrated(self.model.predict(table), self.calibration)
 
     def answer(self, frame: pl.DataFrame, reasons: int) -> pl.DataFrame:
@@ -66,6 +70,8 @@ class Predictor:
 
     def _reasons(self, table: FeatureTable, count: int) -> dict[str, pl.Series]:
         """Name the features that raised each row's answer most (regression: moved it most)."""
+        if len(table) == 0:
+            return {f"reason_{r}": pl.Series([], dtype=pl.String) for r in range(1, count + 1)}
         moved = self.model.contributions(table)
         strength = np.abs(moved) if self.schema.task is Task.REGRESSION else moved
         order = np.argsort(-strength, axis=1, kind="stable")[:, :count]
