@@ -71,9 +71,10 @@ def test_a_killed_writer_loses_no_acknowledged_event(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-def test_two_hundred_kills_lose_nothing(tmp_path: Path) -> None:
-    """The same over two hundred kills."""
-    assert kill_rounds(tmp_path / "ledger.db", 200) > 0
+@pytest.mark.timeout(900)
+def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
+    """The same over a hundred kills; this takes minutes."""
+    assert kill_rounds(tmp_path / "ledger.db", 100) > 0
 
 
 def test_four_writers_at_once_leave_one_gapless_chain(tmp_path: Path) -> None:
