@@ -247,11 +247,10 @@ def _macro_f1(metric: Metric, is_class: Bools, called: Bools, w: Floats) -> Term
     """Average over the classes that occur; terms are 2 TP and 2 TP + FP + FN of each."""
     both = np.concatenate([2 * w * (is_class & called), w * is_class + w * called * 1.0])
     classes = len(is_class)
-    occurs = both[classes:].sum(axis=1) > 0
 
     def value(t: Floats) -> Floats:
-        each = ratio(t[..., :classes], t[..., classes:])[..., occurs]
-        # A resample may lose a rare class: average those it kept, as the metric itself does.
+        each = ratio(t[..., :classes], t[..., classes:])
+        # A class in neither truth nor prediction is NaN: average the others, in resamples too.
         kept = np.isfinite(each)
         return ratio(np.where(kept, each, 0.0).sum(axis=-1), kept.sum(axis=-1).astype(np.float64))
 

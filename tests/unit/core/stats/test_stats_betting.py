@@ -45,6 +45,15 @@ def test_at_the_margin_the_error_rate_holds() -> None:
     assert np.mean([b >= PROMOTE_AT for b in seen]) <= 0.05
 
 
+def test_an_equal_challenger_is_let_through_by_the_margin() -> None:
+    """No difference at all is, in time, shown to be within the margin, and never harmful."""
+    d = np.random.default_rng(5).normal(0.0, 0.1, 600).clip(-1, 1)
+    better, worse = _run(d, margin=0.05)
+    assert better >= PROMOTE_AT
+    assert worse < 3
+    assert _run(d, margin=0.0)[0] < PROMOTE_AT
+
+
 def test_a_clear_difference_is_found() -> None:
     """A better challenger is promoted, and the mirrored one rolled back, in most streams."""
     rng = np.random.default_rng(2)

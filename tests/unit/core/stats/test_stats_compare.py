@@ -118,6 +118,21 @@ def test_the_wider_bound_decides_in_a_panel() -> None:
     assert got.blocks == 6
 
 
+def test_seven_clear_weeks_are_enough() -> None:
+    """A gain that every week shares is found over weeks, within what the weeks showed."""
+    week = np.repeat(np.arange(7), 600)
+    old, new = _rows(np.random.default_rng(12), 4200, gap=0.5)
+    got = _judge(old, new, Groups(week=week))
+    assert [(b.unit, b.method) for b in got.bounds] == [(Unit.WEEK, "sign flips")]
+    assert got.finding is Finding.SUPERIOR
+    weekly = [
+        new.value(new.rows[week == k].sum(axis=0)) - old.value(old.rows[week == k].sum(axis=0))
+        for k in range(7)
+    ]
+    assert min(weekly) < got.difference.low < got.difference.point < got.difference.high
+    assert got.difference.high < max(weekly)
+
+
 @pytest.mark.parametrize(("weeks", "missing"), [(2, 3), (4, 1)])
 def test_too_few_weeks_say_when_to_come_back(weeks: int, missing: int) -> None:
     """Four weekly blocks can never reach 5 %; the number of weeks still needed is given."""

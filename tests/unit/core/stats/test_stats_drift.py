@@ -76,6 +76,15 @@ def test_profiles_survive_json() -> None:
         assert profile_from(json.loads(canonical_json(profile))) == profile
 
 
+def test_rows_count_by_their_weight() -> None:
+    """A weight of three is a row thrice, for numbers and for texts."""
+    numbers = profile_numbers("x", [1.0, 2.0], weights=[3.0, 1.0])
+    assert numbers.counts[:2] == (3.0, 1.0)
+    assert number_counts(numbers, [2.0], weights=[0.5])[1] == 0.5
+    texts = profile_texts("plan", ["a", "b"], weights=[3.0, 1.0])
+    assert texts.counts[:2] == (3.0, 1.0)
+
+
 def test_the_index_is_symmetric_and_grows_with_the_shift() -> None:
     """No shift gives 0; a larger one gives more; both directions agree."""
     x = np.random.default_rng(2).normal(size=5000)

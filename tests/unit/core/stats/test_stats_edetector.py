@@ -72,6 +72,18 @@ def test_a_shift_is_noticed_within_weeks() -> None:
     assert np.median(delays) <= 4
 
 
+def test_evidence_adds_up_as_the_formula_says() -> None:
+    """Each check's statistic is e (1 + the last one), whatever came before."""
+    rng = np.random.default_rng(5)
+    state = detector(rng.normal(size=20).tolist(), 1e9)
+    last = 0.0
+    for score in rng.normal(size=15).tolist():
+        state, check = observe(state, score, 0.5)
+        assert check.e == e_value(check.p)
+        assert check.statistic == pytest.approx(check.e * (1 + last))
+        last = 0.0 if check.gross else check.statistic
+
+
 def test_a_gross_break_alarms_at_once() -> None:
     """A score far above anything seen needs no second week, and the evidence starts again."""
     state = detector(np.linspace(0, 1, 26).tolist(), 156.0)

@@ -115,6 +115,26 @@ def test_auc_terms_resample_like_the_auc() -> None:
     assert np.abs(np.array(through_terms) - plain).max() < 0.1 * np.std(plain)
 
 
+@pytest.mark.parametrize("name", ["mae", "rmse", "r2"])
+def test_regression_terms_add_up_over_any_part(name: str) -> None:
+    """The sums of some rows give the metric of those rows."""
+    rng = np.random.default_rng(8)
+    y = 50 + rng.normal(size=90) + np.repeat([0, 5, 10], 30)
+    s = y + rng.normal(size=90)
+    t = terms(name, Task.REGRESSION, y, s)
+    for part in (slice(0, 30), slice(10, 80), slice(60, 90)):
+        alone = terms(name, Task.REGRESSION, y[part], s[part]).point()
+        assert float(t.value(t.rows[part].sum(axis=0))) == pytest.approx(alone)
+
+
+def test_a_class_that_never_occurs_does_not_count() -> None:
+    """Macro-F1 averages the classes seen in truth or prediction, in any part of the rows."""
+    p = np.eye(4)[[0, 1, 1, 3]]
+    t = terms("macro_f1", Task.MULTICLASS, [0, 1, 0, 3], p)
+    assert t.point() == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert float(t.value(t.rows[:2].sum(axis=0))) == 1.0
+
+
 def test_placements_average_to_the_auc() -> None:
     """Both sides' weighted placements have the AUC as their mean."""
     y, s, w = _binary(6)
