@@ -85,6 +85,13 @@ def test_drawn_patterns_agree_with_listed_ones() -> None:
     assert high == pytest.approx(effects.mean() + 1.73 * spread, abs=0.3 * spread)
 
 
+def test_drawn_patterns_never_divide_by_nothing() -> None:
+    """A drawn pattern without a block is left out: with 15 blocks some seeds draw one."""
+    for seed in range(12):
+        bounds = sign_flip_bounds(np.arange(15.0), np.ones(15), np.random.default_rng(seed))
+        assert np.isfinite(bounds).all()
+
+
 @pytest.mark.parametrize(("alpha", "blocks"), [(0.05, 5), (0.025, 6), (0.5, 1), (0.0625, 4)])
 def test_too_few_blocks_have_no_bound(alpha: float, blocks: int) -> None:
     """One block fewer than needed leaves both bounds open; the needed number closes them."""

@@ -102,7 +102,9 @@ def test_the_worst_gap_is_named() -> None:
 
 
 def test_missing_groups_and_no_rows() -> None:
-    """Rows without a group form none; without rows every gap is too small to judge."""
+    """Rows without group or weight count nowhere; without rows every gap is too small."""
+    seen = fairness_gaps(np.ones(4), [1, 0, 1, 0], {"g": [0, 0, 1, 1]}, weights=[1, 0, 1, 1])
+    assert [g.n for g in seen] == [1, 2]
     mixed = np.array(["f", None, "m", None], dtype=object)
     gaps = fairness_gaps([1, 1, 1, 1], [1, 0, 1, 0], {"sex": mixed})
     assert [g.group for g in gaps] == ["f", "m"]

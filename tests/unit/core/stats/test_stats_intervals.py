@@ -92,6 +92,14 @@ def test_rows_that_repeat_count_once() -> None:
     assert copied == pytest.approx(alone)
 
 
+def test_balanced_clusters_are_worth_no_more_than_their_rows() -> None:
+    """Rows that cancel out within clusters do not pass for more rows than there are."""
+    hits = np.tile([1.0, 0.0], 50)
+    hits[:2] = 1.0
+    _, trials = effective_trials(hits, clusters=np.arange(100) // 2)
+    assert trials == 100
+
+
 def test_influence_adds_up_to_nothing_and_predicts_removal() -> None:
     """Contributions sum to zero, and removing a row moves the metric by minus its contribution."""
     rng = np.random.default_rng(1)
