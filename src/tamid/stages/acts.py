@@ -24,8 +24,9 @@ from tamid.ports import TrainingJob
 from tamid.stages import dataset
 from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
+from tamid.stages.evidence import Evidence
 from tamid.stages.feeds import rule_of
-from tamid.stages.gates import Evidence, judge
+from tamid.stages.gates import judge
 from tamid.stages.packaging import pack
 from tamid.stages.registry import judged_frame, overlay_of, register, voice
 from tamid.stages.release import enter, promote
