@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,20 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
 from tamid.adapters._frames import root_digest
+from tamid.core.errors import SystemFailure
 from tamid.core.values import PERIOD
 
 # Commits between two that name all slices: a fresh process reads at most about as many.
 FULL_EVERY = 24
+
+CONFIGURATION: dict[str, str | None] = {
+    # Pins must read for ever: neither the log nor the files may be cleaned away.
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    # Checkpoints are written here, together with the digests of all slices.
+    "delta.checkpointInterval": "1000000000",
+}
 
 
 _TYPES: Mapping[str, pl.DataType] = {
@@ -43,12 +54,12 @@ class DeltaState:
     digests: Mapping[str, str]
 
 
-def state_of(opened: DeltaTable, version: int) -> DeltaState:
+def state_of(opened: DeltaTable, table: Path, version: int) -> DeltaState:
     """Return what stands in the opened version of a table."""
     adds = pl.DataFrame(opened.get_add_actions(flatten=True))
     columns = ("path", "size_bytes", f"partition.{PERIOD}")
     rows = adds.select(columns).iter_rows() if adds.height else ()
-    digests, token = _digests(opened)
+    digests, token = _digests(table, version)
     return DeltaState(
         version=version,
         token=token,
@@ -94,16 +105,38 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _digests(opened: DeltaTable) -> tuple[dict[str, str], int]:
+def commit_path(table: Path, version: int) -> Path:
+    """Return where a version's commit stands."""
+    return table / "_delta_log" / f"{version:020}.json"
+
+
+def disk_failure(table: str, error: Exception) -> SystemFailure:
+    """Return the error of a write that the disk did not take."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    return SystemFailure(
+        f"cannot write table {table!r}: {' '.join(text.split())}",
+        why="the table stands at the version before; a write that was finished is found by its key",
+        fix="Free space or repair the disk; the next tick tries again.",
+    )
+
+
+def _digests(table: Path, version: int) -> tuple[dict[str, str], int]:
     """Walk back to the last commit that names all slices; newer commits win over older ones."""
+    # Commits are read one by one: `DeltaTable.history` of an older version lists newer commits too.
     found: dict[str, str] = {}
-    limit, version = FULL_EVERY + 1, opened.version()
-    history = opened.history(limit)
-    while not any(c.get("tamid.full") for c in history) and limit <= version:
-        limit *= 4
-        history = opened.history(limit)
-    for commit in history:
+    token = None
+    for number in range(version, -1, -1):
+        commit = _commit_info(commit_path(table, number))
+        token = int(commit.get("tamid.token", 0)) if token is None else token
         found = {**json.loads(commit.get("tamid.slices", "{}")), **found}
         if commit.get("tamid.full"):
             break
-    return found, int(history[0].get("tamid.token", 0))
+    return found, token or 0
+
+
+def _commit_info(path: Path) -> dict[str, Any]:
+    for line in path.read_text("utf-8").splitlines():
+        action = json.loads(line)
+        if "commitInfo" in action:
+            return dict(action["commitInfo"])
+    return {}

@@ -26,9 +26,12 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tamid.adapters._delta_log import (
+    CONFIGURATION,
     FULL_EVERY,
     DeltaState,
     actions_of,
+    commit_path,
+    disk_failure,
     metadata_of,
     state_of,
     sync,
@@ -52,14 +55,6 @@ _MOST_STATES = 256
 # How often a write is tried again when another process wrote the same table meanwhile.
 _TRIES = 8
 
-_CONFIGURATION: dict[str, str | None] = {
-    # Pins must read for ever: neither the log nor the files may be cleaned away.
-    "delta.enableExpiredLogCleanup": "false",
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
-    # Checkpoints are written here, together with the digests of all slices.
-    "delta.checkpointInterval": "1000000000",
-}
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 
@@ -101,7 +96,7 @@ class DeltaTables:
                 continue  # somebody else wrote this version first: look again
             except (OSError, DeltaError) as error:
                 self._open.pop(table, None)
-                raise _disk_failure(table, error) from error
+                raise disk_failure(table, error) from error
         raise SystemFailure(f"table {table!r} is written by others without pause")
 
     def read(
@@ -196,7 +191,7 @@ class DeltaTables:
             ),
             post_commithook_properties=_NO_HOOKS,
         )
-        sync(self._root / table / "_delta_log" / f"{new.version:020}.json")
+        sync(commit_path(self._root / table, new.version))
         opened.update_incremental()
         if full:
             opened.create_checkpoint()
@@ -210,7 +205,7 @@ class DeltaTables:
                 schema,
                 mode="ignore",
                 partition_by=[PERIOD],
-                configuration=_CONFIGURATION,
+                configuration=CONFIGURATION,
             )
         else:
             added = [f for f in schema.fields if f.name not in state.schema]
@@ -243,8 +238,8 @@ class DeltaTables:
         return opened
 
     def _grown(self, table: str, version: int) -> bool:
-        """Say whether there is a commit after this version: a look at one name, no listing."""
-        return (self._root / table / "_delta_log" / f"{version + 1:020}.json").exists()
+        # A look at one name; to list the log would cost more with every commit.
+        return commit_path(self._root / table, version + 1).exists()
 
     def _at(self, table: str, version: int) -> DeltaState:
         known = self._states.get((table, version))
@@ -260,7 +255,7 @@ class DeltaTables:
                 why="the ledger names a version that this store does not hold",
                 fix="Restore the table from a backup, then run `tamid verify`.",
             ) from error
-        return self._keep(table, state_of(opened, version))
+        return self._keep(table, state_of(opened, self._root / table, version))
 
     def _keep(self, table: str, state: DeltaState) -> DeltaState:
         self._states[table, state.version] = state
@@ -289,7 +284,10 @@ class DeltaTables:
         name = f"{PERIOD}={period}/{uuid.uuid4().hex}.parquet"
         path = Path(self._folder(table)) / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_parquet(path, compression="zstd")
+        try:
+            part.write_parquet(path, compression="zstd")
+        except pl.exceptions.PolarsError as error:
+            raise OSError(str(error)) from error
         sync(path)
         return name, path.stat().st_size
 
@@ -298,11 +296,3 @@ class DeltaTables:
 
     def _pin(self, table: str, state: DeltaState) -> TablePin:
         return TablePin(table=table, version=state.version, digest=root_digest(state.digests))
-
-
-def _disk_failure(table: str, error: Exception) -> SystemFailure:
-    return SystemFailure(
-        f"cannot write table {table!r}: {error}",
-        why="the write was not finished; the table stands at the version before it",
-        fix="Free space or repair the disk; the next tick tries again.",
-    )
