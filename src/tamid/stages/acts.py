@@ -6,36 +6,25 @@ Every act may be repeated after a crash: it finds what it wrote before by its ke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-
-import polars as pl
 
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract
-from tamid.core.errors import DataError, NotFound, SystemFailure, UserCodeError
+from tamid.core.errors import NotFound
 from tamid.core.periods import shift
 from tamid.core.state import State
-from tamid.core.values import ENTITY, PERIOD, canonical_json
-from tamid.core.windows import holdout, windows
-from tamid.ports import TrainingJob
+from tamid.core.values import ENTITY
 from tamid.stages import dataset
 from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
-from tamid.stages.evidence import Evidence
 from tamid.stages.feeds import rule_of
-from tamid.stages.gates import judge
-from tamid.stages.packaging import pack
-from tamid.stages.registry import judged_frame, overlay_of, register, voice
+from tamid.stages.registry import register, voice
 from tamid.stages.release import enter, promote
 from tamid.stages.rig import Rig
+from tamid.stages.runs import judge_run, train
 from tamid.stages.scoring import ScoringJob, score_period
-
-# Rows that the service gate asks one by one in a clean process, and how often.
-PROBE_ROWS = 200
-PROBES = 200
 
 Act = Callable[[Rig, Contract, State, Any, datetime, int], Iterator[ev.Event]]
 
@@ -108,159 +97,6 @@ def _deliver(
     yield from deliver(rig, contract, state, a, frame, now)
 
 
-def _train(
-    rig: Rig, contract: Contract, state: State, a: do.Train, now: datetime, token: int
-) -> Iterator[ev.Event]:
-    before = state.runs.get(a.run)
-    started = before.started if before else _started(rig, contract, state, a)
-    yield replace(started, key=a.key)
-    mine = rig.contract(started.contract)
-    pins = {pin.table: pin for pin in started.pins}
-    try:
-        frame = dataset.training_rows(rig.tables, mine, state, pins, started.periods, now)
-        result = rig.trainer.train(
-            _job(rig, mine, started, frame), mine.training.timeout, rig.progress
-        )
-    except UserCodeError as error:
-        yield _failed(a.run, "user_code", error.what, error.why)
-        return
-    except DataError as error:
-        yield _failed(a.run, "data", error.what, error.why)
-        return
-    except SystemFailure as error:
-        yield _failed(a.run, "system", error.what, error.why)
-        return
-    packed = pack(result, rig.blobs, rig.signer)
-    judged = result.judged.with_columns(pl.lit(a.run).alias("run"))
-    rig.tables.write(rig.table("judged"), judged, key=f"judged/{a.run}", token=token, mode="append")
-    yield ev.RunFinished(
-        key=f"finished/{a.run}",
-        run=a.run,
-        bundle=packed.bundle,
-        overlay=packed.overlay,
-        report=rig.blobs.put(canonical_json(result.report).encode()),
-        metrics=dict(result.metrics),
-        window=result.window,
-        rows=result.rows,
-        seconds=result.seconds,
-        peak_mb=result.peak_mb,
-    )
-
-
-def training_job(rig: Rig, state: State, action: do.Train, now: datetime) -> TrainingJob:
-    """Return the job that a run would be, without starting it. Raises DataError."""
-    contract = rig.contract(state.contract)
-    started = _started(rig, contract, state, action)
-    pins = {pin.table: pin for pin in started.pins}
-    frame = dataset.training_rows(rig.tables, contract, state, pins, started.periods, now)
-    return _job(rig, contract, started, frame)
-
-
-def _started(rig: Rig, contract: Contract, state: State, a: do.Train) -> ev.RunStarted:
-    return ev.RunStarted(
-        run=a.run,
-        trigger=a.trigger,
-        reason=a.reason,
-        window=a.window or contract.retraining.window,
-        contract=state.contract,
-        code=state.code,
-        pins=tuple(pin for _, pin in sorted(state.pins.items())),
-        seed=contract.training.seed,
-        case=a.case,
-        periods=a.periods,
-        degraded_periods=a.degraded,
-        environment=rig.environment,
-        git=rig.git,
-    )
-
-
-def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:
-    return ev.RunFailed(key=f"failed/{run}", run=run, failure=failure, message=f"{what}: {why}")
-
-
-def _job(rig: Rig, contract: Contract, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
-    periods = tuple(p for p in started.periods if p in set(frame.get_column(PERIOD).unique()))
-    degraded = tuple(p for p in started.degraded_periods if p in periods)
-    return TrainingJob(
-        run=started.run,
-        contract=rig.blobs.get(started.contract).decode(),
-        code={path: rig.blobs.get(digest).decode() for path, digest in started.code.items()},
-        frame=frame,
-        windows=windows(periods, started.window),
-        holdout=degraded or holdout(periods),
-        seed=started.seed,
-        degraded=bool(degraded),
-        judge_salt=f"{rig.salt}/{started.run}",
-        resume=started.run,
-    )
-
-
-def _judge(
-    rig: Rig, contract: Contract, state: State, a: do.Judge, now: datetime, token: int
-) -> Iterator[ev.Event]:
-    run = state.runs[a.run]
-    assert run.finished is not None
-    mine = rig.contract(run.started.contract)
-    judged = judged_frame(rig, state, a.run)
-    pins = {pin.table: pin for pin in run.started.pins}
-    periods = judged.get_column(PERIOD).unique().to_list()
-    inputs = dataset.good(dataset.joined(rig.tables, mine, pins, periods, now))
-    keys = [ENTITY, PERIOD]
-    raw = inputs.drop([c for c in inputs.columns if c in judged.columns and c not in keys])
-    rows = judged.join(raw, on=keys, how="left", maintain_order="left")
-    champion, threshold = _champion_scores(rig, state, rows, now)
-    overlay = overlay_of(rig, run.finished.overlay)
-    probe = rig.scorer.probe(
-        run.finished.bundle, run.finished.overlay, inputs.head(PROBE_ROWS), PROBES
-    )
-    same_alarm = [r for r in state.runs.values() if r.judged and r.started.trigger == "quality"]
-    judgement = judge(
-        Evidence(
-            contract=mine,
-            rows=rows,
-            threshold=overlay.threshold,
-            champion=champion,
-            champion_threshold=threshold,
-            probe=probe,
-            degraded=bool(run.started.degraded_periods),
-            attempt=1 + len(same_alarm) if run.started.trigger == "quality" else 1,
-            report=rig.blobs.get(run.finished.report).decode(),
-            rng=rig.generator(run.started.seed),
-        )
-    )
-    yield ev.Judged(
-        key=a.key,
-        run=a.run,
-        outcome=judgement.outcome.value,
-        reasons=judgement.reasons,
-        report=rig.blobs.put(canonical_json(judgement.report).encode()),
-        failed=judgement.failed,
-        difference=judgement.difference,
-        decidable_at=judgement.decidable_at,
-        periods=tuple(sorted(periods)),
-    )
-
-
-def _champion_scores(
-    rig: Rig, state: State, rows: pl.DataFrame, now: datetime
-) -> tuple[pl.Series | None, float]:
-    """Return the champion's scores of the judged rows, by its own contract and code."""
-    if not state.champion:
-        return None, 0.5
-    version = state.versions[state.champion]
-    theirs = rig.contract(version.registered.contract)
-    periods = rows.get_column(PERIOD).unique().to_list()
-    inputs = dataset.good(dataset.joined(rig.tables, theirs, state.pins, periods, now))
-    inputs = rows.select(ENTITY, PERIOD).join(
-        inputs, on=[ENTITY, PERIOD], how="left", maintain_order="left"
-    )
-    who = voice(rig, state, state.champion)
-    scores = rig.scorer.score(
-        who.bundle, who.overlay, inputs, reasons=0, timeout=timedelta(minutes=10)
-    )
-    return scores.frame.get_column("score"), 0.5 if who.threshold is None else who.threshold
-
-
 def _register(
     rig: Rig, contract: Contract, state: State, a: do.Register, now: datetime, token: int
 ) -> Iterator[ev.Event]:
@@ -325,8 +161,8 @@ def _plain(
 _ACTS: dict[type[do.Action], Act] = {
     do.Score: _score,
     do.Deliver: _deliver,
-    do.Train: _train,
-    do.Judge: _judge,
+    do.Train: train,
+    do.Judge: judge_run,
     do.Register: _register,
     do.Enter: _enter,
     do.Promote: _promote,
