@@ -23,7 +23,8 @@ from tamid.stages.acts import act
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal
-from tamid.stages.monitoring import alarms, measure, measure_rungs, observe
+from tamid.stages.monitoring import alarms, observe
+from tamid.stages.quality import measure, measure_rungs
 from tamid.stages.rig import Rig
 
 # A tick that has not come to rest after this many rounds is going in circles: stop and say so.

@@ -1,95 +1,22 @@
-"""Watching: realised quality on matured labels, drift of scores, and what a tick sees of it all."""
+"""Watching: alarms about what was measured, and what a tick sees beyond the ledger."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
-from tamid.core.alarms import QualityLevel, quality_alarm
-from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
+from tamid.core.alarms import quality_alarm
 from tamid.core.contract.model import Contract
 from tamid.core.deadline import is_late
-from tamid.core.events import AlarmRaised, Measured
-from tamid.core.periods import PeriodRule, matured_at, period_of, period_rule, shift, start_of
-from tamid.core.quality import Realised, realised
-from tamid.core.rules.retraining import drifted
+from tamid.core.events import AlarmRaised
+from tamid.core.periods import period_of, shift, start_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
-from tamid.core.values import (
-    ENTITY,
-    LABEL,
-    PERIOD,
-    STATIC_PERIOD,
-    WEIGHT,
-    Interval,
-    parse_instant,
-)
+from tamid.core.values import STATIC_PERIOD
 from tamid.core.windows import FEWEST_TO_START
-from tamid.stages import dataset
-from tamid.stages.registry import threshold_of, voice
+from tamid.stages.quality import error_of, level_of, matured, rule_of
 from tamid.stages.rig import Rig
-
-YEAR = timedelta(days=365)
-
-# A run needs this many labelled rows and positives at the least (to fit, tune and judge).
-FEWEST_ROWS = 500
-
-# A wrong interval of the difference would undo a good release: this many errors must lie between.
-ROLLBACK_ERRORS = 2.58
-
-
-def rule_of(contract: Contract) -> PeriodRule:
-    """Return how the contract cuts time into periods."""
-    zone = ZoneInfo(contract.calendar.timezone)
-    return period_rule(zone, contract.delivery.every, contract.calendar.week_starts)
-
-
-def level_of(contract: Contract) -> QualityLevel:
-    """Return what the contract demands of the realised quality."""
-    quality = contract.monitoring.quality
-    metric = quality_metric(contract)
-    sign = 1.0 if METRIC_FACTS[metric].higher_is_better else -1.0
-    least = quality.at_least if sign > 0 else quality.at_most
-    return QualityLevel(
-        metric=metric,
-        sign=sign,
-        at_least=None if least is None else sign * least,
-        checks_per_year=YEAR / contract.delivery.every,
-        false_alarms_per_year=contract.monitoring.false_alarms_per_year,
-    )
-
-
-def matured(contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
-    """Return the periods whose labels are all due by now, oldest first."""
-    label, rule = contract.data.label, rule_of(contract)
-    wait = label.horizon + label.reporting_lag
-    found = []
-    for period in sorted(state.periods):
-        latest = state.latest.get(period)
-        moment = matured_at(rule, period, wait, parse_instant(latest) if latest else None)
-        if moment is None or moment <= now:
-            found.append(period)
-    return tuple(found)
-
-
-def measure(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Measured]:
-    """Yield the quality of each matured period that was not measured on its present labels."""
-    for period in matured(contract, state, now):
-        scored = state.scored.get(period)
-        if scored is None or not scored.rungs.get("champion", 0):
-            continue
-        name = f"quality@{scored.number}/{period}"
-        seen = state.measured_seq.get(name, 0)
-        if seen > max(state.relabelled.get(period, 0), state.scored_seq[period]):
-            continue
-        found = _quality(rig, contract, state, period, now)
-        if found is not None:
-            yield found
-            yield from _against_previous(rig, contract, state, period, now)
 
 
 def alarms(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[AlarmRaised]:
@@ -97,38 +24,6 @@ def alarms(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterato
     found = quality_alarm(rig.model, state, level_of(contract))
     if found is not None:
         yield found
-
-
-def measure_rungs(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Measured]:
-    """While a fall of quality is confirmed, yield how good each rung would be on its periods.
-
-    Larger is better, whatever the metric's direction.
-    """
-    periods = [p for p in drifted(state, matured(contract, state, now)) if p in state.scored]
-    if not periods or state.measure("rung/champion", state.champion, periods[-1]):
-        return
-    rows = pl.concat([judged_rows(rig, contract, state, p, now) for p in periods])
-    if rows.is_empty():
-        return
-    sign = level_of(contract).sign
-    listed = {rung.kind for rung in contract.service.fallback}
-    worth = {"champion": measured_on(rig, contract, state, rows, state.champion)}
-    if state.previous and "previous" in listed:
-        other = rescored(rig, contract, state, rows, state.previous, now)
-        if other is not None:
-            worth["previous"] = measured_on(rig, contract, state, other, state.previous)
-    for rung, found in worth.items():
-        if math.isfinite(found.value):
-            yield Measured(
-                key=f"rung/{rung}/{state.champion}/{periods[-1]}",
-                signal=f"rung/{rung}",
-                period=periods[-1],
-                value=sign * found.value,
-                interval=found.interval,
-                model_version=state.champion,
-                rows=found.rows,
-                positives=found.positives,
-            )
 
 
 def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signals:
@@ -156,116 +51,6 @@ def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signal
     )
 
 
-def judged_rows(
-    rig: Rig, contract: Contract, state: State, period: str, now: datetime
-) -> pl.DataFrame:
-    """Return a period's predictions with labels and weights: what quality is measured on."""
-    pins = state.pins
-    predictions = dataset.in_force(
-        rig.tables, state, pins[rig.table("predictions")], [period]
-    ).filter(pl.col("rung") == "champion")
-    rows = dataset.labelled(rig.tables, contract, pins, predictions, now)
-    rows = rows.filter(~pl.col("treated"))
-    weight = (1.0 / pl.col("propensity")).clip(upper_bound=dataset.LARGEST_WEIGHT)
-    return rows.with_columns(weight.alias(WEIGHT))
-
-
-def _quality(
-    rig: Rig, contract: Contract, state: State, period: str, now: datetime
-) -> Measured | None:
-    rows = judged_rows(rig, contract, state, period, now)
-    if rows.is_empty():
-        return None
-    number = state.scored[period].number
-    found = measured_on(rig, contract, state, rows, number)
-    if not math.isfinite(found.value):
-        return None
-    label = state.pins.get(rig.table("labels"))
-    pins = (state.pins[rig.table("predictions")], *((label,) if label else ()))
-    return Measured(
-        key=f"quality/{number}/{period}/{state.seq}",
-        signal="quality",
-        period=period,
-        value=found.value,
-        interval=found.interval,
-        model_version=number,
-        rows=found.rows,
-        positives=found.positives,
-        matured=rows.height / max(state.scored[period].rows, 1),
-        pins=pins,
-        detail=found.detail,
-    )
-
-
-def measured_on(
-    rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, number: int
-) -> Realised:
-    """Measure the contract's metric on scored, labelled, weighted rows of one version."""
-    reference = state.versions[number].registered.reference.get("positive_rate", ())
-    return realised(
-        quality_metric(contract),
-        contract.task,
-        rows.get_column(LABEL).cast(pl.Float64).to_numpy(),
-        rows.get_column("score").cast(pl.Float64).to_numpy(),
-        threshold=threshold_of(rig, state, number),
-        weights=rows.get_column(WEIGHT).to_numpy(),
-        entities=rows.get_column(ENTITY).to_numpy(),
-        usual_rate=sum(reference) / len(reference) if reference else math.nan,
-    )
-
-
-def _against_previous(
-    rig: Rig, contract: Contract, state: State, period: str, now: datetime
-) -> Iterator[Measured]:
-    """After a release, score the live rows with the version before it and compare."""
-    if not state.previous or state.scored[period].number != state.champion:
-        return
-    if now - state.reigns[-1].since > timedelta(weeks=4):
-        return
-    rows = judged_rows(rig, contract, state, period, now)
-    other = rescored(rig, contract, state, rows, state.previous, now)
-    if other is None:
-        return
-    mine = measured_on(rig, contract, state, rows, state.champion)
-    theirs = measured_on(rig, contract, state, other, state.previous)
-    sign = level_of(contract).sign
-    gain = sign * (mine.value - theirs.value)
-    error = math.hypot(_error(mine.interval), _error(theirs.interval))
-    yield Measured(
-        key=f"against/{state.champion}/{period}",
-        signal="against_previous",
-        period=period,
-        value=gain,
-        interval=Interval(
-            point=gain,
-            low=gain - ROLLBACK_ERRORS * error,
-            high=gain + ROLLBACK_ERRORS * error,
-            level=0.99,
-        ),
-        model_version=state.champion,
-        rows=rows.height,
-    )
-
-
-def rescored(
-    rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, number: int, now: datetime
-) -> pl.DataFrame | None:
-    """Return judged rows with another version's scores, by that version's own contract."""
-    version = state.versions[number]
-    theirs = rig.contract(version.registered.contract)
-    periods = rows.get_column(PERIOD).unique().to_list()
-    inputs = dataset.good(dataset.joined(rig.tables, theirs, state.pins, periods, now))
-    inputs = inputs.join(rows.select(ENTITY, PERIOD), on=[ENTITY, PERIOD], how="semi")
-    if inputs.is_empty():
-        return None
-    who = voice(rig, state, number)
-    scores = rig.scorer.score(
-        who.bundle, who.overlay, inputs, reasons=0, timeout=timedelta(minutes=10)
-    ).frame
-    scored = inputs.select(ENTITY, PERIOD).with_columns(scores.get_column("score"))
-    return rows.drop("score").join(scored, on=[ENTITY, PERIOD], how="inner")
-
-
 def _rungs_seen(state: State) -> tuple[dict[str, float], float]:
     """Return the latest measured worth of each rung on the drifted periods, and its error."""
     if not any(a.raised.signal == "quality" for a in state.open_alarms.values()):
@@ -276,12 +61,8 @@ def _rungs_seen(state: State) -> tuple[dict[str, float], float]:
         if signal.startswith("rung/") and int(version) == state.champion:
             latest = periods[max(periods)]
             found[signal.removeprefix("rung/")] = latest.value
-            error = max(error, _error(latest.interval)) if latest.interval else error
+            error = max(error, error_of(latest.interval)) if latest.interval else error
     return found, error
-
-
-def _error(interval: Interval) -> float:
-    return (interval.high - interval.low) / (2 * 1.96)
 
 
 def _due(contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
