@@ -1,0 +1,81 @@
+"""Choices on tuning rows: hysteresis of the window, threshold and calibration by contract."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tamid.core.contract.model import Contract
+from tamid.core.learning.choice import Tuned, choose, tune
+from tamid.core.stats.calibration import Calibration
+from tamid.testing.candidates import contract_text
+from tamid.workshop import parse
+
+
+@pytest.fixture
+def contract() -> Contract:
+    """A binary contract."""
+    return parse(contract_text())
+
+
+def scored(y: np.ndarray, noise: float, seed: int, name: str) -> Tuned:
+    """Return scores that tell the label up to noise."""
+    rng = np.random.default_rng(seed)
+    score = np.clip(0.5 + 0.25 * (2 * y - 1) + noise * rng.normal(size=len(y)), 0, 1)
+    return Tuned(window=name, score=score, calibration=Calibration(), threshold=0.5)
+
+
+def chosen(contract: Contract, first: float, second: float) -> str:
+    """Return which of two windows of this noise is chosen."""
+    y = (np.arange(2000) % 4 == 0).astype(np.float64)
+    tuned = {"all": scored(y, first, 1, "all"), "short": scored(y, second, 2, "short")}
+    blocks = (np.arange(2000) % 300, np.arange(2000) // 500)
+    found, candidates = choose(contract, tuned, y, np.ones(2000), blocks, np.random.default_rng(0))
+    assert [c.window for c in candidates] == ["all", "short"]
+    return found
+
+
+def test_a_clearly_better_window_is_taken(contract: Contract) -> None:
+    """A gain of many standard errors moves the window."""
+    assert chosen(contract, 0.4, 0.2) == "short"
+
+
+def test_a_window_as_good_as_the_default_is_not_taken(contract: Contract) -> None:
+    """Noise of the same size keeps the default, and a worse window all the more."""
+    assert chosen(contract, 0.3, 0.3) == "all"
+    assert chosen(contract, 0.2, 0.4) == "all"
+
+
+def test_errors_are_metrics_too(contract: Contract) -> None:
+    """For an error less is better."""
+    regression = parse(contract_text(task="regression", model="ridge"))
+    y = np.linspace(0, 1, 400)
+    tuned = {
+        name: Tuned(window=name, score=y + off, calibration=Calibration(), threshold=0.5)
+        for name, off in (("all", 0.5), ("short", np.linspace(0.0, 0.1, 400)))
+    }
+    blocks = (np.arange(400) % 40,)
+    assert contract.task != regression.task
+    found, _ = choose(regression, tuned, y, np.ones(400), blocks, np.random.default_rng(0))
+    assert found == "short"
+
+
+def test_a_fixed_threshold_is_kept(contract: Contract) -> None:
+    """A threshold set by hand is not searched."""
+    fixed = parse(contract_text(training=", threshold: {fixed: 0.31}"))
+    y = (np.arange(200) % 2).astype(np.float64)
+    assert tune(fixed, "all", y, 0.2 + 0.6 * y, np.ones(200)).threshold == 0.31
+    assert tune(contract, "all", y, 0.2 + 0.6 * y, np.ones(200)).threshold != 0.31
+
+
+@pytest.mark.parametrize("kind", ["platt", "isotonic", "none"])
+def test_calibration_follows_the_contract(kind: str) -> None:
+    """The kind of curve is the contract's; overconfident scores are drawn in."""
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.2, 0.8, 4000)
+    y = (rng.random(4000) < truth).astype(np.float64)
+    raw = np.clip(0.5 + 1.6 * (truth - 0.5), 0, 1)
+    made = tune(parse(contract_text(training=f", calibrate: {kind}")), "all", y, raw, np.ones(4000))
+    assert made.calibration.kind == kind
+    gap = np.abs(made.score - truth).mean()
+    assert (gap < 0.05) == (kind != "none")
