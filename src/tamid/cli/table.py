@@ -27,7 +27,64 @@ class Group:
     commands: tuple[Command, ...]
 
 
-TABLE: tuple[Group, ...] = ()
+def _row(name: str, target: str, summary: str) -> Command:
+    return Command(name=name, target=f"tamid.cli.{target}", summary=summary)
+
+
+TABLE: tuple[Group, ...] = (
+    Group(
+        title="Begin",
+        commands=(
+            _row("init", "setup:init", "make a workspace, empty or with a worked example"),
+            _row("contract check", "contract:check", "name every problem of a contract"),
+            _row("contract show", "contract:show", "show every key and who owns it"),
+            _row("contract diff", "contract:diff", "compare two contracts: what must be done?"),
+            _row("contract schema", "contract:schema", "print the JSON Schema for editors"),
+            _row("contract adopt", "setup:adopt", "bring the contract into force for new runs"),
+            _row("doctor", "doctor:doctor", "look whether everything needed is there"),
+        ),
+    ),
+    Group(
+        title="Run the loop",
+        commands=(
+            _row("tick", "ticking:tick", "turn the loop once for every model"),
+            _row("watch", "ticking:watch", "turn it on schedule, and early when data comes"),
+            _row("train", "training:train", "start a run now, or work on a case"),
+            _row("score", "training:score", "score and deliver what is due now"),
+        ),
+    ),
+    Group(
+        title="See how things stand",
+        commands=(
+            _row("status", "status:status", "is the service healthy, is the model still right?"),
+            _row("why", "inspect:why", "explain any decision with its evidence"),
+            _row("models", "status:models", "list the versions"),
+            _row("runs", "status:runs", "list the runs and their outcomes"),
+            _row("which", "inspect:which", "say which version was live on a date, and why"),
+            _row("log", "inspect:log", "print what happened, in plain words"),
+        ),
+    ),
+    Group(
+        title="Decide",
+        commands=(
+            _row("approve", "people:approve", "agree to a release"),
+            _row("reject", "people:reject", "refuse a release"),
+            _row("rollback", "people:rollback", "bring an earlier version back at once"),
+            _row("pause", "people:pause", "stop training and releasing; scoring goes on"),
+            _row("resume", "people:resume", "let the loop act again"),
+            _row("cases", "casework:cases", "list the cases, or show one"),
+            _row("cases comment", "casework:comment", "add to a case what was learnt"),
+            _row("cases resolve", "casework:resolve", "close a case by hand"),
+        ),
+    ),
+    Group(
+        title="Prove",
+        commands=(
+            _row("verify", "checking:verify", "check the ledger and all content that it names"),
+            _row("replay", "checking:replay", "repeat the recorded decisions and compare"),
+        ),
+    ),
+)
 
 
 def commands(table: tuple[Group, ...] = TABLE) -> dict[str, Command]:

@@ -1,7 +1,8 @@
 """One model's life told in events: for tests of what people see, and for authors of pages.
 
-    story = first_release(Life(now=...))      # version 1 went live and was delivered twice
-    fall(story); retrained(story)             # ... an alarm, and version 2 in shadow
+    life = first_release(Life())         # version 1 goes live on the first Sunday
+    served(life, 0)                      # its first week is scored and delivered
+    held(life, fall(life, 0))            # its quality falls, a candidate is held, a case opens
 
 Moments are counted from the Sunday `START` of :mod:`tamid.testing.histories`, or from `begin`.
 """
@@ -9,90 +10,29 @@ Moments are counted from the Sunday `START` of :mod:`tamid.testing.histories`, o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 
 from tamid.core import events as ev
-from tamid.core.chain import Draft, chain
-from tamid.core.fold import evolve
-from tamid.core.values import Interval, Role, TablePin, VersionRef, digest_of, instant
-from tamid.testing.histories import START, Story
+from tamid.core.values import Interval, Role, TablePin, VersionRef
+from tamid.testing.life import Life, digest, digests_of, moment_name
 
-CONTRACT = """\
-tamid: 1
-name: churn
-task: binary
-calendar: {week_starts: sunday}
-data:
-  source: {path: rows/*.csv, owner: mlops_engineer}
-  entity: customer
-  time: week
-  label: {column: left, positive: 1, horizon: 7d, reporting_lag: 2d}
-  schema:
-    minutes: {type: number, min: 0, max: 10080}
-    left: {type: integer, nullable: true}
-training: {model: logistic}
-release: {path: [shadow, live], approval: auto}
-monitoring: {every: 1d, quality: {metric: f1, at_least: 0.75}}
-delivery: {every: 7d, by: "Sunday 06:00", to: [{csv: out/scores.csv}]}
-"""
 SINK = "1-csv"
-WEEK = timedelta(weeks=1)
-
-
-class Life(Story):
-    """A story with moments, digests and people; `blobs` maps the digests that it names."""
-
-    def __init__(self, begin: datetime = START) -> None:
-        super().__init__(now=begin)
-        self.begin = begin
-
-    def say(
-        self,
-        event: ev.Event,
-        *,
-        reason: str = "",
-        actor: str = "tamid",
-        role: Role = Role.CONTROLLER,
-    ) -> None:
-        """Append one event with who did it and why."""
-        draft = Draft(event=event, at=self.now, actor=actor, role=role, reason=reason)
-        record = chain("churn", self.state.seq + 1, draft, self.state.head)
-        self.records.append(record)
-        self.state = evolve(self.state, record)
-
-    def at(self, **after: float) -> Life:
-        """Move to a moment after the beginning, such as days=3."""
-        self.now = self.begin + timedelta(**after)
-        return self
-
-    def period(self, week: int) -> str:
-        """Return the period that begins this many weeks after the beginning."""
-        return (self.begin + week * WEEK).date().isoformat()
-
-    @property
-    def drafts(self) -> list[Draft]:
-        """Everything that was said, to be appended to a real ledger."""
-        return [
-            Draft(event=r.event, at=r.at, actor=r.actor, role=r.role, reason=r.reason)
-            for r in self.records
-        ]
 
 
 def first_release(life: Life, digests: Mapping[str, str] | None = None) -> Life:
     """Tell of a contract, a first run, its gates and version 1 going live on day 0."""
-    known = _digests(digests)
+    known = digests_of(digests)
     life.say(ev.ContractAdopted(key="adopt/1", contract=known["contract"]))
     life.say(_arrival(life, 0))
     run(life, "run-0001", "first", "there is no champion yet", known)
     life.say(_verdict("run-0001", "promote", known["gates"]), reason="the run yielded a candidate")
     release(life, 1, 0, "run-0001", known)
-    life.say(ev.Ticked(key="tick/0", tick=_name(life.now)))
+    life.say(ev.Ticked(key="tick/0", tick=moment_name(life.now)))
     return life
 
 
 def run(life: Life, name: str, trigger: str, reason: str, known: Mapping[str, str]) -> None:
     """Tell of a run that yields a candidate."""
-    pins = (TablePin(table="churn.rows", version=3, digest=_digest("rows")),)
+    pins = (TablePin(table="churn.rows", version=3, digest=digest("rows")),)
     life.say(
         ev.RunStarted(
             key=f"train/{name}/1",
@@ -156,7 +96,7 @@ def served(life: Life, week: int, number: int = 1, late: bool = False, rule: int
     life.at(days=7 * week, hours=9 if late else 3)
     life.say(_arrival(life, week))
     rungs = {"champion": 1000 - rule} | ({"rule": rule} if rule else {})
-    pin = TablePin(table="churn.predictions", version=week, digest=_digest(f"p{week}"))
+    pin = TablePin(table="churn.predictions", version=week, digest=digest(f"p{week}"))
     key = f"score/{period}/1"
     life.say(
         ev.Scored(
@@ -176,7 +116,7 @@ def served(life: Life, week: int, number: int = 1, late: bool = False, rule: int
         ),
         reason="scores are ready",
     )
-    life.say(ev.Ticked(key=f"tick/{week}", tick=_name(life.now)))
+    life.say(ev.Ticked(key=f"tick/{week}", tick=moment_name(life.now)))
 
 
 def measured(life: Life, week: int, value: float, number: int = 1) -> None:
@@ -246,7 +186,7 @@ def fall(life: Life, week: int, value: float = 0.70) -> str:
 
 def held(life: Life, alarm: str, digests: Mapping[str, str] | None = None) -> None:
     """Tell of a second run that the gates hold, and of the case that follows."""
-    known = _digests(digests)
+    known = digests_of(digests)
     run(life, "run-0002", "quality", "f1 of version 1 fell", known)
     life.say(_verdict("run-0002", "held", known["gates"]), reason="the run yielded a candidate")
     life.say(
@@ -266,7 +206,7 @@ def held(life: Life, alarm: str, digests: Mapping[str, str] | None = None) -> No
 
 def challenger(life: Life, digests: Mapping[str, str] | None = None) -> None:
     """Tell of a second run that passes its gates and enters shadow as version 2."""
-    known = _digests(digests)
+    known = digests_of(digests)
     run(life, "run-0002", "quality", "f1 of version 1 fell", known)
     life.say(_verdict("run-0002", "promote", known["gates"]), reason="the run yielded a candidate")
     release(life, 2, 1, "run-0002", known)
@@ -278,8 +218,8 @@ def _arrival(life: Life, week: int) -> ev.DataAccepted:
         key=f"rows/{period}",
         source="rows",
         batch=f"{period}.csv",
-        fingerprint=_digest(f"file{week}"),
-        pin=TablePin(table="churn.rows", version=week, digest=_digest(f"rows{week}")),
+        fingerprint=digest(f"file{week}"),
+        pin=TablePin(table="churn.rows", version=week, digest=digest(f"rows{week}")),
         rows=1000,
         quarantined={"minutes above max": 3},
         periods=(period,),
@@ -297,16 +237,3 @@ def _verdict(name: str, outcome: str, report: str) -> ev.Judged:
         failed=() if good else ("minimum f1",),
         difference=Interval(point=0.04, low=0.01, high=0.07) if good else None,
     )
-
-
-def _digests(given: Mapping[str, str] | None) -> dict[str, str]:
-    names = ("contract", "bundle", "overlay", "report", "gates", "case")
-    return {name: _digest(name) for name in names} | dict(given or {})
-
-
-def _digest(name: str) -> str:
-    return digest_of(name)
-
-
-def _name(now: datetime) -> str:
-    return instant(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from tamid.core import events as ev
 from tamid.core.rules.cases import answer_by
@@ -71,10 +72,15 @@ def turning(scene: Scene) -> Turning:
         last=last,
         every=format_duration(every),
         due=last + every if last else None,
-        overdue=last is not None and scene.now > last + every * (1 + GRACE),
+        overdue=last is not None and overdue(last, every, scene.now),
         paused_by=f"{paused.role} {paused.actor}: {paused.reason}" if paused else "",
         paused_until=scene.state.paused.until if scene.state.paused else "",
     )
+
+
+def overdue(last: datetime, every: timedelta, now: datetime) -> bool:
+    """Say whether a turn that ended at `last` should have been followed by another one by now."""
+    return now > last + every * (1 + GRACE)
 
 
 def version_card(scene: Scene, number: int) -> VersionCard | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
+from tamid.core.view.scene import count
 from tamid.core.view.snapshot import Line
 from tamid.core.view.words import action_words, line
 
@@ -97,6 +98,9 @@ def verdict_lines(report: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _verdict(verdict: Mapping[str, Any]) -> str:
     text = f"{verdict.get('gate')}: {verdict.get('outcome')}"
+    if verdict.get("message"):  # it says the numbers in their own units
+        rows = f", on {count(int(verdict['n']), 'row')}" if verdict.get("n") else ""
+        return f"{text}; {verdict['message']}{rows}"
     measured, threshold = verdict.get("measured"), verdict.get("threshold")
     if measured is not None:
         text += f", measured {measured:.4g}"
@@ -105,6 +109,4 @@ def _verdict(verdict: Mapping[str, Any]) -> str:
             text += f" ({interval['low']:.4g} to {interval['high']:.4g})"
     if threshold is not None:
         text += f", threshold {threshold:.4g}"
-    if verdict.get("n"):
-        text += f", on {verdict['n']}"
-    return text + (f"; {verdict['message']}" if verdict.get("message") else "")
+    return text

@@ -10,6 +10,7 @@ from tamid.core.periods import period_of
 from tamid.core.values import STATIC_PERIOD
 from tamid.core.view.scene import Scene, count, number, share, spread
 from tamid.core.view.snapshot import Answer, Point, Reply
+from tamid.core.windows import FEWEST_TO_START
 
 QUESTION = "Is the model still right?"
 _WORD = {
@@ -73,7 +74,7 @@ def quality_answer(scene: Scene, points: tuple[Point, ...]) -> Answer:
 def next_truth(scene: Scene, points: tuple[Point, ...]) -> tuple[datetime | None, str]:
     """Return when the labels of the oldest unmeasured period are due, and that period."""
     state = scene.state
-    if not scene.contract.data.time:
+    if not scene.contract.data.time or not (state.scored or state.periods):
         return None, ""
     known = {p.period for p in points if p.version == state.champion}
     newest = max(known, default="")
@@ -116,7 +117,7 @@ def _against(scene: Scene) -> str:
 def _why_unknown(scene: Scene) -> str:
     champion = scene.state.champion
     if not champion:
-        return "there is no champion yet."
+        return f"there is no champion yet. {_on_the_way(scene)}"
     run = scene.state.runs.get(scene.state.versions[champion].registered.run)
     metrics = run.finished.metrics if run and run.finished else {}
     said = f"version {champion} has no period yet whose labels are in."
@@ -125,9 +126,21 @@ def _why_unknown(scene: Scene) -> str:
     return said
 
 
+def _on_the_way(scene: Scene) -> str:
+    """Say how far the truth is that a first training needs."""
+    if not scene.state.periods:
+        return "No data has arrived yet."
+    due = sum(not _not_yet(scene, p) for p in scene.state.periods)
+    if not scene.contract.data.time or due >= FEWEST_TO_START:
+        return "The first training needs labels, and a candidate that passes its gates."
+    return f"A first training needs {FEWEST_TO_START} periods with all labels due; {due} are."
+
+
 def _when(scene: Scene, due: datetime | None, period: str) -> str:
+    if not scene.contract.data.time:
+        return "Without a time column nothing is watched."
     if due is None:
-        return "" if scene.contract.data.time else "Without a time column nothing is watched."
+        return ""
     if not scene.state.champion:
         return f"The labels of {period} are due on {scene.day(due)}."
     if due <= scene.now:

@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from tamid.core.chain import Recorded
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
-from tamid.core.periods import PeriodRule, matured_at, period_rule
+from tamid.core.periods import PeriodRule, matured_at, period_rule, start_of
 from tamid.core.state import State
 from tamid.core.values import STATIC_PERIOD, Interval, parse_instant
 
@@ -49,12 +49,19 @@ class Scene:
         return quality.at_least if quality.at_least is not None else quality.at_most
 
     def truth_at(self, period: str) -> datetime | None:
-        """Return when every label of a period is due; None where there is no time."""
-        label = self.contract.data.label
-        latest = self.state.latest.get(period)
-        last = parse_instant(latest) if latest else None
+        """Return when every label of a period is due; None where there is no time.
+
+        The last row of a period that has not arrived is expected where it lay in the one before.
+        """
+        label, latest = self.contract.data.label, self.state.latest
         if period == STATIC_PERIOD:
             return None
+        last = parse_instant(latest[period]) if latest.get(period) else None
+        known = [p for p in latest if p < period and latest[p]]
+        if last is None and known:
+            before = max(known)
+            offset = parse_instant(latest[before]) - start_of(self.rule, before)
+            last = start_of(self.rule, period) + offset
         return matured_at(self.rule, period, label.horizon + label.reporting_lag, last)
 
     def day(self, moment: datetime) -> str:

@@ -13,7 +13,7 @@ from tamid.core.view.build import snapshot
 from tamid.core.view.scene import Scene
 from tamid.core.view.snapshot import Snapshot
 from tamid.testing import scenes
-from tamid.testing.scenes import CONTRACT, Life
+from tamid.testing.life import CONTRACT, Life
 from tamid.workshop import parse
 
 

@@ -15,7 +15,7 @@ from tamid.core.view.scene import Scene
 from tamid.core.view.why import KINDS, explain
 from tamid.core.view.words import has_words, sentence
 from tamid.testing import scenes
-from tamid.testing.scenes import CONTRACT, Life
+from tamid.testing.life import CONTRACT, Life
 from tamid.workshop import parse
 
 
@@ -156,7 +156,7 @@ def test_an_unknown_word_lists_the_kinds(eventful: Life) -> None:
 
 
 def test_gates_are_told_with_their_numbers() -> None:
-    """A failed gate comes first, with measure, interval, threshold and rows."""
+    """A failed gate comes first; without a sentence of its own a gate says its numbers."""
     report = {
         "verdicts": [
             {"gate": "calibration", "outcome": "pass", "measured": 0.02, "threshold": 0.05},
@@ -167,13 +167,19 @@ def test_gates_are_told_with_their_numbers() -> None:
                 "threshold": 0.75,
                 "interval": {"low": 0.69, "high": 0.73},
                 "n": 4200,
-                "message": "below the contract",
+                "message": "f1 0.71 (0.69 to 0.73), demanded 0.75",
+            },
+            {
+                "gate": "slices plan",
+                "outcome": "undecided",
+                "measured": -0.02,
+                "interval": {"low": -0.05, "high": 0.01},
             },
         ]
     }
     assert verdict_lines(report) == (
-        "minimum f1: fail, measured 0.71 (0.69 to 0.73), threshold 0.75, on 4200; "
-        "below the contract",
+        "minimum f1: fail; f1 0.71 (0.69 to 0.73), demanded 0.75, on 4 200 rows",
+        "slices plan: undecided, measured -0.02 (-0.05 to 0.01)",
         "calibration: pass, measured 0.02, threshold 0.05",
     )
 

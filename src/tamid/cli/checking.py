@@ -1,0 +1,134 @@
+"""`tamid verify` and `tamid replay --audit`: is what is recorded whole, and repeatable?"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tamid.cli.desk import add_example, add_model, chosen, opened
+from tamid.cli.turning import HEAD, write_head
+from tamid.core.errors import IntegrityError, NotFound, TamidError, UsageError
+
+if TYPE_CHECKING:
+    from tamid.app import App
+    from tamid.cli.output import Output
+    from tamid.stages.audit import Proof
+
+INTEGRITY = IntegrityError.exit_code
+
+
+def add_verify(parser: ArgumentParser) -> None:
+    """Declare the arguments of `verify`."""
+    parser.add_argument(
+        "--head", type=Path, metavar="FILE", help="a signed head that was kept elsewhere"
+    )
+    parser.add_argument(
+        "--seal", type=Path, metavar="FILE", help="afterwards write a signed head to keep elsewhere"
+    )
+    add_model(parser)
+    add_example(
+        parser, "tamid verify", "tamid verify --seal ~/tamid-head.json", "tamid verify --head FILE"
+    )
+
+
+def verify(args: Namespace, out: Output) -> int:
+    """Check the ledger's chains, its signed head, and all stored content that it names."""
+    with opened(args, out) as app:
+        found = {m: _proved(app, m) for m in chosen(app, args.model)}
+        head = _head_fault(app, args.head)
+        faulty = bool(head) or any(one["faults"] for one in found.values())
+        if args.seal is not None and not faulty:
+            write_head(app, args.seal)
+    out.json({"whole": not faulty, "head": head, "models": found})
+    for model, one in found.items():
+        out.text(
+            f"{model}: {one['events']} events, {one['blobs']} blobs, {one['tables']} tables, "
+            f"{one['bundles']} bundles: {_verdict(len(one['faults']))}"
+        )
+        for fault in one["faults"]:
+            out.text(f"  event {fault['event']}: {fault['what']}: {fault['why']}")
+    if head:
+        out.text(f"signed head: {head}")
+    if args.seal is not None and not faulty:
+        out.text(f"signed head written to {args.seal}; keep it away from this machine")
+    return INTEGRITY if faulty else 0
+
+
+def _proved(app: App, model: str) -> dict[str, Any]:
+    from tamid.core.values import jsonable
+    from tamid.stages.audit import Fault, Proof, prove
+
+    try:
+        proof: Proof = prove(app.rig(model), app.records(model))
+    except IntegrityError as error:  # the stream itself cannot be read past the fault
+        fault = Fault(event=0, what=error.what, why=error.why)
+        proof = Proof(events=0, blobs=0, tables=0, bundles=0, faults=(fault,))
+    body = jsonable(proof)
+    assert isinstance(body, dict)
+    return body
+
+
+def _head_fault(app: App, given: Path | None) -> str:
+    """Return what is wrong with the signed head, "" if nothing is or there is none."""
+    from tamid.core.head import read_head, verify_head
+
+    path = given or app.config.store / HEAD
+    if not path.is_file():
+        if given is not None:
+            raise NotFound(f"there is no file {given}", fix="Name a head that `--seal` wrote.")
+        return ""
+    try:
+        streams = {s: app.ledger.read(s) for s in app.ledger.streams()}
+        signer = app.rig(next(iter(app.models()))).signer
+        verify_head(read_head(path.read_text("utf-8")), streams, signer.verify)
+    except TamidError as error:
+        return f"{error.what}: {error.why}"
+    return ""
+
+
+def _verdict(faults: int) -> str:
+    return "whole" if not faults else f"{faults} do not match"
+
+
+def add_replay(parser: ArgumentParser) -> None:
+    """Declare the arguments of `replay`."""
+    parser.add_argument(
+        "--audit", action="store_true", help="repeat every recorded decision and compare bytes"
+    )
+    add_model(parser)
+    add_example(parser, "tamid replay --audit", "tamid replay --audit --model churn --json")
+
+
+def replay(args: Namespace, out: Output) -> int:
+    """Repeat the recorded ticks on the pinned tables: the same decisions, byte for byte?"""
+    from tamid.stages.audit import audit
+
+    if not args.audit:
+        raise UsageError(
+            "what is to be replayed?",
+            why="`--audit` repeats the decisions that stand in the ledger",
+            fix="Run `tamid replay --audit`.",
+        )
+    with opened(args, out) as app:
+        found = {m: audit(app.rig(m), app.records(m)) for m in chosen(app, args.model)}
+    out.json({"same": all(a.first is None for a in found.values()), "models": found})
+    for model, one in found.items():
+        if one.first is None:
+            out.text(f"{model}: {one.decisions} decisions of {one.ticks} ticks came out the same")
+            continue
+        first = one.first
+        out.text(
+            f"{model}: the {first.part} of event {first.seq} (tick {first.tick[:19]}, round "
+            f"{first.round + 1}) come out otherwise"
+        )
+        for name, text in (("recorded", first.recorded), ("repeated", first.repeated)):
+            out.text(f"  {name}: {_around(text, first.recorded, first.repeated)}")
+    return INTEGRITY if any(a.first for a in found.values()) else 0
+
+
+def _around(text: str, one: str, two: str) -> str:
+    """Return the text around the first place where two texts differ."""
+    place = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), 0)
+    start = max(place - 60, 0)
+    return ("..." if start else "") + text[start : place + 100]

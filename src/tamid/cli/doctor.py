@@ -1,0 +1,219 @@
+"""`tamid doctor`: is everything there that the loop needs? Each line says ok, warn or fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tamid.cli.desk import add_example, opened, scene
+from tamid.core.errors import TamidError
+
+if TYPE_CHECKING:
+    from tamid.app import App
+    from tamid.cli.output import Output
+
+LOOP = (
+    "dataframely", "deltalake", "lightgbm", "numpy", "onnxruntime", "optuna", "polars",
+    "scikit-learn", "skops", "sqlalchemy",
+)  # fmt: skip
+CORE = ("cryptography", "numpy", "rich", "ruamel.yaml")
+# Below this a training run or a table may fill the disk.
+LEAST_FREE_GB = 1.0
+# Older SQLite may lose data in WAL mode (fixed in 3.51.3); the ledger uses a rollback journal.
+LEAST_SQLITE = (3, 35, 0)
+# A worker that needs longer than this to start makes every run slow; a cold disk may.
+SLOW_START_S = 20.0
+LONGEST_START_S = 120.0
+
+State = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    state: State
+    what: str
+    fix: str = ""
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def add_doctor(parser: ArgumentParser) -> None:
+    """Declare the arguments of `doctor`."""
+    add_example(parser, "tamid doctor", "tamid doctor --json")
+
+
+def doctor(args: Namespace, out: Output) -> int:
+    """Look at the machine and the workspace; 1 if something fails."""
+    findings = [*_guarded("machine", _machine)]
+    try:
+        with opened(args, out) as app:
+            findings += _guarded("workspace", lambda: _workspace(app))
+            for model in app.models():
+                findings += _guarded(f"model {model}", lambda m=model: _model(app, m))  # type: ignore[misc]
+    except TamidError as error:
+        findings.append(_failed("workspace", error))
+    failed = any(f.state == "fail" for f in findings)
+    out.json({"fit": not failed, "findings": findings})
+    for finding in findings:
+        out.text(f"{finding.state:<5} {finding.what}")
+        if finding.fix and finding.state != "ok":
+            out.text(f"      do: {finding.fix}")
+    return 1 if failed else 0
+
+
+def _guarded(what: str, check: Check) -> Iterator[Finding]:
+    """Run a check; an error of its own becomes its last line."""
+    try:
+        yield from check()
+    except TamidError as error:
+        yield _failed(what, error)
+
+
+def _failed(what: str, error: TamidError) -> Finding:
+    return Finding(state="fail", what=f"{what}: {error.what} ({error.why})", fix=error.remedy)
+
+
+def _judged(good: bool, what: str, fix: str, bad: State = "fail") -> Finding:
+    return Finding(state="ok" if good else bad, what=what, fix=fix)
+
+
+def _machine() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield _judged(sys.version_info >= (3, 11), f"Python {version}", "Install Python 3.11.")
+    yield _packages(CORE, "core", "pip install tamid", "fail")
+    yield _packages(LOOP, "loop", "pip install 'tamid[loop]'", "fail")
+    number = sqlite3.sqlite_version_info
+    yield _judged(
+        number >= LEAST_SQLITE,
+        f"SQLite {sqlite3.sqlite_version}, used with a rollback journal",
+        "Use a Python with SQLite 3.35 or newer.",
+    )
+    yield _worker()
+
+
+def _packages(names: tuple[str, ...], group: str, fix: str, bad: State) -> Finding:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Finding(state=bad, what=f"packages of {group}: no {', '.join(missing)}", fix=fix)
+    return Finding(state="ok", what=f"packages of {group}: {', '.join(found)}")
+
+
+def _worker() -> Finding:
+    """Start a process as a worker is started, and let it load what it needs."""
+    code = "from tamid.app import worker; import tamid.workshop, polars, sklearn"
+    started = time.monotonic()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_START_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding(state="fail", what=f"a worker does not start: {error}", fix="Free memory.")
+    took = time.monotonic() - started
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding(
+            state="fail", what=f"a worker does not start: {last}", fix="pip install 'tamid[loop]'"
+        )
+    slow = "Close other programs, or use a faster disk."
+    return _judged(took < SLOW_START_S, f"a worker starts in {took:.1f} s", slow, "warn")
+
+
+def _workspace(app: App) -> Iterator[Finding]:
+    store = app.config.store
+    yield Finding(state="ok", what=f"workspace {app.config.root}, {len(app.models())} model(s)")
+    mode = stat.S_IMODE(store.stat().st_mode)
+    yield _judged(
+        not mode & 0o077,
+        f"store {store}, mode {mode:o}",
+        f"chmod 700 {store}: it holds a secret and pseudonyms",
+        "warn",
+    )
+    yield _judged(os.access(store, os.W_OK), "the store may be written", f"chown {store}")
+    free = shutil.disk_usage(store).free / 1e9
+    yield _judged(free >= LEAST_FREE_GB, f"{free:.1f} GB of disk free", "Free some space.", "warn")
+    yield from _ledger(app)
+    yield from _keys(app)
+
+
+def _ledger(app: App) -> Iterator[Finding]:
+    streams = app.ledger.streams()
+    events = {s: app.ledger.read(s) for s in streams}  # reading checks the chain
+    total = sum(map(len, events.values()))
+    yield Finding(state="ok", what=f"ledger: {len(streams)} stream(s), {total} events, chain whole")
+    now = app.clock.now()
+    last = max((r[-1].at for r in events.values() if r), default=now)
+    yield _judged(
+        last <= now,
+        f"clock: {now:%Y-%m-%d %H:%M} UTC, the last event is of {last:%Y-%m-%d %H:%M}",
+        "Set the machine's clock: it is behind the ledger.",
+        "warn",
+    )
+
+
+def _keys(app: App) -> Iterator[Finding]:
+    signer = app.rig(next(iter(app.models()))).signer
+    signature = signer.sign(b"doctor")
+    signer.verify(b"doctor", signature)
+    key, _, _ = signature.rpartition(":")
+    yield Finding(state="ok", what=f"keys: signs and verifies with {key}")
+    private = [p for p in (app.config.store / "keys").rglob("*") if _open_to_others(p)]
+    if private:
+        names = ", ".join(str(p) for p in private)
+        yield Finding(state="fail", what=f"keys: others may read {names}", fix=f"chmod 600 {names}")
+
+
+def _open_to_others(path: Path) -> bool:
+    secret = path.is_file() and "PRIVATE" in path.read_text("utf-8", errors="replace")
+    return secret and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def _model(app: App, model: str) -> Iterator[Finding]:
+    rig, here = app.rig(model), scene(app, model)
+    for name, source in sorted(rig.sources.items()):
+        batches = source.batches()
+        yield _judged(
+            bool(batches),
+            f"{model}: source {name} has {len(batches)} batch(es)",
+            "Nothing lies where the contract says: check the path, or wait for the producer.",
+            "warn",
+        )
+    for name in sorted(rig.sinks):
+        yield Finding(state="ok", what=f"{model}: target {name} is set up")
+    if not rig.sinks:
+        yield Finding(
+            state="warn", what=f"{model}: the scores go nowhere", fix="Name targets in delivery.to."
+        )
+    last = here.state.last_tick
+    fix = "Run `tamid tick`, or start `tamid watch` or a cron job."
+    if last is None:
+        yield Finding(state="warn", what=f"{model}: no tick was made yet", fix=fix)
+        return
+    from tamid.core.view.build import turning
+    from tamid.core.view.scene import moment
+
+    late = turning(here).overdue
+    yield _judged(not late, f"{model}: last tick {moment(last)}", fix, "warn")

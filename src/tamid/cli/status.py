@@ -1,0 +1,207 @@
+"""`tamid status`, `models` and `runs`: how things stand."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tamid.cli.desk import add_example, add_model, chosen, opened, scene
+
+if TYPE_CHECKING:
+    from tamid.cli.output import Output
+    from tamid.core.view.snapshot import Answer, Snapshot, VersionCard
+
+
+def add_status(parser: ArgumentParser) -> None:
+    """Declare the arguments of `status`."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="the model (default: all)")
+    add_example(parser, "tamid status", "tamid status churn --json")
+
+
+def status(args: Namespace, out: Output) -> int:
+    """Answer the two questions, then say what is live, open, under way and awaited."""
+    from tamid.core.view.build import snapshot
+
+    with opened(args, out) as app:
+        found = [snapshot(scene(app, model)) for model in chosen(app, args.model)]
+    out.json({"models": found})
+    for place, one in enumerate(found):
+        if place:
+            out.text()
+        for line in page(one):
+            out.text(line)
+    return 0
+
+
+def page(snap: Snapshot) -> Iterator[str]:
+    """Yield the lines of one model's status."""
+    yield f"{snap.model}, {_moment(snap.now)}"
+    yield ""
+    yield from _question(snap.service)
+    yield ""
+    yield from _question(snap.quality)
+    yield ""
+    yield from _champion(snap)
+    yield from _troubles(snap)
+    yield from _work(snap)
+    yield from _turning(snap)
+
+
+def _question(answer: Answer) -> Iterator[str]:
+    from tamid.core.view.scene import number, spread
+
+    yield answer.question
+    yield f"  {answer.sentence}"
+    if answer.number is not None:
+        figure = f"{number(answer.number)}{spread(answer.interval)}"
+        level = f", interval at {answer.interval.level:.0%}" if answer.interval else ""
+        yield f"  {answer.measure}: {figure}, as of {answer.on}{level}"
+    if answer.known_from is not None:
+        more = "more" if answer.number is not None else "a first figure"
+        yield f"  {more} will be known from {_moment(answer.known_from)}"
+    for reason in answer.reasons:
+        yield f"  - {reason}"
+
+
+def _champion(snap: Snapshot) -> Iterator[str]:
+    if snap.champion is None:
+        yield "champion    none yet"
+    else:
+        card = snap.champion
+        yield f"champion    version {card.number}, {_crowned(card)}"
+        if card.trained_through:
+            yield f"            trained on data up to {card.trained_through} by {card.run}"
+    if snap.challenger is not None:
+        card = snap.challenger
+        since = f" since {_moment(card.since)}" if card.since else ""
+        yield f"challenger  version {card.number}, in {card.stage}{since}, from {card.run}"
+    if snap.rung != "champion":
+        yield f"rung        {snap.rung} answers first"
+
+
+def _crowned(card: VersionCard) -> str:
+    since = _moment(card.since) if card.since else "?"
+    return f"live since {since} by {card.actor} ({card.role}): {card.reason}"
+
+
+def _troubles(snap: Snapshot) -> Iterator[str]:
+    if not snap.alarms and not snap.incidents:
+        yield "alarms      none open"
+    for alarm in snap.alarms:
+        yield f"alarm       {alarm.alarm}, {alarm.severity}, since {_moment(alarm.at)}"
+        yield f"            {alarm.message}"
+        if alarm.cause:
+            sure = "confirmed" if alarm.confirmed else "likely"
+            reasons = f": {'; '.join(alarm.reasons)}" if alarm.reasons else ""
+            yield f"            {sure} cause: {alarm.cause.replace('_', ' ')}{reasons}"
+        else:
+            yield "            not diagnosed yet"
+    known = {f"alarm/{alarm.alarm}" for alarm in snap.alarms}
+    for incident in snap.incidents:
+        if incident.incident not in known:
+            kind = incident.failure.replace("_", " ")
+            yield f"incident    {incident.incident}, {kind}, since {_moment(incident.at)}"
+            yield f"            {incident.message}"
+            yield f"            answer: {incident.response}"
+
+
+def _work(snap: Snapshot) -> Iterator[str]:
+    for case in snap.cases:
+        clock = "overdue since" if case.overdue else "answer by"
+        yield f"case {case.number:<7}for {case.role}, {clock} {_moment(case.answer_by)}"
+        yield f"            {case.title}"
+    for run in snap.runs:
+        why = f": {run.why}" if run.why else ""
+        yield f"{run.run:<12}{_moment(run.at)}, {run.trigger}, {run.outcome}{why}"
+    people = [a for a in snap.awaited if a.who != "time"]
+    for awaited in people:
+        by = f" (by {_moment(awaited.by)})" if awaited.by else ""
+        yield f"awaited     of {awaited.who}: {awaited.what}{by}"
+    for awaited in snap.awaited:
+        if awaited.who == "time" and awaited.by:
+            yield f"awaited     {awaited.what} ({_moment(awaited.by)})"
+    if not people:
+        yield "awaited     nothing of anybody"
+
+
+def _turning(snap: Snapshot) -> Iterator[str]:
+    turning = snap.turning
+    if turning.paused_by:
+        until = f" until {turning.paused_until}" if turning.paused_until else ""
+        yield f"paused      by {turning.paused_by}{until}; scoring goes on"
+    if turning.last is None:
+        yield "loop        has not turned yet: `tamid tick`"
+        return
+    due = f"next due {_moment(turning.due)}" if turning.due else ""
+    word = "OVERDUE, it was due" if turning.overdue else "next due"
+    due = f"{word} {_moment(turning.due)}" if turning.due else ""
+    yield f"loop        last turn {_moment(turning.last)}, every {turning.every}, {due}"
+
+
+def add_models(parser: ArgumentParser) -> None:
+    """Declare the arguments of `models`."""
+    add_model(parser)
+    add_example(parser, "tamid models", "tamid models --model churn --json")
+
+
+def models(args: Namespace, out: Output) -> int:
+    """List every version of every model: where it came from and how far it got."""
+    from tamid.core.view.build import versions
+
+    with opened(args, out) as app:
+        found = {m: versions(scene(app, m)) for m in chosen(app, args.model)}
+    out.json({"models": found})
+    rows = [
+        (m, c.number, c.stage, _moment(c.since), c.run, c.trained_through, c.bundle[7:19])
+        for m, cards in found.items()
+        for c in cards
+    ]
+    if rows:
+        out.table(("model", "version", "stage", "since", "run", "data up to", "bundle"), rows)
+    for model, cards in found.items():
+        if not cards:
+            out.text(f"{model}: no version yet; the first follows from the first run")
+        for card in cards:
+            if card.stopped:
+                out.text(f"{model} version {card.number} was stopped: {card.stopped}")
+    return 0
+
+
+def add_runs(parser: ArgumentParser) -> None:
+    """Declare the arguments of `runs`."""
+    add_model(parser)
+    add_example(parser, "tamid runs", "tamid why run run-0003")
+
+
+def runs(args: Namespace, out: Output) -> int:
+    """List every run with its trigger and outcome."""
+    from tamid.core.view.build import run_card
+
+    with opened(args, out) as app:
+        found = {}
+        for model in chosen(app, args.model):
+            here = scene(app, model)
+            found[model] = [run_card(here, name) for name in here.state.runs]
+    out.json({"models": found})
+    rows = [
+        (m, c.run, _moment(c.at), c.trigger, c.window, c.outcome, c.version or None, c.why)
+        for m, cards in found.items()
+        for c in cards
+    ]
+    if rows:
+        out.table(
+            ("model", "run", "started", "trigger", "window", "outcome", "version", "why"), rows
+        )
+    for model, cards in found.items():
+        if not cards:
+            out.text(f"{model}: no run yet")
+    return 0
+
+
+def _moment(at: object) -> str:
+    from datetime import datetime
+
+    from tamid.core.view.scene import moment
+
+    return moment(at) if isinstance(at, datetime) else "-"

@@ -1,0 +1,105 @@
+"""`tamid train` and `tamid score`: one stage of the loop, now, because a person asks for it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from tamid.cli.desk import actor, add_example, add_model, opened, scene
+from tamid.cli.turning import free_the_dead, turn
+
+if TYPE_CHECKING:
+    from tamid.cli.output import Output
+    from tamid.core.chain import Recorded
+
+WINDOWS = ("auto", "all", "long", "short")
+# What the gates' outcome means for the exit status: held is a valid failure, not an error.
+_STATUS = {"held": 3, "undecided": 4, "failed": 1}
+
+
+def add_train(parser: ArgumentParser) -> None:
+    """Declare the arguments of `train`."""
+    parser.add_argument("--case", type=int, default=0, metavar="N", help="work on this case")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="try the code and the pipeline, fit nothing"
+    )
+    parser.add_argument("--window", choices=WINDOWS, default="", help="the rows to learn from")
+    parser.add_argument("--reason", default="", help="why; it is recorded with your name")
+    add_model(parser)
+    add_example(
+        parser,
+        "tamid train --dry-run",
+        'tamid train --case 7 --reason "failed direct debits as a feature"',
+    )
+
+
+def train(args: Namespace, out: Output) -> int:
+    """Start a run now with the contract and code in the folder; the gates judge it as always."""
+    from tamid.core.values import Role
+    from tamid.core.view.build import run_card
+    from tamid.stages.byhand import Wish, rehearse
+    from tamid.stages.byhand import train as start
+
+    with opened(args, out) as app:
+        model = app.one(args.model)
+        role = Role(args.role or "ml_developer")
+        reason = args.reason or (f"work on case {args.case}" if args.case else "asked for by hand")
+        wish = Wish(
+            actor=actor(), role=role, reason=reason, case=args.case, window=args.window or ""
+        )
+        free_the_dead(app, model)
+        app.adopt(model, actor=actor(), reason=reason, role=role)
+        if args.dry_run:
+            found = rehearse(app.rig(model), app.holder, wish)
+            out.json({"model": model, "dry_run": found})
+            out.text("The code and the pipeline hold; nothing was fitted.")
+            for name, value in found.items():
+                out.text(f"  {name}: {_short(value)}")
+            return 0
+        run = _run_of(start(app.rig(model), app.holder, wish))
+        turn(app, model)
+        card = run_card(scene(app, model), run)
+    out.json({"model": model, "run": card})
+    out.text(f"{card.run}: {card.outcome}" + (f", {card.why}" if card.why else ""))
+    for name, value in sorted(card.metrics.items()):
+        out.text(f"  {name} {value:.4g}")
+    if card.version:
+        out.text(f"  registered as version {card.version}; `tamid status` shows its way")
+    out.text(f"  `tamid why run {card.run}` shows every gate with its numbers")
+    return _STATUS.get(card.outcome, 0)
+
+
+def _run_of(records: tuple[Recorded, ...]) -> str:
+    from tamid.core.events import RunStarted
+
+    return next(r.event.run for r in records if isinstance(r.event, RunStarted))
+
+
+def _short(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"{len(value)}: {', '.join(map(str, value[:12]))}" + (" ..." if value[12:] else "")
+    return str(value)
+
+
+def add_score(parser: ArgumentParser) -> None:
+    """Declare the arguments of `score`."""
+    add_model(parser)
+    add_example(parser, "tamid score", "tamid score --model churn --json")
+
+
+def score(args: Namespace, out: Output) -> int:
+    """Take in what arrived, then score and deliver what is due; nothing is trained or released."""
+    from tamid.core.actions import action_record
+    from tamid.core.view.words import action_words
+    from tamid.stages.byhand import score_now
+
+    with opened(args, out) as app:
+        model = app.one(args.model)
+        free_the_dead(app, model)
+        done = [action_record(a) for a in score_now(app.rig(model), app.holder)]
+    out.json({"model": model, "did": done})
+    for record in done:
+        out.text(f"did: {action_words(record)}")
+    if not done:
+        out.text("nothing is due: every period that should have scores has them")
+    return 0
