@@ -166,17 +166,19 @@ def _read(raw: pl.DataFrame, shape: Shape) -> tuple[pl.DataFrame, Rules]:
 def _judged(frame: pl.DataFrame, shape: Shape, height: int, now: datetime) -> Rules:
     """Hold readable rows against the contract's rules; masks are over all rows of the batch."""
     rules: Rules = []
-    keys = [ENTITY, TIME] if shape.time else [ENTITY]
     if shape.unique and shape.entity:
         again = ~frame.drop(_ROW).is_unique() & ~_first_of_its_kind(frame)
         if again.any():
             rules.append((SAME_ROW, _mask(frame.filter(again).get_column(_ROW), height)))
             frame = frame.filter(~again)
-    _, failure = _schema(shape, keys, now).filter(frame)
+    # Under plain names, whatever the columns are called: rules and methods have names too.
+    plain = {name: f"column_{number}" for number, name in enumerate(frame.columns)}
+    own = {short: name for name, short in plain.items()}
+    _, failure = _schema(shape, plain, now).filter(frame.rename(plain))
     details = failure.details()
-    for name in sorted(failure.counts()):
-        rows = details.filter(pl.col(name) == "invalid").get_column(_ROW)
-        rules.append((_rule_name(name, shape), _mask(rows, height)))
+    for rule in sorted(failure.counts()):
+        rows = details.filter(pl.col(rule) == "invalid").get_column(plain[_ROW])
+        rules.append((_rule_name(rule, own, shape), _mask(rows, height)))
     return rules
 
 
@@ -191,59 +193,56 @@ def _mask(rows: pl.Series, height: int) -> pl.Series:
     return pl.Series(mask)
 
 
-def _schema(shape: Shape, keys: list[str], now: datetime) -> type[dy.Schema]:
-    """Build the dataframely schema of the contract's columns, each under an alias of its own."""
+def _schema(shape: Shape, plain: Mapping[str, str], now: datetime) -> type[dy.Schema]:
+    """Build the dataframely schema of the contract's columns under their plain names."""
     import dataframely as dy
 
     latest = now + AHEAD
-    columns: dict[str, Any] = {"row": dy.Int64(alias=_ROW)}
+    columns: dict[str, dy.Column] = {plain[_ROW]: dy.Int64()}
     if shape.entity:
-        columns["entity"] = dy.String(primary_key=shape.unique, nullable=False, alias=ENTITY)
+        columns[plain[ENTITY]] = dy.String(primary_key=shape.unique, nullable=False)
     if shape.time:
-        columns["time"] = dy.Datetime(
+        columns[plain[TIME]] = dy.Datetime(
             primary_key=shape.unique and shape.entity is not None,
             nullable=False,
-            alias=TIME,
             time_unit="us",
             time_zone="UTC",
             check={AHEAD_OF_TIME: lambda moment: moment <= latest},
         )
-    for number, (name, column) in enumerate(shape.schema.items()):
+    for name, column in shape.schema.items():
         if name not in (shape.entity, shape.time):
-            columns[f"column_{number}"] = _column(name, column)
-    return type("Batch", (dy.Schema,), columns)
+            columns[plain[name]] = _column(column)
+    return type("Batch", (dy.Schema,), dict[str, Any](columns))
 
 
-def _column(name: str, column: Column) -> dy.Column:
+def _column(column: Column) -> dy.Column:
     import dataframely as dy
 
+    nullable, low, high = column.nullable, column.min, column.max
     if column.type == "number":
-        return dy.Float64(
-            alias=name, nullable=column.nullable, min=column.min, max=column.max,
-            allow_inf=False, allow_nan=False,
-        )  # fmt: skip
+        return dy.Float64(nullable=nullable, min=low, max=high, allow_inf=False, allow_nan=False)
     if column.type == "integer":
         return dy.Int64(
-            alias=name,
-            nullable=column.nullable,
-            min=None if column.min is None else math.ceil(column.min),
-            max=None if column.max is None else math.floor(column.max),
+            nullable=nullable,
+            min=None if low is None else math.ceil(low),
+            max=None if high is None else math.floor(high),
         )
     if column.type == "boolean":
-        return dy.Bool(alias=name, nullable=column.nullable)
+        return dy.Bool(nullable=nullable)
     if column.type == "datetime":
-        return dy.Datetime(alias=name, nullable=column.nullable, time_unit="us", time_zone="UTC")
+        return dy.Datetime(nullable=nullable, time_unit="us", time_zone="UTC")
     allowed = list(column.allowed or ())
     check = {NOT_ALLOWED: lambda value: value.is_in(allowed)} if allowed else None
-    return dy.String(alias=name, nullable=column.nullable, check=check)
+    return dy.String(nullable=nullable, check=check)
 
 
-def _rule_name(name: str, shape: Shape) -> str:
-    if name == "primary_key":
+def _rule_name(rule: str, own: Mapping[str, str], shape: Shape) -> str:
+    """Return a rule of dataframely in the contract's words."""
+    if rule == "primary_key":
         return SAME_KEY
-    column, _, rule = name.rpartition("|")
-    own = {ENTITY: shape.entity, TIME: shape.time}.get(column, column)
-    return f"{own}: {_RULES.get(rule, rule.removeprefix('check__'))}"
+    short, _, broken = rule.partition("|")
+    column = {ENTITY: shape.entity, TIME: shape.time}.get(own[short], own[short])
+    return f"{column}: {_RULES.get(broken, broken.removeprefix('check__'))}"
 
 
 def _oddities(frame: pl.DataFrame, shape: Shape, rules: Rules) -> Iterator[str]:
@@ -265,10 +264,11 @@ def _oddities(frame: pl.DataFrame, shape: Shape, rules: Rules) -> Iterator[str]:
 
 def _first_rule(rules: Rules, height: int) -> pl.Series:
     """Return, per row, the first rule that it broke."""
-    first = np.full(height, None, dtype=object)
-    for rule, mask in reversed(rules):
-        first[mask.to_numpy()] = rule
-    return pl.Series(RULE, first, dtype=pl.String)
+    first = np.zeros(height, dtype=np.int64)
+    for number, (_, mask) in reversed(list(enumerate(rules, start=1))):
+        first[mask.to_numpy()] = number
+    names = pl.Series(RULE, [None, *(rule for rule, _ in rules)], dtype=pl.String)
+    return names.gather(first)
 
 
 def _unbroken(rules: Rules, height: int) -> pl.Series:
