@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +11,17 @@ from typing import TYPE_CHECKING
 from tamid.config import Config, find
 from tamid.core.errors import ContractError, NotFound, UsageError
 from tamid.core.values import Role
+from tamid.wiring import git_state, salt_in, sinks_of, sources_of, user_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tamid.adapters.spawn import SpawnScorer, SpawnTrainer
     from tamid.core.chain import Recorded
-    from tamid.core.contract.model import Contract, SinkSpec
+    from tamid.core.contract.model import Contract
     from tamid.core.events import Event
     from tamid.core.state import State
-    from tamid.ports import Clock, Progress, Sink, Source
+    from tamid.ports import Clock, Progress
     from tamid.stages.loop import TickReport
     from tamid.stages.rig import Rig
 
@@ -53,7 +52,7 @@ class App:
         self.leases = SqliteLeases(config.store / "ledger.sqlite")
         self.blobs = FileBlobs(config.store / "blobs")
         self.tables = DeltaTables(config.store / "tables")
-        self._salt = _salt(config.store / "salt")
+        self._salt = salt_in(config.store / "salt")
         self._rigs: dict[str, Rig] = {}
         self._states: dict[str, State] = {}
         self._texts: dict[str, tuple[str, Contract]] = {}
@@ -177,7 +176,7 @@ class App:
             self._scorer = spawn_scorer(self.blobs, signer)
         if self._trainer is None:
             self._trainer = SpawnTrainer(self.config.store / "studies", warm=True)
-        git, dirty = _git(path.parent)
+        git, dirty = git_state(path.parent)
         return Rig(
             model=model,
             clock=self.clock,
@@ -185,12 +184,12 @@ class App:
             leases=self.leases,
             blobs=self.blobs,
             tables=self.tables,
-            sources=_sources(contract, path.parent),
+            sources=sources_of(contract, path.parent),
             trainer=self._trainer,
             scorer=self._scorer,
             rules=self._scorer if hasattr(self._scorer, "rule") else None,
             signer=signer,
-            sinks=_sinks(contract, path.parent, self.clock),
+            sinks=sinks_of(contract, path.parent, self.clock),
             progress=self.progress,
             parse=parse,
             generator=default_rng,
@@ -232,104 +231,3 @@ def worker() -> None:
     from tamid.workshop import serve
 
     serve()
-
-
-def user_code(contract: Contract, folder: Path) -> dict[str, str]:
-    """Return the user's code: every .py beside the files that the contract names."""
-    named = [contract.features.code, contract.training.model]
-    named += [rung.code for rung in contract.service.fallback]
-    files = sorted({name.split(":")[0] for name in named if name and ".py:" in name})
-    found: dict[str, str] = {}
-    for name in files:
-        path = folder / name
-        if not path.is_file():
-            raise NotFound(f"the contract names {name}, which does not exist", fix="Add the file.")
-        for beside in sorted(path.parent.glob("*.py")):
-            found[str(beside.relative_to(folder))] = beside.read_text("utf-8")
-    return found
-
-
-def _sources(contract: Contract, folder: Path) -> dict[str, Source]:
-    from tamid.adapters.files import FileSource
-
-    data = contract.data
-    found: dict[str, Source] = {"rows": FileSource(folder, data.source.path, data.source.format)}
-    if data.label.source is not None:
-        label = data.label.source
-        found["labels"] = FileSource(folder, label.path, label.format)
-    for name, table in data.tables.items():
-        found[name] = FileSource(folder, table.path, table.format)
-    return found
-
-
-def _sinks(contract: Contract, folder: Path, clock: Clock) -> dict[str, Sink]:
-    from tamid.core.policy import sink_name
-
-    specs = enumerate(contract.delivery.to, 1)
-    return {sink_name(i, spec.kind): _sink(spec, folder, clock) for i, spec in specs}
-
-
-def _sink(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
-    """Open one target. Secrets and addresses come from the environment, by name."""
-    target = _secret(spec.target)
-    if spec.kind == "sql":
-        from tamid.adapters.sql_sink import SqlSink
-
-        return SqlSink(target, spec.table or "scores")
-    if spec.kind == "webhook":
-        from tamid.adapters.webhook import WebhookSink
-
-        private = os.environ.get("TAMID_WEBHOOK_PRIVATE") == "1"
-        return WebhookSink(target, _secret(spec.secret or ""), clock.now, private=private)
-    place = str(folder / target)
-    if spec.kind == "delta":
-        from tamid.adapters.delta_sink import DeltaSink
-
-        return DeltaSink(place)
-    from tamid.adapters.file_sinks import CsvSink, ParquetSink
-
-    return CsvSink(place) if spec.kind == "csv" else ParquetSink(place)
-
-
-def _secret(text: str) -> str:
-    """Return the text, or what the environment holds for `env:NAME`."""
-    if not text.startswith("env:"):
-        return text
-    name = text.removeprefix("env:")
-    if name not in os.environ:
-        raise UsageError(
-            f"the environment has no {name}",
-            why="the contract takes a target or secret from it",
-            fix=f"Set {name} before starting Tamid.",
-        )
-    return os.environ[name]
-
-
-def _salt(path: Path) -> str:
-    if not path.exists():
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(path, flags, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
-    return path.read_text()
-
-
-def _git(folder: Path) -> tuple[str, bool]:
-    """Return the commit of the folder's repository and whether it has uncommitted changes."""
-    try:
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        status = subprocess.run(
-            ["git", "status", "--porcelain", "--", "."],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "", False
-    return head.stdout.strip(), bool(status.stdout.strip())

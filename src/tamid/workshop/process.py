@@ -59,16 +59,8 @@ def serve() -> None:
         rows = read_frame(here / "rows.arrow")
         return measure(opened["bundle"], rows, int(request["repeats"]))
 
-    serve(
-        {
-            "train": _train,
-            "dry_run": _dry_run,
-            "open": open_bundle,
-            "score": score,
-            "rule": rule,
-            "probe": probe,
-        }
-    )
+    handlers = {"train": _train, "dry_run": _dry_run, "open": open_bundle}
+    serve({**handlers, "score": score, "rule": rule, "probe": probe})
 
 
 def _train(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
