@@ -226,7 +226,7 @@ def try_feature_code(frame: pl.DataFrame, contract: Contract, code: FeatureCode)
             fix="Seed every random choice, and use no clock.",
         )
     turned = code(sample.reverse()).reverse()
-    if not first.equals(turned):
+    if not _close(first, turned):
         raise UserCodeError(
             f"the features depend on the order of rows: {_differing(first, turned)}",
             why="rows come in another order in scoring than in training",
@@ -269,26 +269,26 @@ def _numbers(column: pl.Series) -> Floats:
 
 
 def _close(one: pl.DataFrame, two: pl.DataFrame) -> bool:
-    """Equal but for the last digits, which vectorised sums may round differently."""
-    if one.schema != two.schema:
-        return False
+    return one.schema == two.schema and not _unlike(one, two)
+
+
+def _unlike(one: pl.DataFrame, two: pl.DataFrame) -> list[str]:
+    """Name the columns that differ by more than the last digits, which sums may round otherwise."""
+    names = []
     for name in one.columns:
         a, b = one.get_column(name), two.get_column(name)
         if a.dtype.is_float():
-            if not np.allclose(a.to_numpy(), b.to_numpy(), rtol=1e-9, atol=1e-12, equal_nan=True):
-                return False
-        elif not a.equals(b, null_equal=True):
-            return False
-    return True
+            x, y = a.to_numpy(), b.to_numpy()
+            same = np.allclose(x, y, rtol=1e-9, atol=1e-12, equal_nan=True)
+        else:
+            same = a.equals(b, null_equal=True)
+        if not same:
+            names.append(name)
+    return names
 
 
 def _differing(one: pl.DataFrame, two: pl.DataFrame) -> str:
-    if one.columns != two.columns:
-        return "other columns"
-    names = [
-        c for c in one.columns if not one.get_column(c).equals(two.get_column(c), null_equal=True)
-    ]
-    return _few(names)
+    return "other columns or types" if one.schema != two.schema else _few(_unlike(one, two))
 
 
 def _few(names: list[str], most: int = 5) -> str:
