@@ -19,6 +19,7 @@ from tamid.core.values import ENTITY
 from tamid.stages import dataset
 from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
+from tamid.stages.drift import measure_drift
 from tamid.stages.feeds import rule_of
 from tamid.stages.registry import register, voice
 from tamid.stages.release import enter, promote
@@ -39,8 +40,9 @@ def _score(
     rig: Rig, contract: Contract, state: State, a: do.Score, now: datetime, token: int
 ) -> Iterator[ev.Event]:
     mine = rig.contract(state.versions[state.champion].registered.contract)
+    job = _scoring_job(rig, mine, state, a, now)
     found = score_period(
-        _scoring_job(rig, mine, state, a, now),
+        job,
         rig.scorer,
         rig.tables,
         key=a.key,
@@ -48,6 +50,8 @@ def _score(
         rules=rig.rules,
     )
     yield found.event
+    good = dataset.good(job.rows)
+    yield from measure_drift(rig, state, mine.task, good, found.frame, a.period)
     system = [f for f in found.failures if f.kind != "impossible"]
     if system and f"outage/{a.period}" not in state.incidents:
         yield ev.IncidentOpened(
