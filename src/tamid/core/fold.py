@@ -199,6 +199,7 @@ def _delivered(s: State, e: ev.Delivered, r: Recorded) -> State:
     return replace(
         s,
         delivered=s.delivered | {(e.period, e.revision, e.sink)},
+        late=s.late | {name} if e.late and e.revision == 1 else s.late,
         delayed={k: v for k, v in s.delayed.items() if k != name},
     )
 

@@ -14,7 +14,8 @@ class Signals:
     `matured`: periods whose labels are all in, oldest first. `trainable`: periods fit to train on.
     `missing`: what a first training still lacks ("" if nothing). `fresh_rows`: matured rows that
     the champion has not been trained on. `rungs`: measured quality of each rung on the drifted
-    periods while an alarm is open, larger is better.
+    periods while an alarm is open, larger is better. `late`: "period/target" of deliveries that are
+    past their deadline and not made.
     """
 
     due: tuple[str, ...] = ()
@@ -24,3 +25,4 @@ class Signals:
     fresh_rows: int = 0
     rungs: Mapping[str, float] = field(default_factory=dict)
     rung_error: float = 0.0
+    late: tuple[str, ...] = ()

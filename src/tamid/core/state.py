@@ -121,6 +121,7 @@ class State:
     scored: Mapping[str, ev.Scored] = field(default_factory=dict)
     scored_seq: Mapping[str, int] = field(default_factory=dict)
     delivered: frozenset[tuple[str, int, str]] = frozenset()
+    late: frozenset[str] = frozenset()
     delayed: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
     cases: Mapping[int, Case] = field(default_factory=dict)
     paused: ev.Paused | None = None

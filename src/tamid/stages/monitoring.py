@@ -11,6 +11,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.deadline import is_late
 from tamid.core.events import AlarmRaised
 from tamid.core.periods import period_of, shift, start_of
+from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import STATIC_PERIOD
@@ -48,6 +49,7 @@ def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signal
         fresh_rows=_fresh_rows(contract, state, ready),
         rungs=rungs,
         rung_error=error,
+        late=_late(contract, state, now),
     )
 
 
@@ -81,6 +83,23 @@ def _due(contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
         if arrived or _past_deadline(contract, period, now):
             found.append(period)
     return tuple(found)
+
+
+def _late(contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
+    """Return the deliveries of this and the last period that are past their deadline."""
+    if contract.data.time is None or not state.champion:
+        return ()
+    rule = rule_of(contract)
+    current = period_of(rule, now)
+    first = period_of(rule, state.reigns[0].since)
+    return tuple(
+        f"{period}/{sink}"
+        for period in (shift(rule, current, -1), current)
+        for sink in policy_of(contract).sinks
+        if period > first
+        and _past_deadline(contract, period, now)
+        and not any(p == period and s == sink for p, _, s in state.delivered)
+    )
 
 
 def _past_deadline(contract: Contract, period: str, now: datetime) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.signals import Signals
+from tamid.core.values import Interval
 from tamid.testing.histories import Story, accepted, fallen, refused
 
 PERIODS = tuple(f"2026-01-{d:02d}" for d in (4, 11, 18, 25))
@@ -116,8 +118,6 @@ def test_rollback_when_the_new_champion_is_proven_worse() -> None:
     story.live(READY)
     story.now += timedelta(days=1)
     story.live(READY)
-    from tamid.core.values import Interval
-
     worse = Interval(point=-0.1, low=-0.2, high=-0.02)
     story.tell(
         ev.Measured(
@@ -160,8 +160,6 @@ def test_paused_model_is_scored_but_not_trained() -> None:
 
 def test_approval_is_awaited_and_a_refusal_stops_the_release() -> None:
     """With approval demanded a version waits in shadow; a refusal withdraws it."""
-    from dataclasses import replace
-
     story = released()
     story.policy = replace(story.policy, approvers=frozenset({"mlops_engineer"}))
     story.now += timedelta(days=10)
@@ -172,3 +170,19 @@ def test_approval_is_awaited_and_a_refusal_stops_the_release() -> None:
     story.tell(ev.ApprovalRefused(number=2))
     assert story.state.challenger == 0
     assert story.state.champion == 1
+
+
+def test_missed_deadline_is_an_incident_that_ends_with_the_delivery() -> None:
+    """A target that is down past the deadline alarms once; taking the scores settles it."""
+    story = released()
+    story.sink_up = lambda now: False
+    story.tell(accepted("2026-02-01"))
+    due = Signals(due=("2026-02-01",), trainable=PERIODS, matured=PERIODS)
+    story.live(due)
+    story.now += timedelta(hours=2)
+    late = Signals(due=due.due, trainable=PERIODS, matured=PERIODS, late=("2026-02-01/1-csv",))
+    assert "OpenIncident" in kinds(story.live(late))
+    story.now += timedelta(hours=9)
+    story.sink_up = lambda now: True
+    assert kinds(story.live(due)) == ["Deliver", "CloseIncident"]
+    assert not story.state.open_incidents

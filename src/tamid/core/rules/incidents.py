@@ -11,6 +11,7 @@ from tamid.core.state import Alarm, Refusal, State
 
 RESPONSE = {
     "refused": "none of it is used or trained on; a lower rung answers for its periods",
+    "late": "the scores stay in the outbox and are handed over as soon as the target takes them",
     "alarm": "diagnosis, best rung on the drifted periods, then retraining or a case",
 }
 
@@ -23,6 +24,8 @@ def incidents(policy: Policy, state: State, signals: Signals, now: datetime) -> 
     for alarm in state.open_alarms.values():
         if alarm.raised.severity != "note":
             opened.append(_alarm(alarm))
+    for name in sorted({*signals.late, *state.late}):
+        opened.append(_late(name))
     fresh = [a for a in opened if isinstance(a, OpenIncident) and a.incident not in state.incidents]
     closed = [
         CloseIncident(key=f"close/{name}", reason=over, incident=name)
@@ -63,6 +66,19 @@ def _alarm(alarm: Alarm) -> OpenIncident:
     )
 
 
+def _late(name: str) -> OpenIncident:
+    period, _, sink = name.partition("/")
+    return OpenIncident(
+        key=f"incident/late/{name}",
+        reason=f"the scores of {period} missed the deadline of {sink}",
+        incident=f"late/{name}",
+        failure="system_failure",
+        severity="critical",
+        noticed_by="deadline of the contract",
+        response=RESPONSE["late"],
+    )
+
+
 def _over(state: State, name: str) -> str:
     """Return why an incident is over, or ""."""
     kind, _, rest = name.partition("/")
@@ -71,5 +87,9 @@ def _over(state: State, name: str) -> str:
     if kind == "alarm":
         alarm = state.alarms.get(rest)
         return alarm.cleared if alarm else ""
+    if kind == "late":
+        period, _, sink = rest.partition("/")
+        taken = any(p == period and s == sink for p, _, s in state.delivered)
+        return "delivered, after the deadline" if taken else ""
     answered = [s for p, s in state.scored.items() if p >= rest and s.rungs.get(state.rung, 0)]
     return "the champion answers again" if kind == "outage" and answered else ""
