@@ -1,0 +1,429 @@
+"""Batches become stored rows: accepted, refused, repaired, adopted, and read as of a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tamid.adapters.memory_source import MemorySource
+from tamid.adapters.memory_tables import MemoryTables
+from tamid.core.contract.model import (
+    Calendar,
+    Column,
+    Contract,
+    Data,
+    EventTable,
+    Label,
+    Quarantine,
+    Source,
+)
+from tamid.core.errors import BatchNotReady, SystemFailure
+from tamid.core.events import DataAccepted, DataRefused, Event
+from tamid.core.values import BATCH, ENTITY, KNOWN_AT, PERIOD, RULE, TIME, Role, TablePin, Task
+from tamid.ports import Batch
+from tamid.stages import data
+from tamid.stages.feeds import Feed, feeds, rule_of
+
+NOW = datetime(2026, 1, 4, 6, tzinfo=UTC)
+DAY = timedelta(days=1)
+WEEK = datetime(2026, 1, 4, tzinfo=UTC)
+
+
+def contract(**changes: Any) -> Contract:
+    """Return a contract of weekly rows and an event table."""
+    fields: dict[str, Any] = {
+        "source": Source(path="rows/*.csv", owner="mlops_engineer"),
+        "entity": "customer",
+        "time": "week",
+        "label": Label(column="churned", positive=1),
+        "schema": {"x": Column(type="number", min=0)},
+        "tables": {
+            "calls": EventTable(
+                path="calls/*.csv",
+                entity="customer",
+                time="at",
+                owner="ml_developer",
+                schema={"kind": Column(type="category")},
+            )
+        },
+        "quarantine": Quarantine(max_share=0.3),
+        **changes,
+    }
+    calendar = Calendar(week_starts="sunday")
+    return Contract(tamid=1, name="churn", task=Task.BINARY, calendar=calendar, data=Data(**fields))
+
+
+class Store:
+    """One feed with its source and table, as the loop keeps them between ticks."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.source = MemorySource()
+        self.tables = MemoryTables()
+        self.known: dict[str, str] = {}
+        self.now = NOW
+
+    def put(self, name: str, frame: pl.DataFrame) -> None:
+        """Put a batch down."""
+        self.source.put(name, frame, self.now)
+
+    def ingest(self, waiting: list[data.NotReady] | None = None) -> list[Event]:
+        """Take in what is new, as the loop does: an event is known once it was given out."""
+        events = []
+        for event in data.ingest(
+            self.feed,
+            self.source,
+            self.tables,
+            known=dict(self.known),
+            now=self.now,
+            token=1,
+            waiting=waiting,
+        ):
+            assert isinstance(event, DataAccepted | DataRefused)
+            self.known[event.batch] = event.fingerprint
+            events.append(event)
+        return list(events)
+
+    def pin(self) -> TablePin:
+        """Return the newest version."""
+        pin = self.tables.latest(self.feed.table)
+        assert pin is not None
+        return pin
+
+    def stored(self) -> int:
+        """Return how many rows are stored in all, whatever became of them."""
+        return self.tables.read(self.pin()).height
+
+    def good(self, known_by: datetime | None = None) -> dict[str, float]:
+        """Return `x` of each entity as known."""
+        rows = data.load(self.tables, self.pin(), known_by=known_by).good
+        return dict(rows.sort(ENTITY).select(ENTITY, "x").iter_rows())
+
+
+def rows(values: Mapping[str, float | None], week: datetime = WEEK) -> pl.DataFrame:
+    """Return a batch with one row per customer."""
+    return pl.DataFrame(
+        {"customer": list(values), "week": [week] * len(values), "x": list(values.values())},
+        schema={"customer": pl.String, "week": pl.Datetime("us", "UTC"), "x": pl.Float64},
+    )
+
+
+def calls(*found: tuple[str, int, str]) -> pl.DataFrame:
+    """Return a batch of calls: customer, day of January, kind."""
+    return pl.DataFrame(
+        {
+            "customer": [c for c, _, _ in found],
+            "at": [datetime(2026, 1, d, tzinfo=UTC) for _, d, _ in found],
+            "kind": [k for _, _, k in found],
+        }
+    )
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(feeds(contract())[0])
+
+
+@pytest.fixture
+def events_store() -> Store:
+    return Store(feeds(contract())[1])
+
+
+def test_rows_come_first_then_events_by_name() -> None:
+    """Each source has its table, its owner and its shape."""
+    first, second = feeds(contract())
+    assert (first.source, first.table, first.owner) == ("rows", "churn.rows", Role.MLOPS_ENGINEER)
+    assert (second.source, second.table, second.owner) == (
+        "calls",
+        "churn.calls",
+        Role.ML_DEVELOPER,
+    )
+    assert (first.shape.unique, second.shape.unique) == (True, False)
+
+
+def test_a_batch_is_stored_and_told(store: Store) -> None:
+    """The event names rows, periods and last moments; stored rows carry where they came from."""
+    store.put("one", rows({"a": 1.0, "b": 2.0}))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert (event.batch, event.rows, event.periods) == ("one", 2, ("2026-01-04",))
+    assert dict(event.latest) == {"2026-01-04": "2026-01-04T00:00:00.000000Z"}
+    stored = store.tables.read(event.pin)
+    assert set(stored.columns) >= {ENTITY, TIME, PERIOD, BATCH, KNOWN_AT, RULE, "x"}
+    assert stored.get_column(BATCH).unique().to_list() == ["one"]
+    assert store.good() == {"a": 1.0, "b": 2.0}
+
+
+def test_what_is_known_is_not_read_again(store: Store) -> None:
+    """A second look at the same batches yields nothing."""
+    store.put("one", rows({"a": 1.0}))
+    assert len(store.ingest()) == 1
+    assert store.ingest() == []
+
+
+def test_each_event_is_given_out_before_the_next_batch_is_stored(store: Store) -> None:
+    """A caller that stops after one event has stored one batch."""
+    store.put("one", rows({"a": 1.0}))
+    store.put("two", rows({"a": 2.0}, WEEK - 7 * DAY))
+    stream = data.ingest(store.feed, store.source, store.tables, known={}, now=NOW, token=1)
+    next(iter(stream))
+    assert store.good() == {"a": 1.0}
+
+
+def test_bad_rows_are_set_aside_with_their_rule(store: Store) -> None:
+    """Below the limit the batch is accepted; bad rows stand apart and carry what they broke."""
+    store.put("one", rows({"a": 1.0, "b": -2.0, "c": 3.0, "d": 4.0}))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert dict(event.quarantined) == {"x: below min": 1}
+    loaded = data.load(store.tables, event.pin)
+    assert loaded.bad.select(ENTITY, RULE, "x").rows() == [("b", "x: below min", -2.0)]
+    assert store.good() == {"a": 1.0, "c": 3.0, "d": 4.0}
+
+
+def test_a_batch_with_too_many_bad_rows_is_refused(store: Store) -> None:
+    """Above the limit nothing is stored; the event says how many broke what, and whose it is."""
+    store.put("one", rows({"a": 1.0, "b": -2.0, "c": None, "d": 4.0}))
+    (event,) = store.ingest()
+    assert isinstance(event, DataRefused)
+    assert event.owner is Role.MLOPS_ENGINEER
+    assert dict(event.broken) == {"x: below min": 1, "x: missing value": 1}
+    assert event.reasons[0].startswith("2 of 4 rows (50.0%) break the contract")
+    assert event.periods == ("2026-01-04",)
+    assert store.tables.latest("churn.rows") is None
+
+
+def test_a_missing_column_refuses_the_batch(store: Store) -> None:
+    """The reason names the column; later batches are still taken in."""
+    store.put("one", rows({"a": 1.0}).rename({"x": "y"}))
+    store.put("two", rows({"a": 1.0}))
+    refused, accepted = store.ingest()
+    assert isinstance(refused, DataRefused)
+    assert "column 'x' is missing" in refused.reasons[0]
+    assert isinstance(accepted, DataAccepted)
+
+
+def test_a_repaired_batch_replaces_a_refused_one(store: Store) -> None:
+    """The same name with other content is looked at again."""
+    store.put("one", rows({"a": -1.0}))
+    store.ingest()
+    store.put("one", rows({"a": 1.0}))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert store.good() == {"a": 1.0}
+
+
+def test_an_unchanged_row_is_not_stored_again(store: Store) -> None:
+    """A growing file brings its new rows only; the slices of the others keep their content."""
+    store.put("all", rows({"a": 1.0, "b": 2.0}))
+    store.ingest()
+    store.now += 7 * DAY
+    new_week = rows({"a": 5.0}, WEEK + 7 * DAY)
+    store.put("all", pl.concat([rows({"a": 1.0, "b": 2.0}), new_week]))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert (event.rows, store.stored()) == (3, 3)
+    whole = pl.concat([new_week, rows({"a": 1.0, "b": 2.0})])
+    store.put("all", whole.with_columns(pl.lit("other").alias("comment")))
+    (again,) = store.ingest()
+    assert isinstance(again, DataAccepted)
+    assert again.pin == event.pin
+
+
+def test_a_correction_counts_from_when_it_arrived(store: Store) -> None:
+    """The newest arrival is the truth now; what was known before is still what was known then."""
+    store.put("one", rows({"a": 1.0, "b": 2.0}))
+    store.ingest()
+    store.now += DAY
+    store.put("one", rows({"a": 9.0, "b": 2.0}))
+    store.ingest()
+    assert store.good() == {"a": 9.0, "b": 2.0}
+    assert store.good(known_by=NOW) == {"a": 1.0, "b": 2.0}
+
+
+def test_a_row_that_a_batch_took_back_is_gone(store: Store) -> None:
+    """A new version without a row removes it, and brings it back if it comes again."""
+    store.put("one", rows({"a": 1.0, "b": 2.0}))
+    store.ingest()
+    store.now += DAY
+    store.put("one", rows({"a": 1.0}))
+    store.ingest()
+    assert store.good() == {"a": 1.0}
+    assert store.good(known_by=NOW) == {"a": 1.0, "b": 2.0}
+    store.now += DAY
+    store.put("two", rows({"b": 2.0}))
+    store.ingest()
+    assert store.good() == {"a": 1.0, "b": 2.0}
+
+
+def test_a_bad_correction_corrects_nothing(store: Store) -> None:
+    """The last good row stays where its new version breaks the contract."""
+    good = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
+    store.put("one", rows(good))
+    store.ingest()
+    store.now += DAY
+    store.put("one", rows({**good, "a": -1.0}))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert store.good() == good
+    assert data.load(store.tables, event.pin).bad.is_empty()
+
+
+def test_an_orphan_is_adopted(store: Store) -> None:
+    """Rows that were written but not recorded are found by their key, not written twice."""
+    store.put("one", rows({"a": 1.0}))
+    (lost,) = store.ingest()
+    store.known.clear()
+    store.now += DAY
+    (event,) = store.ingest()
+    assert isinstance(lost, DataAccepted)
+    assert isinstance(event, DataAccepted)
+    assert (event.key, event.pin, store.stored()) == (lost.key, lost.pin, 1)
+
+
+class _Source(MemorySource):
+    """A source whose batch `one` fails."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def read(self, batch: Batch) -> pl.DataFrame:
+        """Fail on the first batch."""
+        if batch.name == "one":
+            raise self._error
+        return super().read(batch)
+
+
+def test_a_batch_that_is_not_ready_waits(store: Store) -> None:
+    """It yields no event, is told aside, and is looked at again; others are taken in."""
+    store.source = _Source(BatchNotReady("one is half-written"))
+    store.put("one", rows({"a": 1.0}))
+    store.put("two", rows({"b": 1.0}))
+    waiting: list[data.NotReady] = []
+    (event,) = store.ingest(waiting)
+    assert isinstance(event, DataAccepted)
+    assert event.batch == "two"
+    (not_ready,) = waiting
+    assert (not_ready.source, not_ready.batch) == ("rows", "one")
+    assert not_ready.reason == "one is half-written"
+
+
+def test_an_empty_batch_waits(store: Store) -> None:
+    """A batch without rows is never read as "everybody left"."""
+    store.put("one", rows({}))
+    waiting: list[data.NotReady] = []
+    assert store.ingest(waiting) == []
+    assert [w.batch for w in waiting] == ["one"]
+
+
+def test_a_source_that_fails_is_not_the_datas_fault(store: Store) -> None:
+    """A failure of the system is no refusal."""
+    store.source = _Source(SystemFailure("the share is gone"))
+    store.put("one", rows({"a": 1.0}))
+    with pytest.raises(SystemFailure):
+        store.ingest()
+
+
+def test_equal_events_stand_side_by_side(events_store: Store) -> None:
+    """Two calls of one kind at one moment are two calls, once however many files tell them."""
+    events_store.put("one", calls(("a", 1, "x"), ("a", 1, "x"), ("b", 2, "y")))
+    events_store.ingest()
+    events_store.now += DAY
+    events_store.put("two", calls(("b", 2, "y"), ("b", 3, "y")))
+    events_store.ingest()
+    found = data.load_events(events_store.tables, events_store.pin())
+    assert sorted(found.select(ENTITY, "kind").rows()) == [
+        ("a", "x"),
+        ("a", "x"),
+        ("b", "y"),
+        ("b", "y"),
+    ]
+
+
+def test_an_event_that_was_taken_back_is_gone(events_store: Store) -> None:
+    """One of two equal events may be taken back; then one is left."""
+    events_store.put("one", calls(("a", 1, "x"), ("a", 1, "x"), ("b", 2, "y")))
+    events_store.ingest()
+    events_store.now += DAY
+    events_store.put("one", calls(("a", 1, "x")))
+    events_store.ingest()
+    pin = events_store.pin()
+    assert data.load_events(events_store.tables, pin).get_column(ENTITY).to_list() == ["a"]
+    assert data.load_events(events_store.tables, pin, known_by=NOW).height == 3
+
+
+def test_a_column_may_say_when_a_row_was_known() -> None:
+    """Known-at comes from the column if the contract names one, and the column must be there."""
+    found = contract(source=Source(path="x", known_at="loaded"))
+    store = Store(feeds(found)[0])
+    store.put("one", rows({"a": 1.0}).with_columns(pl.lit(WEEK).alias("loaded")))
+    store.put("two", rows({"a": 1.0}))
+    accepted, refused = store.ingest()
+    assert isinstance(accepted, DataAccepted)
+    assert isinstance(refused, DataRefused)
+    assert store.tables.read(accepted.pin).get_column(KNOWN_AT).to_list() == [WEEK]
+    assert "'loaded' is missing" in refused.reasons[0]
+
+
+def test_hidden_columns_are_not_stored() -> None:
+    """Personal data is checked and dropped, forbidden columns are not even looked at."""
+    schema = {"x": Column(type="number"), "phone": Column(type="text")}
+    found = contract(schema=schema, pii=("phone",), forbidden=("national_id",))
+    store = Store(feeds(found)[0])
+    person = [pl.lit("050").alias("phone"), pl.lit("1").alias("national_id")]
+    store.put("one", rows({"a": 1.0}).with_columns(person))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert not {"phone", "national_id"} & set(store.tables.read(event.pin).columns)
+
+
+def test_without_an_entity_each_row_is_its_own() -> None:
+    """Rows are named by their content: the same names whatever their order, equal rows apart."""
+    store = Store(feeds(contract(entity=None))[0])
+    whole = pl.concat([rows({"": 1.0}), rows({"": 1.0}), rows({"": 2.0})]).drop("customer")
+    store.put("one", whole)
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    first = store.good()
+    assert len(first) == 3
+    store.put("one", whole.reverse())
+    store.ingest()
+    assert (store.good(), store.stored()) == (first, 3)
+
+
+def test_without_a_time_there_is_one_slice() -> None:
+    """No time column: all rows are in one slice."""
+    found = contract(time=None, tables={})
+    assert rule_of(found) is None
+    store = Store(feeds(found)[0])
+    store.put("one", rows({"a": 1.0, "b": 2.0}).drop("week"))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert (event.periods, dict(event.latest)) == (("static",), {})
+    assert store.good() == {"a": 1.0, "b": 2.0}
+
+
+def test_a_row_without_a_moment_falls_into_the_batchs_last_period(store: Store) -> None:
+    """It is bad, belongs to nobody's week, and is counted with the batch it came in."""
+    bad = rows({"d": 1.0}).with_columns(pl.lit(None, pl.Datetime("us", "UTC")).alias("week"))
+    store.put("one", pl.concat([rows({"a": 1.0, "b": 2.0, "c": 3.0}), bad]))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert event.periods == ("2026-01-04",)
+    assert data.load(store.tables, event.pin).bad.get_column(ENTITY).to_list() == ["d"]
+
+
+def test_a_column_that_changes_its_type_is_refused() -> None:
+    """Without a schema the first batch fixes the types; another type is a refusal by name."""
+    store = Store(feeds(contract(schema={}))[0])
+    store.put("one", rows({"a": 1.0}))
+    store.ingest()
+    store.put("two", rows({"b": 1.0}).with_columns(pl.lit("many").alias("x")))
+    (event,) = store.ingest()
+    assert isinstance(event, DataRefused)
+    assert "'x'" in event.reasons[0]
