@@ -190,6 +190,7 @@ def _scored(s: State, e: ev.Scored, r: Recorded) -> State:
         s,
         scored=_put(s.scored, e.period, e),
         scored_seq=_put(s.scored_seq, e.period, r.seq),
+        scored_at=_put(s.scored_at, e.period, r.at),
         pins=_put(s.pins, e.pin.table, e.pin),
     )
 

@@ -120,6 +120,7 @@ class State:
     rung: str = "champion"
     scored: Mapping[str, ev.Scored] = field(default_factory=dict)
     scored_seq: Mapping[str, int] = field(default_factory=dict)
+    scored_at: Mapping[str, datetime] = field(default_factory=dict)
     delivered: frozenset[tuple[str, int, str]] = frozenset()
     late: frozenset[str] = frozenset()
     delayed: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)

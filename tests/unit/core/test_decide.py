@@ -9,7 +9,7 @@ from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.signals import Signals
 from tamid.core.values import Interval
-from tamid.testing.histories import Story, accepted, fallen, refused
+from tamid.testing.histories import PIN, Story, accepted, fallen, refused
 
 PERIODS = tuple(f"2026-01-{d:02d}" for d in (4, 11, 18, 25))
 READY = Signals(trainable=PERIODS, matured=PERIODS)
@@ -26,6 +26,24 @@ def released() -> Story:
     story.tell(ev.ContractAdopted(contract="c1"))
     story.live(READY)
     return story
+
+
+def scored_by(rung: str, period: str, revision: int) -> ev.Scored:
+    """Return scores that one rung gave."""
+    return ev.Scored(period=period, revision=revision, number=1, pin=PIN, rows=10, rungs={rung: 10})
+
+
+def outage(period: str, revision: int) -> tuple[ev.Event, ...]:
+    """Return a period that a lower rung answered, with the incident that says why."""
+    opened = ev.IncidentOpened(
+        incident=f"outage/{period}",
+        failure="system_failure",
+        severity="critical",
+        noticed_by="scoring",
+        message="killed",
+        response="lower rungs",
+    )
+    return scored_by("last_score", period, revision), opened
 
 
 def test_first_version_goes_live_without_a_shadow_stage() -> None:
@@ -131,6 +149,22 @@ def test_rollback_when_the_new_champion_is_proven_worse() -> None:
     assert "RollBack" in kinds(story.live(READY))
     assert story.state.champion == 1
     assert story.state.versions[2].stopped
+
+
+def test_outage_is_healed_once_a_turn_and_never_by_training() -> None:
+    """The champion is asked again in the next turn; while it is down every turn asks just once."""
+    story = released()
+    due = Signals(due=("2026-02-01",), trainable=PERIODS, matured=PERIODS)
+    story.tell(accepted("2026-02-01"), *outage("2026-02-01", revision=1))
+    assert kinds(story.live(due)) == ["Deliver"]
+    story.now += timedelta(days=1)
+    story.tell(scored_by("last_score", "2026-02-01", revision=2))
+    assert kinds(story.live(due)) == ["Deliver"], "it failed again: not asked twice in one turn"
+    story.now += timedelta(days=1)
+    assert kinds(story.live(due)) == ["Score", "Deliver", "CloseIncident"]
+    assert not story.state.open_incidents
+    story.now += timedelta(days=1)
+    assert story.live(due) == []
 
 
 def test_sink_that_is_down_is_tried_again_and_nothing_is_lost() -> None:

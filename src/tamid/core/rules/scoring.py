@@ -38,7 +38,8 @@ def _why_score(state: State, period: str, now: datetime) -> str:
     if state.periods.get(period, 0) > state.scored_seq[period]:
         return "rows arrived after the period was scored"
     outage = state.incidents.get(f"outage/{period}")
-    if outage is not None and not outage.resolution and outage.at < now:
+    # Once a turn: what fails again is asked again in the next one.
+    if outage is not None and not outage.resolution and state.scored_at[period] < now:
         return "the champion is asked again after an outage"
     return ""
 
