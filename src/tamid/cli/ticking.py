@@ -29,6 +29,11 @@ WATCH = "/watch"
 WATCH_LEASE = timedelta(seconds=30)
 # More news of one kind than this is told as one line.
 _MOST_LINES = 5
+_MANY = {
+    "DataAccepted": "batches of {of} accepted",
+    "DataRefused": "batches of {of} refused",
+    "LabelsAccepted": "batches of labels accepted",
+}
 # How often the wait looks at whether it should end, in seconds.
 _BREATH = 0.2
 
@@ -119,10 +124,8 @@ def _brief(records: list[Recorded]) -> Iterator[str]:
         if len(some) <= _MOST_LINES:
             yield from (line(r).text for r in some)
             continue
-        word = {"DataAccepted": "batches accepted", "DataRefused": "batches refused"}.get(
-            kind, {"LabelsAccepted": "batches of labels"}.get(kind, "measurements")
-        )
-        yield f"{len(some)} {word} of {of.replace('_', ' ')}, the last: {line(some[-1]).text}"
+        word = _MANY.get(kind, f"measurements of {of.replace('_', ' ')}").format(of=of)
+        yield f"{len(some)} {word}, the last: {line(some[-1]).text}"
 
 
 def add_watch(parser: ArgumentParser) -> None:

@@ -1,0 +1,404 @@
+"""The operators' commands as real processes on a small workspace that really trained."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tamid.adapters.memory_clock import SimulatedClock
+from tamid.app import App
+from tamid.cli.turning import turn
+from tamid.config import find
+from tamid.core import events as ev
+from tamid.core.chain import Recorded
+
+CONTRACT = """\
+tamid: 1
+name: churn
+task: binary
+calendar: {week_starts: sunday}
+data:
+  source: {path: rows/*.csv, owner: mlops_engineer}
+  entity: customer
+  time: week
+  label:
+    {column: left, positive: 1, horizon: 7d, reporting_lag: 2d, source: {path: labels/*.csv}}
+  schema:
+    minutes: {type: number, min: 0, max: 10080}
+    calls: {type: number, min: 0}
+training: {model: logistic}
+gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
+service: {p99_ms: 5000, memory_mb: 4000}
+monitoring: {every: 1d, quality: {metric: f1, at_least: 0.3}}
+delivery: {every: 7d, to: [{csv: "out/{period}.csv"}]}
+"""
+TAMID = [sys.executable, "-m", "tamid"]
+PATIENCE_S = 100.0
+
+
+def tamid(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a workspace."""
+    return subprocess.run(
+        [*TAMID, "-C", str(root), "-q", *words], capture_output=True, text=True, check=False
+    )
+
+
+def put_week(root: Path, start: datetime, rows: int = 150) -> None:
+    """Put a week's rows and labels down, as a producer does: written elsewhere, then renamed."""
+    chance, stamp = random.Random(start.toordinal()), start.isoformat()
+    people = [(f"c{n}", stamp, chance.uniform(0, 1000), chance.randint(0, 20)) for n in range(rows)]
+    left = [(c, s, int(chance.random() < (0.9 if m < 250 else 0.03))) for c, s, m, _ in people]
+    name = f"{start.date()}.csv"
+    _write(root / "rows" / name, ("customer", "week", "minutes", "calls"), people)
+    _write(root / "labels" / name, ("customer", "week", "left"), left)
+
+
+def _write(path: Path, head: tuple[str, ...], rows: list[tuple[object, ...]] | object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    fresh = path.with_name(path.name + ".tmp")
+    with fresh.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)  # type: ignore[arg-type]
+    fresh.rename(path)
+
+
+def sunday(weeks_ago: int) -> datetime:
+    """Return a Sunday; 0 is the one that began this week."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=(today.weekday() + 1) % 7, weeks=weeks_ago)
+
+
+def make(root: Path) -> Path:
+    """Make a workspace with ten weeks of rows and labels."""
+    root.mkdir()
+    (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
+    (root / "tamid.toml").write_text('[workspace]\nmodels = ["contract.yaml"]\n')
+    for week in range(11, 1, -1):
+        put_week(root, sunday(week))
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after its first tick: version 1 is live."""
+    root = make(tmp_path_factory.mktemp("tamid") / "trained")
+    done = tamid(root, "tick")
+    assert done.returncode == 0, done.stderr
+    assert "make version 1 champion" in done.stdout
+    return root
+
+
+@pytest.fixture
+def shop(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained workspace that a test may change."""
+    return shutil.copytree(trained, tmp_path / "shop")
+
+
+def events(root: Path) -> list[Recorded]:
+    """Return the ledger of a workspace."""
+    app = App(find(root))
+    return list(app.ledger.read("churn"))
+
+
+def eventually(true: Callable[[], bool], what: str) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start commands that run on, with their words in a file; kill what is left at the end."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(root: Path, *words: str) -> subprocess.Popen[str]:
+        said = (tmp_path / f"said-{len(running)}").open("w")
+        process = subprocess.Popen(
+            [*TAMID, "-C", str(root), *words], stdout=said, stderr=subprocess.STDOUT, text=True
+        )
+        said.close()
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def said(tmp_path: Path, number: int) -> str:
+    """Return what a started command has said so far."""
+    return (tmp_path / f"said-{number}").read_text()
+
+
+def test_a_whole_workspace_is_verified_and_audited(shop: Path) -> None:
+    """Chains, blobs, tables and signatures hold; every decision comes out the same again."""
+    proof = json.loads(tamid(shop, "verify", "--json").stdout)
+    assert proof["whole"]
+    assert proof["models"]["churn"]["bundles"] == 1
+    assert proof["models"]["churn"]["tables"] >= 20
+    audit = tamid(shop, "replay", "--audit", "--json")
+    assert audit.returncode == 0, audit.stderr
+    body = json.loads(audit.stdout)
+    assert body["same"]
+    assert body["models"]["churn"]["decisions"] == 4
+
+
+def test_altered_content_is_found_and_named(shop: Path) -> None:
+    """A changed table file, a removed blob: each is listed with the event that names it; 6."""
+    promoted = next(r for r in events(shop) if isinstance(r.event, ev.Promoted))
+    assert isinstance(promoted.event, ev.Promoted)
+    digest = promoted.event.evidence.removeprefix("sha256:")
+    blobs = [p for p in (shop / ".tamid/blobs").rglob("*") if p.is_file()]
+    (blob,) = [p for p in blobs if digest in str(p).replace("/", "")]
+    blob.unlink()
+    table = max((shop / ".tamid/tables").rglob("*.parquet"), key=lambda p: p.stat().st_mtime)
+    table.chmod(0o600)
+    table.unlink()
+    result = tamid(shop, "verify")
+    assert result.returncode == 6
+    assert f"event {promoted.seq}: blob sha256:{digest}" in result.stdout
+    assert "table churn." in result.stdout
+
+
+def test_an_altered_event_is_found(shop: Path) -> None:
+    """One word changed in the ledger breaks the chain from there on; 6."""
+    with sqlite3.connect(shop / ".tamid/ledger.sqlite") as db:
+        db.execute(
+            "UPDATE events SET body = replace(body, 'first release', 'second release')"
+            " WHERE body LIKE '%\"Promoted\"%'"
+        )
+    db.close()
+    result = tamid(shop, "verify")
+    assert result.returncode == 6
+    assert "was altered at event" in result.stdout
+    assert tamid(shop, "status").returncode == 6
+
+
+def test_a_cut_tail_is_found_by_the_signed_head(shop: Path, tmp_path: Path) -> None:
+    """A chain cannot tell that its end is missing; the head that was sealed before can."""
+    head = tmp_path / "kept-elsewhere.json"
+    assert tamid(shop, "verify", "--seal", str(head)).returncode == 0
+    with sqlite3.connect(shop / ".tamid/ledger.sqlite") as db:
+        db.execute("DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)")
+    db.close()
+    (shop / ".tamid/head.json").unlink()
+    assert tamid(shop, "verify").returncode == 0
+    result = tamid(shop, "verify", "--head", str(head))
+    assert result.returncode == 6
+    assert "signed were" in result.stdout
+
+
+def test_a_changed_decision_fails_the_audit(shop: Path) -> None:
+    """If the contract that was in force decided otherwise, the first difference is shown; 6."""
+    app = App(find(shop))
+    records = app.ledger.read("churn")
+    decided = next(r for r in records if isinstance(r.event, ev.Decided))
+    assert isinstance(decided.event, ev.Decided)
+    forged = ev.Decided(
+        key="forged",
+        tick=decided.event.tick,
+        round=9,
+        signals=decided.event.signals.replace("2026", "2025"),
+        actions=decided.event.actions,
+        policy=decided.event.policy,
+    )
+    from tamid.core.values import Role
+
+    app.record("churn", forged, role=Role.CONTROLLER, actor="tamid", reason="")
+    result = tamid(shop, "replay", "--audit")
+    assert result.returncode == 6
+    assert f"event {len(records) + 1}" in result.stdout
+    assert "recorded:" in result.stdout
+
+
+def test_doctor_finds_a_fit_machine_and_an_open_store(shop: Path) -> None:
+    """Every line ok or warn on a sound workspace; an open store is a warning with its cure."""
+    (shop / ".tamid").chmod(0o755)
+    result = tamid(shop, "doctor", "--json")
+    assert result.returncode == 0, result.stdout
+    findings = json.loads(result.stdout)["findings"]
+    assert {f["state"] for f in findings} <= {"ok", "warn"}
+    assert any(f["state"] == "warn" and "chmod 700" in f["fix"] for f in findings)
+    assert any("a worker starts in" in f["what"] for f in findings)
+    assert any("source rows has 10 batch(es)" in f["what"] for f in findings)
+
+
+def test_a_dry_run_tries_the_code_and_records_no_run(shop: Path) -> None:
+    """The features are named, nothing is fitted."""
+    result = tamid(shop, "train", "--dry-run", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["dry_run"]["rows"] == 1500
+    assert sum(isinstance(r.event, ev.RunStarted) for r in events(shop)) == 1
+
+
+def test_a_run_for_a_case_that_is_not_open_is_refused(shop: Path) -> None:
+    """A mistyped case costs no training."""
+    result = tamid(shop, "train", "--case", "9")
+    assert result.returncode == 2
+    assert "case 9 is not open" in result.stderr
+
+
+def test_score_delivers_what_is_due_once(shop: Path) -> None:
+    """This week's rows are scored and delivered; the second time nothing is due."""
+    put_week(shop, sunday(0))
+    first = tamid(shop, "score")
+    assert first.returncode == 0, first.stderr
+    assert f"score {sunday(0).date()}, revision 1" in first.stdout
+    assert (shop / "out" / f"{sunday(0).date()}.csv").is_file()
+    assert "nothing is due" in tamid(shop, "score").stdout
+    status = json.loads(tamid(shop, "status", "--json").stdout)["models"][0]
+    assert status["service"]["reply"] == "yes"
+    assert status["deliveries"][-1]["rungs"] == {"champion": 150}
+
+
+def test_exit_code_speaks_only_when_asked(tmp_path: Path) -> None:
+    """A workspace without data waits: 4 with --exit-code, 0 without."""
+    root = tmp_path / "empty"
+    root.mkdir()
+    (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
+    assert tamid(root, "tick").returncode == 0
+    result = tamid(root, "tick", "--exit-code")
+    assert (result.returncode, "waits: " in result.stdout) == (4, True)
+
+
+def test_an_overdue_turn_leaves_an_alarm_of_its_own(shop: Path) -> None:
+    """Three days without a tick: the next one says so, as a failure of the system that is over."""
+    clock = SimulatedClock(datetime.now(UTC) + timedelta(days=3))
+    app = App(find(shop), clock=clock)
+    try:
+        turn(app, "churn")
+        (alarm,) = [a for a in app.state("churn").alarms.values() if a.raised.signal == "tick"]
+        assert alarm.raised.failure == "system_failure"
+        assert alarm.cleared == "the loop turns again"
+        before = len(app.ledger.read("churn"))
+        turn(app, "churn")
+        late = [r for r in app.ledger.read("churn")[before:] if isinstance(r.event, ev.AlarmRaised)]
+        assert not late
+    finally:
+        app.close()
+
+
+def test_a_second_watch_takes_over_when_the_first_is_killed(
+    shop: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Two watches: one leads, one waits; after SIGKILL the other leads, wakes for data, and leaves
+    with 0 on SIGTERM."""
+    first = start(shop, "watch", "--poll", "300ms")
+    eventually(lambda: "this watch leads" in said(tmp_path, 0), "the first watch")
+    second = start(shop, "watch", "--poll", "300ms")
+    eventually(lambda: "another watch leads" in said(tmp_path, 1), "the second watch to wait")
+    before = len(events(shop))
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    eventually(lambda: "this watch leads" in said(tmp_path, 1), "the second watch to lead")
+    assert f"{first.pid} is gone" in said(tmp_path, 1)
+    put_week(shop, sunday(0))
+    eventually(lambda: "a tick, new data" in said(tmp_path, 1), "the early tick")
+    eventually(lambda: "deliver" in said(tmp_path, 1), "the delivery")
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(PATIENCE_S) == 0
+    kinds = [type(r.event).__name__ for r in events(shop)[before:]]
+    assert kinds.count("Scored") == kinds.count("Delivered") == 1
+    assert "Traceback" not in said(tmp_path, 1)
+
+
+def test_sigterm_finishes_the_act_in_hand(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Told to stop while it trains, a watch finishes the run, judges nothing, and leaves with 0;
+    the next tick goes on from there."""
+    root = make(tmp_path / "fresh")
+    process = start(root, "watch")
+    store = root / ".tamid/ledger.sqlite"
+    eventually(lambda: store.exists() and _has(root, ev.RunStarted), "the run to start")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    assert _has(root, ev.RunFinished)
+    assert not _has(root, ev.Judged)
+    assert not _has(root, ev.Ticked)
+    assert tamid(root, "tick").returncode == 0
+    assert App(find(root)).state("churn").champion == 1
+    assert sum(isinstance(r.event, ev.RunStarted) for r in events(root)) == 1
+
+
+@pytest.mark.integration
+def test_a_killed_tick_is_continued_at_once(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """The lease of a process that is gone keeps nobody waiting; the run is started again."""
+    root = make(tmp_path / "killed")
+    process = start(root, "tick")
+    store = root / ".tamid/ledger.sqlite"
+    eventually(lambda: store.exists() and _has(root, ev.RunStarted), "the run to start")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    result = tamid(root, "tick")
+    assert result.returncode == 0, result.stderr
+    state = App(find(root)).state("churn")
+    assert state.champion == 1
+    assert [run.attempts for run in state.runs.values()] == [2]
+    assert len(state.versions) == 1
+
+
+def _has(root: Path, kind: type[ev.Event]) -> bool:
+    return any(isinstance(r.event, kind) for r in events(root))
+
+
+def test_init_makes_a_private_workspace(tmp_path: Path) -> None:
+    """The store is closed to others, the draft is a contract without problems, nothing is lost."""
+    root = tmp_path / "mine"
+    result = tamid(tmp_path, "init", "mine")
+    assert result.returncode == 0, result.stderr
+    assert (root / ".tamid").stat().st_mode & 0o777 == 0o700
+    assert tamid(root, "contract", "check").returncode == 0
+    assert "tamid tick" in result.stdout
+    again = tamid(tmp_path, "init", "mine")
+    assert again.returncode == 2
+    assert "contract.yaml" in again.stderr
+
+
+def test_the_telecom_example_begins_with_its_history(tmp_path: Path) -> None:
+    """Contract, the code it names, and thirty weeks of files that end now."""
+    result = tamid(tmp_path, "init", "shop", "--example", "telecom")
+    assert result.returncode == 0, result.stderr
+    root = tmp_path / "shop"
+    assert sorted(p.name for p in root.glob("*.py")) == ["features.py", "rules.py"]
+    assert tamid(root, "contract", "check").returncode == 0
+    weeks = sorted(p.stem for p in (root / "data/usage").glob("*.parquet"))
+    assert len(weeks) >= 30
+    assert (
+        datetime.fromisoformat(weeks[-1]).date() >= (datetime.now(UTC) - timedelta(days=8)).date()
+    )
+
+
+def test_adopting_is_signed_by_the_role_that_owns_the_block(shop: Path) -> None:
+    """The developer may change the model, not where scores are delivered."""
+    path = shop / "contract.yaml"
+    path.write_text(CONTRACT.replace("out/{period}", "elsewhere/{period}"))
+    refused = tamid(shop, "contract", "adopt", "--as", "ml_developer")
+    assert refused.returncode == 2
+    assert "delivery" in refused.stderr
+    done = tamid(shop, "contract", "adopt", "--as", "mlops_engineer", "--reason", "a new folder")
+    assert done.returncode == 0, done.stderr
+    last = events(shop)[-1]
+    assert isinstance(last.event, ev.ContractAdopted)
+    assert (last.role.value, last.reason) == ("mlops_engineer", "a new folder")
+    assert last.actor == os.environ.get("USER", last.actor)
