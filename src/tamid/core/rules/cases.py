@@ -55,7 +55,7 @@ def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -
         kind = _stopped(policy, state, run)
         if kind is None or name in handled:
             continue
-        about = _about(state, name, run)
+        about = _about(state, run)
         text = f"{name} ended {kind}: {'; '.join(_reasons(run)[:4])}"
         open_case = run.started.case or next(
             (n for n, c in state.open_cases.items() if c.opened.about == about), 0
@@ -92,12 +92,12 @@ def _stopped(policy: Policy, state: State, run: Run) -> Literal["held", "undecid
     return "held" if run.judged.outcome == "held" else None
 
 
-def _about(state: State, name: str, run: Run) -> str:
+def _about(state: State, run: Run) -> str:
     if run.started.trigger == "quality":
         for alarm in state.open_alarms.values():
             if alarm.raised.signal == "quality":
                 return f"alarm/{alarm.raised.alarm}"
-    return f"run/{name}"
+    return f"trigger/{run.started.trigger}"
 
 
 def _reasons(run: Run) -> tuple[str, ...]:
