@@ -46,6 +46,9 @@ class OptunaSearcher:
             running = optuna.create_study(
                 study_name=study, storage=storage, load_if_exists=True, direction="minimize"
             )
+            for left in running.get_trials(states=[optuna.trial.TrialState.RUNNING]):
+                # Cut off by a death; the sampler would take it for one that still runs.
+                running.tell(left.number, state=optuna.trial.TrialState.FAIL)
             started = monotonic()
             while (done := len(_complete(running))) < trials:
                 if timeout is not None and done and monotonic() - started > timeout:

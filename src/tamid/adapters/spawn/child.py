@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
+import signal
 import sys
 import threading
 import traceback
@@ -42,7 +44,7 @@ def serve(handlers: Mapping[str, Handler]) -> None:
     os.set_inheritable(descriptor, False)
     channel = Channel(descriptor)
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    threading.Thread(target=_listen, args=(requests, Path.cwd()), daemon=True).start()
     while True:
         request = json.loads(requests.get())
         _forget_peak()
@@ -80,10 +82,14 @@ def _told(error: TamidError) -> Mapping[str, Any]:
     }
 
 
-def _listen(requests: queue.SimpleQueue[bytes]) -> None:
-    """Pass requests on; when the controller is gone, nobody waits for an answer any more."""
+def _listen(requests: queue.SimpleQueue[bytes], folder: Path) -> None:
+    """Pass requests on; when the controller is gone, leave nothing behind and end."""
     for line in sys.stdin.buffer:
         requests.put(line)
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.getpgrp() == os.getpid():
+        # A session of its own: what the user's code started ends with it.
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 

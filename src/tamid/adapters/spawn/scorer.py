@@ -90,6 +90,10 @@ class SpawnScorer:
             "golden_difference": golden,
         }
 
+    def pids(self) -> tuple[int, ...]:
+        """Return the process ids of the workers that are kept, the one idle longest first."""
+        return tuple(worker.pid for worker in self._workers.values())
+
     def close(self) -> None:
         """End all workers."""
         for bundle in list(self._workers):
