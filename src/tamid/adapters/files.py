@@ -7,6 +7,7 @@ fingerprint was taken of.
 
 from __future__ import annotations
 
+import csv
 import glob
 import hashlib
 import io
@@ -141,6 +142,8 @@ def read_csv(name: str, content: bytes, hidden: frozenset[str], *, whole: bool) 
             why="it looks as if its producer were still writing",
             fix="End the last line, or leave the file alone for a minute.",
         )
+    # Empty lines at the end are no rows of missing values.
+    text = text.rstrip(b"\r\n") + b"\n"
     separator = _separator(text)
     try:
         head = pl.read_csv(
@@ -148,6 +151,7 @@ def read_csv(name: str, content: bytes, hidden: frozenset[str], *, whole: bool) 
         )
         names = [str(n) for n in head.row(0)] if head.height else []
         _refuse_bad_names(name, names)
+        _refuse_uneven_lines(name, text, separator, len(names))
         kept = [i for i, column in enumerate(names) if column not in hidden]
         frame = pl.read_csv(
             io.BytesIO(text),
@@ -157,7 +161,7 @@ def read_csv(name: str, content: bytes, hidden: frozenset[str], *, whole: bool) 
         )
     except pl.exceptions.NoDataError:
         raise BatchNotReady(f"{name} is empty") from None
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, csv.Error) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(
             f"{name} is not a CSV table: {reason}",
@@ -207,6 +211,21 @@ def _refuse_bad_names(name: str, names: Sequence[str]) -> None:
         raise DataError(f"{name} names a column twice: {', '.join(twice)}")
     if any(n == "None" or not n.strip() for n in names):
         raise DataError(f"{name} has a column without a name")
+
+
+def _refuse_uneven_lines(name: str, text: bytes, separator: str, fields: int) -> None:
+    """Find a line with too few or too many fields; a short one would be read as missing values."""
+    lines = text.rstrip(b"\r\n").count(b"\n") + 1
+    if b'"' not in text and text.count(separator.encode()) == lines * (fields - 1):
+        return
+    reader = csv.reader(io.StringIO(text.decode()), delimiter=separator)
+    for row in reader:
+        if len(row) != fields and not (fields == 1 and not row):
+            raise DataError(
+                f"{name} line {reader.line_num} has {len(row)} fields, its header {fields}",
+                why="it would be read as missing values, or as values of other columns",
+                fix="Quote fields that hold the separator, quotes or line ends.",
+            )
 
 
 def _separator(text: bytes) -> str:
