@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -205,10 +206,7 @@ def load_contract(path: Path) -> Contract:
     Raises:
         NotFound: there is no such file; ContractError: all its problems, with lines.
     """
-    from zoneinfo import available_timezones
-
     from tamid.adapters import yaml
-    from tamid.core.contract.parse import parse
 
     try:
         with path.open("rb") as file:
@@ -222,8 +220,24 @@ def load_contract(path: Path) -> Contract:
         raise ContractError(
             f"{path} cannot be read", why=why, fix="Name a readable file."
         ) from None
+    return _parsed(content, path.name)
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(content: bytes, name: str) -> Contract:
+    # A turn reads the same text several times, and parsing it takes longer than most acts.
+    from tamid.adapters import yaml
+    from tamid.core.contract.parse import parse
+
     # Without time zone data on the machine the zone cannot be checked here.
-    return parse(yaml.read(content, path.name), name=path.name, zones=available_timezones() or None)
+    return parse(yaml.read(content, name), name=name, zones=_zones() or None)
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    from zoneinfo import available_timezones
+
+    return frozenset(available_timezones())
 
 
 def worker() -> None:

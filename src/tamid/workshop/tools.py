@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -52,6 +53,7 @@ def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     return {"features": [f.name for f in features], "rows": job.frame.height}
 
 
+@functools.lru_cache(maxsize=32)
 def parse(text: str) -> Contract:
     """Return a contract that was accepted before, from its text."""
     from tamid.adapters import yaml
