@@ -220,3 +220,16 @@ def test_missed_deadline_is_an_incident_that_ends_with_the_delivery() -> None:
     story.sink_up = lambda now: True
     assert kinds(story.live(due)) == ["Deliver", "CloseIncident"]
     assert not story.state.open_incidents
+
+
+def test_case_of_a_first_run_ends_when_a_later_first_run_goes_live() -> None:
+    """Two failed first runs share one case; the release that follows closes it."""
+    story = Story(outcome=lambda run: "promote" if run == "run-0003" else "held")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    for _ in range(3):
+        story.live(READY)
+        story.now += timedelta(days=3)
+    story.live(READY)
+    assert story.state.champion == 1
+    assert len(story.state.cases) == 1
+    assert not story.state.open_cases

@@ -100,6 +100,8 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
     about = {f"alarm/{a.raised.alarm}" for a in state.alarms.values() if a.cleared} | {
         f"alarm/{a.raised.alarm}" for a in settled
     }
+    if run is not None:
+        about.add(f"trigger/{run.started.trigger}")
     for number, case in state.open_cases.items():
         over = case.opened.about in about and case.at <= since
         if number == worked or over:
