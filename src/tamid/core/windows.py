@@ -11,6 +11,8 @@ from tamid.core.stats.distributions import normal_quantile
 MOST_JUDGED = 12
 FEWEST_JUDGED = 4
 JUDGED_SHARE = 3
+# Sign flips over four weeks cannot reach 5 % (1 in 16), over five they can (1 in 32).
+FEWEST_COMPARED = 5
 
 # "long" covers half a year of weeks, "short" two months: a season, and what happened lately.
 LONG = 26
@@ -23,14 +25,29 @@ FEWEST_TO_START = 8
 PSEUDO_PERIODS = 26
 
 
-def holdout(periods: Sequence[str]) -> tuple[str, ...]:
+def holdout(periods: Sequence[str], after: str = "") -> tuple[str, ...]:
     """Return the latest periods, on which a routine run is judged.
+
+    `after`: the last period that the champion learnt from. It knows the outcomes up to there, so
+    only later periods can compare it with a candidate: the latest half of them is judged (if there
+    are enough, at least so many that weeks can be told apart), the earlier ones are what the
+    candidate knows better. Without two later periods nothing is fair, and the rule for a first run
+    holds.
 
     >>> holdout([f"p{i:02d}" for i in range(30)])[0]
     'p20'
+    >>> holdout([f"p{i:02d}" for i in range(30)], after="p25")
+    ('p28', 'p29')
+    >>> len(holdout([f"p{i:02d}" for i in range(30)], after="p21"))
+    5
     """
-    count = max(FEWEST_JUDGED, min(MOST_JUDGED, len(periods) // JUDGED_SHARE))
-    return tuple(sorted(periods)[-count:])
+    ordered = sorted(periods)
+    fresh = sum(p > after for p in ordered) if after else 0
+    if fresh >= 2:
+        least = FEWEST_COMPARED if fresh > FEWEST_COMPARED else 0
+        return tuple(ordered[-min(MOST_JUDGED, max(least, fresh // 2)) :])
+    count = max(FEWEST_JUDGED, min(MOST_JUDGED, len(ordered) // JUDGED_SHARE))
+    return tuple(ordered[-count:])
 
 
 def windows(periods: Sequence[str], choice: str) -> dict[str, tuple[str, ...]]:

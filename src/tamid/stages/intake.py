@@ -25,7 +25,8 @@ def intake(
         if source is not None:
             known = state().batches.get(feed.source, {})
             yield from data.ingest(feed, source, rig.tables, known=known, now=now, token=token)
-    apart = contract.data.label.source is not None
+    # A replay gives labels apart from the rows that hold them: they become known later.
+    apart = LABELS in rig.sources or contract.data.label.source is not None
     source = rig.sources.get(LABELS if apart else ROWS)
     if source is None:
         return

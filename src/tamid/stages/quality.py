@@ -119,6 +119,8 @@ def judged_rows(
         rig.tables, state, pins[rig.table("predictions")], [period]
     ).filter(pl.col("rung") == "champion")
     rows = dataset.labelled(rig.tables, contract, pins, predictions, now)
+    if not contract.delivery.control_group:  # nobody is said to act on the scores
+        return rows.with_columns(pl.lit(1.0).alias(WEIGHT))
     rows = rows.filter(~pl.col("treated"))
     weight = (1.0 / pl.col("propensity")).clip(upper_bound=dataset.LARGEST_WEIGHT)
     return rows.with_columns(weight.alias(WEIGHT))

@@ -39,9 +39,8 @@ def train(
     pins = {pin.table: pin for pin in started.pins}
     try:
         frame = dataset.training_rows(rig.tables, mine, state, pins, started.periods, now)
-        result = rig.trainer.train(
-            _job(rig, mine, started, frame), mine.training.timeout, rig.progress
-        )
+        job = _job(rig, state, started, frame)
+        result = rig.trainer.train(job, mine.training.timeout, rig.progress)
     except UserCodeError as error:
         yield _failed(a.run, "user_code", error.what, error.why)
         return
@@ -74,7 +73,7 @@ def training_job(rig: Rig, state: State, action: do.Train, now: datetime) -> Tra
     started = _started(rig, contract, state, action)
     pins = {pin.table: pin for pin in started.pins}
     frame = dataset.training_rows(rig.tables, contract, state, pins, started.periods, now)
-    return _job(rig, contract, started, frame)
+    return _job(rig, state, started, frame)
 
 
 def _started(rig: Rig, contract: Contract, state: State, a: do.Train) -> ev.RunStarted:
@@ -99,16 +98,18 @@ def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:
     return ev.RunFailed(key=f"failed/{run}", run=run, failure=failure, message=f"{what}: {why}")
 
 
-def _job(rig: Rig, contract: Contract, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
+def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
     periods = tuple(p for p in started.periods if p in set(frame.get_column(PERIOD).unique()))
     degraded = tuple(p for p in started.degraded_periods if p in periods)
+    champion = state.versions.get(state.champion)
+    learnt = champion.registered.trained_through if champion else ""
     return TrainingJob(
         run=started.run,
         contract=rig.blobs.get(started.contract).decode(),
         code={path: rig.blobs.get(digest).decode() for path, digest in started.code.items()},
         frame=frame,
         windows=windows(periods, started.window),
-        holdout=degraded or holdout(periods),
+        holdout=degraded or holdout(periods, learnt),
         seed=started.seed,
         degraded=bool(degraded),
         judge_salt=f"{rig.salt}/{started.run}",

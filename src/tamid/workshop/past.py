@@ -1,0 +1,143 @@
+"""The ports of a backtest: the user's own files as they became known, all else in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tamid.workshop.answers import inline_scorer
+from tamid.workshop.tools import inline_trainer, parse
+
+if TYPE_CHECKING:
+    from tamid.adapters.history import HistorySource
+    from tamid.adapters.memory_clock import SimulatedClock
+    from tamid.core.contract.model import Contract
+    from tamid.ports import Progress, Scorer, Source
+    from tamid.stages.replay import Replay
+    from tamid.stages.rig import Rig
+
+
+class Untimed:
+    """A Scorer whose probe measures no times: a backtest repeats itself on any machine."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self.score = scorer.score
+
+    def probe(
+        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+    ) -> Mapping[str, float]:
+        """Return the difference from the golden scores, and zero for what needs a clean process."""
+        found = self._scorer.probe(bundle, overlay, frame, 1)
+        return {name: v if name == "golden_difference" else 0.0 for name, v in found.items()}
+
+
+def backtest(
+    contract: Contract,
+    text: str,
+    code: dict[str, str],
+    sources: Mapping[str, Source],
+    begin: datetime,
+    end: datetime,
+    *,
+    rivals: tuple[str, ...],
+    progress: Progress,
+    keys: Path,
+) -> Replay:
+    """Turn the loop over the rows of `sources` as they became known from `begin` to `end`.
+
+    `keys` is a folder for keys that sign this backtest's bundles and nothing else.
+
+    Raises:
+        DataError, UserCodeError: as the loop itself; UsageError: there is no row in that time.
+    """
+    from tamid.adapters.memory_clock import SimulatedClock
+    from tamid.stages.replay import Course, replay
+
+    clock = SimulatedClock(begin)
+    past = _past(contract, sources, clock, begin, end)
+    rig = _rig(contract, past, clock, progress, keys)
+    lasts = [source.last for source in past.values() if source.last is not None]
+    course = Course(
+        begin=begin,
+        end=end,
+        later=max([*lasts, end + contract.data.label.horizon + contract.data.label.reporting_lag])
+        + timedelta(days=1),
+        move=clock.set,
+        rivals=rivals,
+    )
+    return replay(rig, text, code, course)
+
+
+def _past(
+    contract: Contract,
+    sources: Mapping[str, Source],
+    clock: SimulatedClock,
+    begin: datetime,
+    end: datetime,
+) -> dict[str, HistorySource]:
+    """Return each source of the contract as history, the labels apart from the rows."""
+    from tamid.adapters.history import HistorySource
+    from tamid.stages.feeds import LABELS, ROWS
+    from tamid.stages.replay import known_events, known_labels, known_rows
+
+    def history(frame: pl.DataFrame, known: pl.Series) -> HistorySource:
+        every = contract.monitoring.every
+        return HistorySource(frame, known, clock, begin=begin, end=end, every=every)
+
+    rows = _whole(sources[ROWS])
+    heard = _whole(sources[LABELS]) if LABELS in sources else rows
+    found = {
+        ROWS: history(rows, known_rows(contract, rows)),
+        LABELS: history(heard, known_labels(contract, heard)),
+    }
+    for name in contract.data.tables:
+        events = _whole(sources[name])
+        found[name] = history(events, known_events(contract, name, events))
+    return found
+
+
+def _whole(source: Source) -> pl.DataFrame:
+    return pl.concat([source.read(b) for b in source.batches()], how="diagonal_relaxed")
+
+
+def _rig(
+    contract: Contract,
+    past: Mapping[str, HistorySource],
+    clock: SimulatedClock,
+    progress: Progress,
+    keys: Path,
+) -> Rig:
+    from tamid.adapters.keys import Keys
+    from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
+    from tamid.adapters.memory_blobs import MemoryBlobs
+    from tamid.adapters.memory_tables import MemoryTables
+    from tamid.core.policy import policy_of
+    from tamid.stages.rig import Rig
+
+    leases, blobs, signer = MemoryLeases(), MemoryBlobs(), Keys(keys)
+    signer.create()
+    scorer = inline_scorer(blobs, signer)
+    return Rig(
+        model=contract.name,
+        clock=clock,
+        ledger=MemoryLedger(leases),
+        leases=leases,
+        blobs=blobs,
+        tables=MemoryTables(),
+        sources=past,
+        trainer=inline_trainer(),
+        scorer=Untimed(scorer),
+        rules=scorer,
+        signer=signer,
+        sinks={name: MemorySink() for name in policy_of(contract).sinks},
+        progress=progress,
+        parse=parse,
+        generator=np.random.default_rng,
+        salt="replay",
+    )
