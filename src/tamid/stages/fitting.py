@@ -37,8 +37,8 @@ from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
 from tamid.ports import TrainingJob
 from tamid.stages.answering import FeatureCode, encode, learn_features, model_frame, visible
 
-# Windows and trials are compared on at most so many fitted rows: the choice between windows does
-# not change with more, and a fit stays near one second.
+# Windows and trials are compared on at most so many fitted rows a window, over all folds: the
+# choice between windows does not change with more, and a window costs about a second.
 _MOST_ROWS_TUNING = 100_000
 _MOST_ROWS_BASELINE = 50_000
 # Below these, neither a threshold nor a metric means anything.
@@ -118,9 +118,11 @@ class Bench:
     def unseen(self, window: str, params: Mapping[str, Param]) -> tuple[Floats, Floats, Floats]:
         """Return label, raw answer and weight of the tuning rows, fold after fold."""
         parts = []
-        for fold in self.plan.tuning(window):
+        folds = self.plan.tuning(window)
+        for fold in folds:
             self.enough(fold, "tuning")
-            rows, carried = thinned(fold.fit, self.new, _MOST_ROWS_TUNING, self._rng())
+            most = _MOST_ROWS_TUNING // len(folds)
+            rows, carried = thinned(fold.fit, self.new, most, self._rng())
             model = self.fit(window, rows, params, "tuning", carried=carried)
             raw = model.predict(self.table.take(fold.seen))
             parts.append((self.y[fold.seen], raw, self.weight[fold.seen]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -289,3 +290,10 @@ def test_unseen_words_reach_a_pipeline_as_missing() -> None:
     values = np.array([[0.0, 2.0, 1.0], [0.0, np.nan, 1.0]])
     model.predict(FeatureTable(features=FEATURES, values=values))
     assert seen == [["סיבים", None]]
+
+
+def test_the_list_of_trusted_types_is_published() -> None:
+    """Every type that may be loaded beyond skops' own list stands in the reference."""
+    page = Path(__file__).parents[3] / "docs" / "reference" / "bundle.md"
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in skops.TRUSTED if f"`{name}`" not in text] == []
