@@ -6,11 +6,16 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tamid.core.chain import Draft, Recorded
-from tamid.core.events import Event
+from tamid.core.errors import Conflict, LeaseLost
+from tamid.core.events import Decided, Event, Promoted, RolledBack, RungSet, StageEntered
 from tamid.core.fold import fold
 from tamid.core.state import State
 from tamid.core.values import Role
 from tamid.ports import Ledger
+
+
+# What a controller chooses rather than finds or does: void once a person has written meanwhile.
+_CHOICES = (Decided, StageEntered, Promoted, RolledBack, RungSet)
 
 
 class Journal:
@@ -32,9 +37,28 @@ class Journal:
         actor: str = "tamid",
         role: Role = Role.CONTROLLER,
     ) -> State:
-        """Append one event and return the state after it. Raises Conflict or LeaseLost."""
+        """Append one event and return the state after it.
+
+        A person may write while a controller acts: what the controller did is then recorded behind
+        it. What it merely chose is not: the person may have chosen otherwise.
+
+        Raises:
+            Conflict: a person's act, or a choice, came too late; LeaseLost: another controller
+                took over.
+        """
         draft = Draft(event=event, at=at, actor=actor, role=role, reason=reason)
-        records = self._ledger.append(self._stream, [draft], self.state.seq, self._token)
+        while True:
+            try:
+                records = self._ledger.append(self._stream, [draft], self.state.seq, self._token)
+                break
+            except LeaseLost:
+                raise
+            except Conflict:
+                # With a lease only people can have written; without one it may be a controller.
+                grown = self._ledger.read(self._stream, self.state.seq)
+                if not self._token or isinstance(event, _CHOICES) or not grown:
+                    raise
+                self.state = fold(grown, self.state)
         self.written.extend(records)
         self.state = fold(records, self.state)
         return self.state

@@ -171,7 +171,7 @@ def run_card(scene: Scene, name: str) -> RunCard:
 def run_outcome(run: Run) -> tuple[str, str]:
     """Return how a run ended and why: an outcome of the gates, "failed", or "under way"."""
     if run.judged is not None:
-        return run.judged.outcome, first_lines(run.judged.reasons)
+        return run.judged.outcome, first_lines(run.judged.reasons, most=1)
     if run.failed is not None:
         return "failed", run.failed.message
     return "under way", "" if run.finished is None else "the gates have not judged it yet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.view.scene import count
 from tamid.core.view.snapshot import Line
-from tamid.core.view.words import action_words, line
+from tamid.core.view.words import action_words, difference_words, line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ def _details(event: ev.Event) -> Iterator[str]:
                 yield action_words(action)
         case ev.Judged():
             yield from event.reasons
+            if event.difference is not None and math.isfinite(event.difference.point):
+                yield difference_words(event.difference)
             if event.periods:
                 yield f"judged on {_span(event.periods)}"
         case ev.RunStarted():

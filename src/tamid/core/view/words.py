@@ -131,10 +131,8 @@ def _run_finished(e: ev.RunFinished) -> str:
 
 
 def _judged(e: ev.Judged) -> str:
-    text = f"{e.run}: {e.outcome}; {first_lines(e.reasons)}"
-    if e.difference is not None:
-        text += f"; {difference_words(e.difference)}"
-    return text + (f"; decidable from {e.decidable_at}" if e.decidable_at else "")
+    later = f"; decidable {e.decidable_at}" if e.decidable_at else ""
+    return f"{e.run}: {e.outcome}; {first_lines(e.reasons, most=1)}{later}"
 
 
 def _scored(e: ev.Scored) -> str:
