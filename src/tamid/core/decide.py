@@ -23,7 +23,9 @@ from tamid.core.state import State
 Rule = Callable[[Policy, State, Signals, datetime], list[Action]]
 
 DUTIES: tuple[Rule, ...] = (aftermath, score, deliver, incidents, bugs)
-CHANGES: tuple[Rule, ...] = (roll_back, best_rung, judge, failed_runs, release, retrain)
+# Who answers is settled before anybody is scored; what takes its time comes after the delivery.
+VOICES: tuple[Rule, ...] = (aftermath, roll_back, best_rung, release)
+CHANGES: tuple[Rule, ...] = (judge, failed_runs, retrain)
 
 
 def decide(policy: Policy, state: State, signals: Signals, now: datetime) -> Decision:
@@ -33,7 +35,7 @@ def decide(policy: Policy, state: State, signals: Signals, now: datetime) -> Dec
     neither trained nor released; never two runs or two releases at once; training never follows
     from a system failure.
     """
-    rules = DUTIES if state.paused else DUTIES + CHANGES
+    rules = DUTIES if state.paused else VOICES + DUTIES + CHANGES
     for rule in rules:
         if actions := rule(policy, state, signals, now):
             return Decision(actions=tuple(actions), waiting=_waiting(policy, state, signals))

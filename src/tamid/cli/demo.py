@@ -1,0 +1,159 @@
+"""`tamid demo`: a live year of a telecom operator, played in minutes."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tamid.cli.desk import add_example
+from tamid.cli.output import Output
+from tamid.core.errors import UsageError
+from tamid.core.view.scene import number
+
+# Named, not imported: the examples stand above the command line.
+_DEMO = "tamid.examples.telecom.demo"
+# Fewer customers leave too few leavers a week for a fall to be seen.
+_FEWEST = 2_000
+_FEWEST_WEEKS = 4
+_YEAR = 52
+# Columns: the date, who sees it, and the width of a line of text.
+_DAY, _WHO, _WIDTH = 10, 14, 96
+_COLOURS = {
+    "the loop": "cyan",
+    "ML developer": "magenta",
+    "MLOps engineer": "yellow",
+    "marketing": "green",
+    "the world": "red",
+}
+
+
+def add_demo(parser: ArgumentParser) -> None:
+    """Declare the arguments of `demo`."""
+    parser.add_argument("--seed", type=int, default=1, help="another world (1)")
+    parser.add_argument("--customers", type=_at_least(_FEWEST), default=14_000, help="(14000)")
+    parser.add_argument("--weeks", type=_weeks, default=_YEAR, help="live weeks to play (52)")
+    parser.add_argument(
+        "--slow-labels", action="store_true", help="who leaves is known after 28 days, not 7"
+    )
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="a new folder to play in")
+    add_example(parser, "tamid demo", "tamid demo --seed 3 --dir /tmp/year --json")
+
+
+def demo(args: Namespace, out: Output) -> int:
+    """Play one live year after some history: drift, bug, outage, a held candidate and its case."""
+    folder = args.dir or Path(f"tamid-demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            f"{folder} is not empty",
+            why="each demo plays in a fresh folder, and nothing of yours is overwritten",
+            fix="Name another folder with --dir, or leave it out.",
+        )
+    module = import_module(_DEMO)
+    options = module.Options(
+        folder=folder.resolve(),
+        seed=args.seed,
+        customers=args.customers,
+        slow_labels=args.slow_labels,
+        weeks=args.weeks,
+    )
+    say = _teller(out)
+    say("", "the world", f"a year is played in {folder}")
+    played = module.play(options, lambda told: say(told.day, told.who, told.text))
+    body = played.body()
+    _summary(out, body)
+    out.json(body)
+    return 0
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise ArgumentTypeError(f"{text!r} is not a number from {least} on")
+        return int(text)
+
+    return read
+
+
+def _weeks(text: str) -> int:
+    weeks = _at_least(_FEWEST_WEEKS)(text)
+    if weeks > _YEAR:
+        raise ArgumentTypeError(f"a year has {_YEAR} weeks, not {weeks}")
+    return weeks
+
+
+def _teller(out: Output) -> Callable[[str, str, str], None]:
+    """Return what prints one line of the year: coloured on a terminal, plain elsewhere."""
+    if out.as_json:
+        return lambda day, who, text: out.note(_plain(day, who, text))
+    if not sys.stdout.isatty():
+        return lambda day, who, text: _flushed(out, _plain(day, who, text))
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+
+    def coloured(day: str, who: str, text: str) -> None:
+        line = Text(_plain(day, who, text))
+        line.stylize("dim", 0, _DAY)
+        line.stylize(_COLOURS.get(who, ""), _DAY + 2, _DAY + 2 + _WHO)
+        console.print(line, soft_wrap=True)
+
+    return coloured
+
+
+def _flushed(out: Output, line: str) -> None:
+    out.text(line)
+    sys.stdout.flush()
+
+
+def _plain(day: str, who: str, text: str) -> str:
+    head = f"{day:<{_DAY}}  {who:<{_WHO}}  "
+    return "\n".join(
+        textwrap.wrap(text, _WIDTH + len(head), initial_indent=head,
+                      subsequent_indent=" " * len(head))
+    )  # fmt: skip
+
+
+def _summary(out: Output, body: dict[str, Any]) -> None:
+    """Print the figures as a table, then where the report is and what to try next."""
+    money = f"{body['money_saved']:,.0f} {body['currency']}"
+    low, high = body["churn_reduction_interval"]
+    rows = [
+        ("F1 at release, lowest, recovered",
+         " / ".join(_figure(body[f"f1_{k}"]) for k in ("at_release", "lowest", "recovered"))),
+        ("days from the change to the alarm", body["days_onset_to_alarm"]),
+        ("days from the alarm to the new champion", body["days_alarm_to_new_champion"]),
+        ("F1 below contract, summed over weeks: Tamid", f"{body['f1_weeks_lost']:.2f}"),
+        ("  repaired by hand in three weeks", f"{body['f1_weeks_lost_manual']:.2f}"),
+        ("  never retrained", f"{body['f1_weeks_lost_never_retraining']:.2f}"),
+        ("weeks of the broken file that were trained on", body["bug_weeks_trained_on"]),
+        ("candidates held, cases closed", f"{body['held_cases']}, {body['cases_closed']}"),
+        ("deliveries, sent twice", f"{body['deliveries']}, {body['duplicate_deliveries']}"),
+        ("alarms, false ones", f"{body['alarms']}, {body['false_alarms']}"),
+        ("churn avoided against the control group",
+         f"{100 * body['churn_reduction']:.1f} % ({100 * low:.1f} to {100 * high:.1f}), "
+         f"goal {100 * body['churn_goal']:.0f} %"),
+        ("money saved against never retraining", money),
+        ("  against repairing by hand",
+         f"{body['money_saved_against_manual']:,.0f} {body['currency']}"),
+        ("time, memory", f"{body['wall_s']:.0f} s, {body['peak_mb']:,.0f} MB"),
+    ]  # fmt: skip
+    out.text()
+    out.table(("the year in figures", ""), rows)
+    out.text()
+    out.text("Try it on your own data:")
+    out.text("  tamid init my-model        # a workspace with a contract to fill in")
+    out.text("  tamid -C my-model doctor   # is everything there, does the data fit?")
+    out.text("  tamid -C my-model tick     # trains, judges, releases, scores, delivers")
+    out.text()
+    out.text(f"The report: {body['report']}")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else number(value)

@@ -1,0 +1,117 @@
+"""`tamid demo`: play the year, tell it while it goes, end with figures, a report and a picture."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tamid.core.events import Delivered
+from tamid.examples.telecom.demo_figures import Figures, figures_of
+from tamid.examples.telecom.demo_memory import Watcher
+from tamid.examples.telecom.demo_story import acts_of, human_acts
+from tamid.examples.telecom.demo_words import WORLD, Narrator, Told
+from tamid.examples.telecom.demo_year import MODEL, Day, Options, Year, begin, delivered
+from tamid.examples.telecom.report import picture_of, report
+from tamid.examples.telecom.report_picture import draw
+
+__all__ = ["Options", "Played", "Told", "play"]
+
+REPORT, PICTURE = "report.html", "year.svg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A year that is over: its figures, the report, and what it took."""
+
+    figures: Figures
+    report: Path
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+    def body(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        f, worth = self.figures, self.figures.worth
+        first = f.drifts[0] if f.drifts else None
+        return {
+            "f1_at_release": f.f1_at_release,
+            "f1_lowest": first.lowest if first else None,
+            "f1_recovered": first.recovered if first else None,
+            "days_onset_to_alarm": first.days_to_alarm if first else None,
+            "days_alarm_to_new_champion": first.days_to_champion if first else None,
+            "f1_weeks_lost": f.f1_weeks_lost["ours"],
+            "f1_weeks_lost_never_retraining": f.f1_weeks_lost["never"],
+            "f1_weeks_lost_manual": f.f1_weeks_lost["manual"],
+            "bug_weeks_trained_on": f.bug_weeks_trained_on,
+            "held_cases": f.held_cases,
+            "cases_closed": f.cases_closed,
+            "cases_open": f.cases_open,
+            "deliveries": f.deliveries,
+            "duplicate_deliveries": f.duplicate_deliveries,
+            "alarms": f.alarms,
+            "false_alarms": f.false_alarms,
+            "churn_reduction": worth.reduction.point,
+            "churn_reduction_interval": [worth.reduction.low, worth.reduction.high],
+            "churn_goal": f.goal,
+            "money_saved": worth.saved["never"].point,
+            "money_saved_interval": [worth.saved["never"].low, worth.saved["never"].high],
+            "money_saved_against_manual": worth.saved["manual"].point,
+            "currency": worth.currency,
+            "drifts": f.drifts,
+            "outage_rungs": f.outage_rungs,
+            "wall_s": round(self.wall_s, 1),
+            "cpu_s": round(self.cpu_s, 1),
+            "peak_mb": round(self.peak_mb, 1),
+            "report": str(self.report),
+        }
+
+
+def play(options: Options, tell: Callable[[Told], None]) -> Played:
+    """Play a year in a fresh folder and return what came of it."""
+    started = time.monotonic()
+    with Watcher() as memory:
+        tell(Told(day="", who=WORLD, text=f"making {options.customers:,} customers and their past"))
+        year = begin(options)
+        try:
+            for line in _live(year):
+                tell(line)
+            figures = figures_of(year)
+            page = _write(year, figures)
+        finally:
+            year.close()
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return Played(
+        figures=figures,
+        report=page,
+        wall_s=time.monotonic() - started,
+        cpu_s=sum(u.ru_utime + u.ru_stime for u in used),
+        peak_mb=memory.peak_mb,
+    )
+
+
+def _live(year: Year) -> Iterator[Told]:
+    narrator = Narrator()
+    for day in year.days():
+        yield from narrator.tell(day, _listed(year, day))
+    yield from narrator.rest(year.world.last_day)
+
+
+def _listed(year: Year, day: Day) -> pl.DataFrame | None:
+    sent = [r.event for r in day.records if isinstance(r.event, Delivered)]
+    return delivered(year.options.folder, sent[-1].period) if sent else None
+
+
+def _write(year: Year, figures: Figures) -> Path:
+    records = year.app.records(MODEL)
+    acts = acts_of(records)
+    page = year.options.folder / REPORT
+    page.write_text(report(year, figures, acts, human_acts(records)), encoding="utf-8")
+    picture = draw(picture_of(year, figures, acts))
+    (year.options.folder / PICTURE).write_text(picture + "\n", encoding="utf-8")
+    return page

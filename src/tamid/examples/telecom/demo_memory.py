@@ -1,0 +1,51 @@
+"""How much memory the demo and all its workers hold at once, at the most."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tamid.examples.telecom.demo_outage import children
+
+# Seconds between two looks.
+_LOOK = 0.25
+_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class Watcher:
+    """Looks at this process and its children until it is left; `peak_mb` is the largest sum."""
+
+    def __init__(self) -> None:
+        self.peak_mb = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to look."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End looking."""
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK):
+            held = sum(_resident(pid) for pid in (os.getpid(), *children()))
+            self.peak_mb = max(self.peak_mb, held)
+
+
+def _resident(pid: int) -> float:
+    with suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * _PAGE_MB
+    return 0.0
