@@ -13,7 +13,6 @@ from tamid.core.state import State
 from tamid.core.values import Role
 from tamid.ports import Ledger
 
-
 # What a controller chooses rather than finds or does: void once a person has written meanwhile.
 _CHOICES = (Decided, StageEntered, Promoted, RolledBack, RungSet)
 
