@@ -117,10 +117,11 @@ def stacked(slices: Mapping[str, pl.DataFrame], schema: Mapping[str, pl.DataType
     wanted = {name: kind for name, kind in schema.items() if name != PERIOD}
     if not slices:
         return pl.DataFrame(schema=dict(schema))
-    parts = [
-        _widened(part, wanted).with_columns(pl.lit(p).alias(PERIOD)) for p, part in slices.items()
-    ]
-    return pl.concat(parts).select(list(schema))
+    parts = [_widened(part, wanted) for part in slices.values()]
+    names = pl.Series(PERIOD, list(slices))
+    lengths = np.fromiter((part.height for part in parts), dtype=np.int64, count=len(parts))
+    periods = names.gather(np.repeat(np.arange(len(parts)), lengths))
+    return pl.concat(parts).with_columns(periods).select(list(schema))
 
 
 def slice_digest(frame: pl.DataFrame) -> str:

@@ -195,6 +195,8 @@ class DeltaTables:
         opened.update_incremental()
         if full:
             opened.create_checkpoint()
+            # An opened table goes on replaying all commits since it was opened: begin anew.
+            del self._open[table]
 
     def _shaped(self, table: str, state: DeltaState | None, stored: pl.DataFrame) -> DeltaState:
         """Make the table, or add columns to it: a commit of its own that changes no content."""

@@ -11,8 +11,10 @@ import csv
 import glob
 import hashlib
 import io
+import os
+import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +44,7 @@ class _Stamp:
     size: int
     modified: int
     inode: int
+    folder: bool
 
 
 class FileSource:
@@ -58,16 +61,13 @@ class FileSource:
         self._hidden = frozenset(hidden)
         self._base = _base(folder / path)
         self._pattern = (folder / path).relative_to(self._base).as_posix()
-        self._seen: dict[Path, tuple[_Stamp, str]] = {}
+        self._root = str(self._base)
+        self._seen: dict[str, tuple[_Stamp, Batch]] = {}
 
     def batches(self) -> Sequence[Batch]:
         """Return the files that are there and finished by name, oldest first."""
-        found = []
-        for path in self._base.glob(self._pattern):
-            if self._finished(path) and (_is_delta(path) or path.is_file()):
-                batch = self._batch(path)
-                found += [batch] if batch else []
-        return sorted(found, key=lambda batch: (batch.modified, batch.name))
+        found = (self._batch(name) for name in self._names())
+        return sorted((b for b in found if b), key=lambda batch: (batch.modified, batch.name))
 
     def read(self, batch: Batch) -> pl.DataFrame:
         """Return a file's rows; columns of a CSV file are texts."""
@@ -90,28 +90,31 @@ class FileSource:
         quiet = time.time() - after.modified / 1e9 >= _QUIET
         return read_csv(batch.name, content, self._hidden, whole=quiet)
 
-    def _finished(self, path: Path) -> bool:
-        parts = path.relative_to(self._base).parts
-        hidden = any(part.startswith((".", "_")) for part in parts)
-        return not hidden and not path.name.endswith(_UNFINISHED)
+    def _names(self) -> Iterator[str]:
+        """Yield the names below the base that match and are finished.
 
-    def _batch(self, path: Path) -> Batch | None:
-        name = path.relative_to(self._base).as_posix()
-        if _is_delta(path):
-            return _delta_batch(path, name)
+        A folder is listed at every tick and may hold thousands of files: no Path per file.
+        """
+        for name in glob.iglob(self._pattern, root_dir=self._base, recursive=True):  # noqa: PTH207
+            hidden = any(part.startswith((".", "_")) for part in name.split("/"))
+            if not hidden and not name.endswith(_UNFINISHED):
+                yield name
+
+    def _batch(self, name: str) -> Batch | None:
         try:
-            stamp = _stamp(path)
-            seen = self._seen.get(path)
+            stamp = _stamp(f"{self._root}/{name}")
+            if stamp.folder:
+                path = self._base / name
+                return _delta_batch(path, name) if _is_delta(path) else None
+            seen = self._seen.get(name)
             if seen is None or seen[0] != stamp:
-                seen = self._seen[path] = (stamp, _fingerprint(path, stamp, None))
+                mark = _fingerprint(self._base / name, stamp, None)
+                modified = datetime.fromtimestamp(stamp.modified / 1e9, UTC)
+                batch = Batch(name=name, fingerprint=mark, size=stamp.size, modified=modified)
+                seen = self._seen[name] = (stamp, batch)
         except OSError:
             return None  # gone since it was listed: then it is not there
-        return Batch(
-            name=name,
-            fingerprint=seen[1],
-            size=stamp.size,
-            modified=datetime.fromtimestamp(stamp.modified / 1e9, UTC),
-        )
+        return seen[1]
 
     def _read_delta(self, path: Path, batch: Batch) -> pl.DataFrame:
         from deltalake.exceptions import DeltaError
@@ -271,9 +274,9 @@ def _delta_batch(path: Path, name: str) -> Batch | None:
     return Batch(name=name, fingerprint=fingerprint, size=0, modified=modified)
 
 
-def _stamp(path: Path) -> _Stamp:
-    found = path.stat()
-    return _Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
+def _stamp(path: str | Path) -> _Stamp:
+    found = os.stat(path)  # noqa: PTH116 - see FileSource._names
+    return _Stamp(found.st_size, found.st_mtime_ns, found.st_ino, stat.S_ISDIR(found.st_mode))
 
 
 def _fingerprint(path: Path, stamp: _Stamp, content: bytes | None) -> str:

@@ -106,9 +106,10 @@ def _take(
         fresh = _written(tables.read(pin), batch.name)
     else:
         latest = tables.latest(table)
-        before = None if latest is None else latest_revisions(tables.read(latest))
+        heard = _filed(heard, contract, now)
+        about = None if replaces else heard.get_column(PERIOD).unique().to_list()
+        before = None if latest is None else latest_revisions(tables.read(latest, periods=about))
         fresh = _revised(before, heard, batch.name, now, replaces=replaces)
-        fresh = _filed(fresh, contract, now)
         pin = latest
         if pin is None or not fresh.is_empty():
             pin = tables.write(table, fresh, key=key, token=token, mode="append")
