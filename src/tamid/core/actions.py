@@ -48,6 +48,13 @@ class Train(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Abandon(Action):
+    """Give up a run that was started again and again and never came to its end."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judge(Action):
     """Hold the gates against a finished run."""
 

@@ -193,10 +193,10 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed(Event):
-    """A run gave no candidate; a system failure is tried again, user code is not."""
+    """A run gave no candidate; a system failure is tried again until the run is abandoned."""
 
     run: str
-    failure: Literal["system", "user_code", "data"]
+    failure: Literal["system", "user_code", "data", "abandoned"]
     message: str
 
 

@@ -21,6 +21,7 @@ from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
 from tamid.stages.drift import measure_drift
 from tamid.stages.feeds import rule_of
+from tamid.stages.journal import Journal
 from tamid.stages.registry import register, voice
 from tamid.stages.release import enter, promote
 from tamid.stages.rig import Rig
@@ -31,9 +32,24 @@ Act = Callable[[Rig, Contract, State, Any, datetime, int], Iterator[ev.Event]]
 
 
 def act(rig: Rig, state: State, action: do.Action, now: datetime, token: int) -> Iterator[ev.Event]:
-    """Yield what was done; the caller appends each event before it asks for the next."""
+    """Yield what was done."""
     contract = rig.contract(state.contract)
     yield from _ACTS[type(action)](rig, contract, state, action, now, token)
+
+
+def carry_out(rig: Rig, journal: Journal, action: do.Action, now: datetime, token: int) -> None:
+    """Act, and write down what was done.
+
+    Training is told step by step, so that a start is known before hours of work. What any other
+    act brings about is told at once: its first event settles the act, and a death before the
+    second would leave that one untold for good.
+    """
+    happened = act(rig, journal.state, action, now, token)
+    if isinstance(action, do.Train):
+        for event in happened:
+            journal.append(event, now, reason=action.reason)
+    else:
+        journal.append_all(happened, now, reason=action.reason)
 
 
 def _score(
@@ -142,6 +158,8 @@ def _plain(
             yield ev.RungSet(key=a.key, rung=a.rung, reason=a.reason, measured=measured)
         case do.ClearAlarm():
             yield ev.AlarmCleared(key=a.key, alarm=a.alarm, reason=a.reason)
+        case do.Abandon():
+            yield ev.RunFailed(key=a.key, run=a.run, failure="abandoned", message=a.reason)
         case do.CloseCase():
             yield ev.CaseClosed(key=a.key, case=a.case, resolution=a.reason)
         case do.Comment():
@@ -174,6 +192,7 @@ _ACTS: dict[type[do.Action], Act] = {
     do.RollBack: _plain,
     do.SetRung: _plain,
     do.ClearAlarm: _plain,
+    do.Abandon: _plain,
     do.CloseCase: _plain,
     do.Comment: _plain,
     do.CloseIncident: _plain,

@@ -21,7 +21,7 @@ from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import Role
 from tamid.ports import Rehearser
-from tamid.stages.acts import act
+from tamid.stages.acts import act, carry_out
 from tamid.stages.journal import Journal
 from tamid.stages.loop import LEASE, conclude, perceive
 from tamid.stages.rig import Rig
@@ -133,8 +133,7 @@ def score_now(rig: Rig, holder: str) -> tuple[Action, ...]:
             state = journal.state
             actions = score(policy, state, signals, now) or deliver(policy, state, signals, now)
             for action in actions:
-                for event in act(rig, journal.state, action, now, token):
-                    journal.append(event, now, reason=action.reason)
+                carry_out(rig, journal, action, now, token)
                 done.append(action)
         return tuple(done)
 

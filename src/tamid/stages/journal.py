@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from tamid.core.chain import Draft, Recorded
@@ -46,24 +46,31 @@ class Journal:
                 took over.
         """
         draft = Draft(event=event, at=at, actor=actor, role=role, reason=reason)
+        return self._write([draft])
+
+    def append_all(self, events: Iterable[Event], at: datetime, *, reason: str = "") -> State:
+        """Append events together, all or none: what the first of them settles, none may lack.
+
+        Raises:
+            Conflict, LeaseLost: as for :meth:`append`.
+        """
+        drafts = [Draft(event=event, at=at, reason=reason) for event in events]
+        return self._write(drafts) if drafts else self.state
+
+    def _write(self, drafts: Sequence[Draft]) -> State:
+        chosen = any(isinstance(draft.event, _CHOICES) for draft in drafts)
         while True:
             try:
-                records = self._ledger.append(self._stream, [draft], self.state.seq, self._token)
+                records = self._ledger.append(self._stream, drafts, self.state.seq, self._token)
                 break
             except LeaseLost:
                 raise
             except Conflict:
                 # With a lease only people can have written; without one it may be a controller.
                 grown = self._ledger.read(self._stream, self.state.seq)
-                if not self._token or isinstance(event, _CHOICES) or not grown:
+                if not self._token or chosen or not grown:
                     raise
                 self.state = fold(grown, self.state)
         self.written.extend(records)
         self.state = fold(records, self.state)
-        return self.state
-
-    def extend(self, events: Iterable[Event], at: datetime, *, reason: str = "") -> State:
-        """Append events one by one as they come, so that a crash loses none that happened."""
-        for event in events:
-            self.append(event, at, reason=reason)
         return self.state

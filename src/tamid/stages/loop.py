@@ -19,7 +19,7 @@ from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import Role, canonical_json, instant
-from tamid.stages.acts import act
+from tamid.stages.acts import carry_out
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal
@@ -99,14 +99,10 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> None:
     contract = rig.contract(journal.state.contract)
     for event in intake(rig, contract, lambda: journal.state, now, token):
         journal.append(event, now)
-    for measured in measure(rig, contract, journal.state, now):
-        journal.append(measured, now)
-    for raised in alarms(rig, contract, journal.state, now):
-        journal.append(raised, now)
-    for diagnosis in diagnose(rig, contract, journal.state, now):
-        journal.append(diagnosis, now)
-    for worth in measure_rungs(rig, contract, journal.state, now):
-        journal.append(worth, now)
+    journal.append_all(measure(rig, contract, journal.state, now), now)
+    journal.append_all(alarms(rig, contract, journal.state, now), now)
+    journal.append_all(diagnose(rig, contract, journal.state, now), now)
+    journal.append_all(measure_rungs(rig, contract, journal.state, now), now)
 
 
 def conclude(rig: Rig, state: State, now: datetime) -> tuple[Signals, Decision]:
@@ -127,8 +123,7 @@ def _turn(
         if not decision.actions or stop():
             break
         for action in _noted(rig, journal, name, round_, signals, decision, now):
-            for event in act(rig, journal.state, action, now, token):
-                journal.append(event, now, reason=action.reason)
+            carry_out(rig, journal, action, now, token)
             done.append(action)
     else:
         raise Conflict(

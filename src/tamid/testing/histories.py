@@ -141,6 +141,8 @@ def _settle(action: do.Action) -> Sequence[ev.Event]:
             return [ev.RungSet(rung=action.rung, reason=action.reason)]
         case do.ClearAlarm():
             return [ev.AlarmCleared(alarm=action.alarm, reason=action.reason)]
+        case do.Abandon():
+            return [ev.RunFailed(run=action.run, failure="abandoned", message=action.reason)]
         case do.CloseCase():
             return [ev.CaseClosed(case=action.case, resolution=action.reason)]
         case do.Comment():

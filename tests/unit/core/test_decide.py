@@ -8,7 +8,7 @@ from datetime import timedelta
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.signals import Signals
-from tamid.core.values import Interval
+from tamid.core.values import Interval, Role
 from tamid.testing.histories import PIN, Story, accepted, fallen, refused
 
 PERIODS = tuple(f"2026-01-{d:02d}" for d in (4, 11, 18, 25))
@@ -124,8 +124,35 @@ def test_system_failure_of_a_run_restarts_it_and_gives_up_with_a_case() -> None:
     story.tell(ev.ContractAdopted(contract="c1"))
     done = story.live(READY)
     assert kinds(done).count("Train") == story.policy.restarts + 1
-    assert kinds(done)[-1] == "OpenCase"
+    assert kinds(done)[-2:] == ["Abandon", "OpenCase"]
     assert len(story.state.runs) == 1
+    assert story.state.cases[1].opened.role is Role.MLOPS_ENGINEER
+    assert story.state.run_in_flight is None
+
+
+def test_an_abandoned_run_does_not_keep_the_next_one_from_starting() -> None:
+    """A full disk that was cleared: after the cooldown the loop trains again."""
+    story = Story(outcome=lambda run: "system" if run == "run-0001" else "promote")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.live(READY)
+    story.now += timedelta(days=3)
+    story.live(READY)
+    assert story.state.champion == 1
+
+
+def test_a_run_that_dies_without_a_word_is_given_up_too() -> None:
+    """A controller that is killed in each attempt leaves starts and nothing else."""
+    story = Story()
+    story.tell(ev.ContractAdopted(contract="c1"))
+    for _ in range(story.policy.restarts + 1):
+        story.tell(
+            ev.RunStarted(
+                run="run-0001", trigger="first", reason="r", window="auto", contract="c1",
+                code={}, pins=(), seed=7,
+            )
+        )  # fmt: skip
+    assert kinds(story.live(READY)) == ["Abandon", "OpenCase"]
+    assert "its process died" in story.state.runs["run-0001"].failed.message  # type: ignore[union-attr]
 
 
 def test_rollback_when_the_new_champion_is_proven_worse() -> None:

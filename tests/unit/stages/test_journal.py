@@ -87,3 +87,19 @@ def test_a_person_s_act_on_an_older_state_is_refused(ledger: MemoryLedger) -> No
     Journal(ledger, "m").append(ev.Paused(), NOW)
     with pytest.raises(Conflict):
         person.append(ev.Resumed(), NOW)
+
+
+def test_events_appended_together_stand_together_or_not_at_all(
+    ledger: MemoryLedger, leases: MemoryLeases
+) -> None:
+    """One of them is a choice that came too late: none of them is recorded."""
+    token = leases.acquire("m", "a", NOW, HOUR).token
+    journal = Journal(ledger, "m", token=token)
+    journal.append_all([ev.ContractAdopted(contract="c"), ev.Ticked(tick="t")], NOW)
+    assert [r.seq for r in journal.written] == [1, 2]
+    Journal(ledger, "m").append(ev.Paused(), NOW, actor="dana", role=Role.MLOPS_ENGINEER)
+    together = [ev.StageEntered(number=2, stage="shadow"), ev.ReleaseStopped(number=2, reason="r")]
+    with pytest.raises(Conflict):
+        journal.append_all(together, NOW)
+    assert len(ledger.read("m")) == 3
+    assert journal.append_all([], NOW) == journal.state

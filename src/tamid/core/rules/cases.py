@@ -49,10 +49,10 @@ def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[
 
 
 def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
-    """Hand the first unhandled stopped run to the ML developer, in an open case if there is one."""
+    """Hand the first unhandled stopped run to whom it concerns, in an open case if there is one."""
     handled = {run for case in state.cases.values() for run in case.runs}
     for name, run in state.runs.items():
-        kind = _stopped(policy, state, run)
+        kind = _stopped(state, run)
         if kind is None or name in handled:
             continue
         about = _about(state, run)
@@ -69,7 +69,7 @@ def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -
                 key=f"case/{number}",
                 reason=text,
                 case=number,
-                role=Role.ML_DEVELOPER,
+                role=_answers_for(run),
                 kind=kind,
                 title=_title(run),
                 about=about,
@@ -79,10 +79,9 @@ def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -
     return []
 
 
-def _stopped(policy: Policy, state: State, run: Run) -> Literal["held", "undecided"] | None:
+def _stopped(state: State, run: Run) -> Literal["held", "undecided"] | None:
     if run.failed is not None:
-        lasting = run.failed.failure != "system" or run.attempts > policy.restarts
-        return "held" if lasting else None
+        return "held" if run.failed.failure != "system" else None
     if run.judged is None:
         return None
     if run.judged.outcome == "undecided":
@@ -90,6 +89,12 @@ def _stopped(policy: Policy, state: State, run: Run) -> Literal["held", "undecid
         below = (a for a in state.open_alarms.values() if a.raised.signal == "quality")
         return "undecided" if any(at is not None and a.at <= at for a in below) else None
     return "held" if run.judged.outcome == "held" else None
+
+
+def _answers_for(run: Run) -> Role:
+    """A run that no machine brings to its end is a matter of the machine, not of the model."""
+    abandoned = run.failed is not None and run.failed.failure == "abandoned"
+    return Role.MLOPS_ENGINEER if abandoned else Role.ML_DEVELOPER
 
 
 def _about(state: State, run: Run) -> str:

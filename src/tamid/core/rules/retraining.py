@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tamid.core.actions import Action, Judge, Train
+from tamid.core.actions import Abandon, Action, Judge, Train
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
-from tamid.core.state import Alarm, State
+from tamid.core.state import Alarm, Run, State
 
 YEAR = timedelta(days=365)
 
@@ -22,11 +22,11 @@ def judge(policy: Policy, state: State, signals: Signals, now: datetime) -> list
 
 
 def retrain(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
-    """Continue a broken run, or start one if a trigger fires and nothing forbids it."""
+    """Continue a broken run, give up a hopeless one, or start one if a trigger fires and nothing forbids it."""
     run = state.run_in_flight
     if run is not None:
         if run.attempts > policy.restarts:
-            return []
+            return [_abandoned(run)]
         started = run.started
         return [
             Train(
@@ -56,6 +56,12 @@ def retrain(policy: Policy, state: State, signals: Signals, now: datetime) -> li
             periods=signals.trainable,
         )
     ]
+
+
+def _abandoned(run: Run) -> Abandon:
+    name, last = run.started.run, run.failed.message if run.failed else "its process died"
+    reason = f"{name} was started {run.attempts} times and never came to its end: {last}"
+    return Abandon(key=f"abandon/{name}", reason=reason, run=name)
 
 
 def forbidden(state: State) -> str:

@@ -71,6 +71,7 @@ _ACTIONS: Mapping[str, str] = {
     "RollBack": "roll back from version {number} to {back_to}",
     "SetRung": "let the rung {rung} answer first",
     "OpenCase": "open case {case} for the {role}, {title}",
+    "Abandon": "give up {run}",
     "Comment": "comment on case {case}",
     "CloseCase": "close case {case}",
     "OpenIncident": "record the incident {incident}",
