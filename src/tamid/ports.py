@@ -179,7 +179,9 @@ class TrainingJob:
     """All that a worker needs to make one candidate; a pure value plus a frame.
 
     `frame` holds one row per labelled example: `_entity`, `_time`, `_period`, `_label` (0/1, class
-    index or number), `_weight` (1 / chance of being observed), and the joined columns.
+    index or number), `_weight` (1 / chance of being observed), and the joined columns. Where labels
+    trickle in, `_period` and `_known_at` tell when a label became known, and `_fit_weight` (1 /
+    chance of being known by now) counts when a row is learnt from, not when it is looked at.
     """
 
     run: str

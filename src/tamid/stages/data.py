@@ -102,14 +102,18 @@ def load(
     pin: TablePin,
     *,
     periods: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
     known_by: datetime | None = None,
 ) -> Loaded:
     """Return the rows of a pinned version as they were known at a moment.
 
-    Per entity and moment the good row that arrived last; a bad one only where there is no good one:
-    a correction that breaks the contract corrects nothing.
+    `columns` None: all; else Tamid's own columns and these. Per entity and moment the good row that
+    arrived last; a bad one only where there is no good one: a correction that breaks the contract
+    corrects nothing.
     """
-    frame = _known(tables.read(pin, periods=periods), known_by)
+    own = [ENTITY, TIME, PERIOD, BATCH, KNOWN_AT, ARRIVED, RULE]
+    wanted = None if columns is None else [*own, *columns]
+    frame = _known(tables.read(pin, periods=periods, columns=wanted), known_by)
     if frame.get_column(RULE).null_count() == frame.height:
         return Loaded(good=newest(frame), bad=frame.clear())
     sound = pl.col(RULE).is_null() | (pl.col(RULE) == REMOVED)
@@ -149,7 +153,7 @@ def known_moments(raw: pl.DataFrame, column: str | None, timezone: str, now: dat
         BatchRefused: the column is not there.
     """
     if column is None:
-        return pl.Series(KNOWN_AT, [now] * raw.height, dtype=MOMENT)
+        return pl.repeat(now, raw.height, dtype=MOMENT, eager=True).alias(KNOWN_AT)
     if column not in raw.columns:
         raise BatchRefused(
             f"column {column!r} is missing{suggest(column, raw.columns)}",

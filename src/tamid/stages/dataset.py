@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.state import State
-from tamid.core.values import ENTITY, LABEL, PERIOD, RULE, TIME, WEIGHT, TablePin
+from tamid.core.values import (
+    ENTITY,
+    FIT_WEIGHT,
+    KNOWN_AT,
+    LABEL,
+    PERIOD,
+    RULE,
+    TIME,
+    WEIGHT,
+    TablePin,
+    Task,
+)
 from tamid.ports import Tables
 from tamid.stages import data, features, labels
-from tamid.stages.feeds import LABELS, ROWS
+from tamid.stages.feeds import LABELS, ROWS, rule_of
 
 Pins = Mapping[str, TablePin]
+Reader = tuple[str, Callable[[str], Contract]]
 
 # A control row of a small group stands for many; beyond this one row would outshout the rest.
 LARGEST_WEIGHT = 50.0
@@ -72,10 +85,55 @@ def labelled(
     tables: Tables, contract: Contract, pins: Pins, frame: pl.DataFrame, now: datetime
 ) -> pl.DataFrame:
     """Return the rows whose label is known by now, with `_label`."""
+    found = resolved(tables, contract, pins, frame, now)
+    return found.filter(labels.KNOWN).drop(labels.KNOWN, labels.LABEL_KNOWN_AT)
+
+
+def resolved(
+    tables: Tables, contract: Contract, pins: Pins, frame: pl.DataFrame, now: datetime
+) -> pl.DataFrame:
+    """Return all rows with what is known of their labels; see :func:`labels.resolve`."""
     pin = pins.get(f"{contract.name}.{LABELS}")
     inbox = None if pin is None else tables.read(pin)
-    resolved = labels.resolve(frame, inbox, contract, now)
-    return resolved.filter(labels.KNOWN).drop(labels.KNOWN, labels.LABEL_KNOWN_AT)
+    return labels.resolve(frame, inbox, contract, now)
+
+
+def trickling(contract: Contract) -> bool:
+    """Say whether labels come one by one, at no time that the contract could name.
+
+    Then neither horizon nor reporting lag says when a period's truth is all in; what is known of it
+    says how far it has come.
+    """
+    label = contract.data.label
+    timeless = not (label.horizon + label.reporting_lag)
+    return label.absence == "unknown" and timeless and contract.data.time is not None
+
+
+def known_shares(
+    tables: Tables, contract: Contract, read: Reader, pins: Pins, now: datetime
+) -> Mapping[str, float]:
+    """Return the share of each period's good rows whose label is known by now.
+
+    `read`: the contract's text and what parses it; one moment's answer is remembered.
+    """
+    rows, heard = (pins.get(f"{contract.name}.{name}") for name in (ROWS, LABELS))
+    return {} if rows is None or heard is None else _shares(tables, *read, rows, heard, now)
+
+
+@functools.lru_cache(maxsize=4)
+def _shares(
+    tables: Tables,
+    text: str,
+    parse: Callable[[str], Contract],
+    rows: TablePin,
+    heard: TablePin,
+    now: datetime,
+) -> Mapping[str, float]:
+    contract = parse(text)
+    frame = data.load(tables, rows, columns=(), known_by=now).good
+    known = labels.resolve(frame, tables.read(heard), contract, now)
+    found = known.group_by(PERIOD).agg(pl.col(labels.KNOWN).mean()).sort(PERIOD)
+    return dict(found.iter_rows())
 
 
 def observed(
@@ -83,18 +141,21 @@ def observed(
 ) -> pl.DataFrame:
     """Return the rows that nobody acted on, with `_weight` = 1 / chance of not being acted on.
 
-    Rows of periods before the first delivery were never acted on and weigh 1.
+    Rows of periods before the first delivery were never acted on and weigh 1. A weight that the
+    rows have already is multiplied.
     """
     pin = pins.get(f"{contract.name}.predictions")
+    if WEIGHT not in frame.columns:
+        frame = frame.with_columns(pl.lit(1.0).alias(WEIGHT))
     if pin is None or not contract.delivery.control_group:
-        return frame.with_columns(pl.lit(1.0).alias(WEIGHT))
+        return frame
     acted = in_force(tables, state, pin, frame.get_column(PERIOD).unique().to_list()).select(
         ENTITY, TIME, "treated", "propensity"
     )
     both = frame.join(acted, on=[ENTITY, TIME], how="left", maintain_order="left")
     kept = both.filter(~pl.col("treated").fill_null(value=False))
     weight = (1.0 / pl.col("propensity").fill_null(1.0)).clip(upper_bound=LARGEST_WEIGHT)
-    return kept.with_columns(weight.alias(WEIGHT)).drop("treated", "propensity")
+    return kept.with_columns(pl.col(WEIGHT) * weight).drop("treated", "propensity")
 
 
 def in_force(tables: Tables, state: State, pin: TablePin, periods: Sequence[str]) -> pl.DataFrame:
@@ -118,10 +179,51 @@ def training_rows(
     periods: Sequence[str],
     now: datetime,
 ) -> pl.DataFrame:
-    """Return what a run learns from: good, labelled rows that nobody acted on, weighted."""
-    frame = good(joined(tables, contract, pins, periods, now))
-    frame = labelled(tables, contract, pins, frame, now)
+    """Return what a run learns from: good, labelled rows that nobody acted on, weighted.
+
+    Where labels trickle in, the periods are those in which labels became known: a run sees what it
+    would have seen then, and is judged on truth that came later. A row that it learns from also
+    stands, by `_fit_weight`, for those of its kind that are not known yet.
+    """
+    slow = trickling(contract)
+    frame = good(joined(tables, contract, pins, None if slow else periods, now))
+    frame = resolved(tables, contract, pins, frame, now)
+    frame = _as_told(contract, frame, periods, now) if slow else frame.filter(labels.KNOWN)
     frame = observed(tables, contract, state, pins, frame)
-    ahead = [ENTITY, TIME, PERIOD, LABEL, WEIGHT]
-    rest = [c for c in frame.columns if not c.startswith("_")]
+    ahead = [ENTITY, TIME, PERIOD, LABEL, WEIGHT, *([KNOWN_AT, FIT_WEIGHT] if slow else [])]
+    rest = [c for c in frame.columns if not c.startswith("_") and c != labels.KNOWN]
     return frame.select(*ahead, *rest)
+
+
+def told_periods(tables: Tables, contract: Contract, pins: Pins, now: datetime) -> tuple[str, ...]:
+    """Return the periods in which labels became known, oldest first."""
+    pin = pins.get(f"{contract.name}.{LABELS}")
+    if pin is None:
+        return ()
+    heard = tables.read(pin, columns=[KNOWN_AT]).unique().filter(pl.col(KNOWN_AT) <= now)
+    found = _periods_of(contract, heard.get_column(KNOWN_AT), now)
+    return tuple(found.unique().sort())
+
+
+def periods_of_rows(contract: Contract, frame: pl.DataFrame, now: datetime) -> list[str]:
+    """Return the periods in which rows lie by their own time, whatever `_period` stands for."""
+    if contract.data.time is None or not trickling(contract):
+        return frame.get_column(PERIOD).unique().to_list()
+    return _periods_of(contract, frame.get_column(TIME), now).unique().sort().to_list()
+
+
+def _as_told(
+    contract: Contract, frame: pl.DataFrame, periods: Sequence[str], now: datetime
+) -> pl.DataFrame:
+    if contract.task is Task.BINARY:
+        known = labels.weights_known(frame, frame, now).rename({WEIGHT: FIT_WEIGHT})
+    else:
+        known = frame.filter(labels.KNOWN).with_columns(pl.lit(1.0).alias(FIT_WEIGHT))
+    told = known.get_column(labels.LABEL_KNOWN_AT)
+    known = known.with_columns(told.alias(KNOWN_AT), _periods_of(contract, told, now))
+    return known.filter(pl.col(PERIOD).is_in(list(periods)))
+
+
+def _periods_of(contract: Contract, moments: pl.Series, now: datetime) -> pl.Series:
+    frame = pl.DataFrame([moments.alias(TIME)])
+    return data.with_periods(frame, rule_of(contract), now).get_column(PERIOD)

@@ -33,7 +33,16 @@ from tamid.core.learning.splits import (
     thinned,
     window_weights,
 )
-from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
+from tamid.core.values import (
+    ENTITY,
+    FIT_WEIGHT,
+    KNOWN_AT,
+    LABEL,
+    PERIOD,
+    TIME,
+    WEIGHT,
+    Task,
+)
 from tamid.ports import TrainingJob
 from tamid.stages.answering import FeatureCode, encode, learn_features, model_frame, visible
 
@@ -81,7 +90,8 @@ class Bench:
         made = model_frame(job.frame, contract, tools.code)
         self.table = encode(made, learn_features(made))
         self.y = _labels(job.frame)
-        self.weight = _weights(job.frame)
+        self.weight = _weights(job.frame, WEIGHT)
+        self.fit_weight = self.weight * _weights(job.frame, FIT_WEIGHT)
         self.rows = _rows(job.frame, contract)
         # Feature code may read every column that it sees; without code only the features count.
         inputs = visible(job.frame, contract).columns if tools.code else made.columns
@@ -106,7 +116,7 @@ class Bench:
     ) -> Model:
         """Fit on these rows; rows that are not new carry the weight of those thinned out."""
         started = self.tools.seconds()
-        weight = np.where(self.new[rows], 1.0, carried) * self.weight[rows]
+        weight = np.where(self.new[rows], 1.0, carried) * self.fit_weight[rows]
         weight = window_weights(window, self.rows.period[rows], self.new[rows], weight)
         model = (learner or self.tools.learner).fit(
             self.table.take(rows), self.y[rows], weight, params, self.job.seed
@@ -137,7 +147,7 @@ class Bench:
             model = self.fit("", rows, {}, f"baseline {name}", learner=learner, carried=carried)
             raw = [model.predict(self.table.take(s)) for s in seen]
             return tuple(_best_class(r) for r in raw)
-        y, w = self.y[fit], self.weight[fit]
+        y, w = self.y[fit], self.fit_weight[fit]
         constant = float(w @ y / w.sum())
         if self.contract.task is Task.MULTICLASS:
             constant = float(np.bincount(y.astype(np.int64), weights=w).argmax())
@@ -198,16 +208,17 @@ def _labels(frame: pl.DataFrame) -> Floats:
     return values
 
 
-def _weights(frame: pl.DataFrame) -> Floats:
-    if WEIGHT not in frame.columns:
+def _weights(frame: pl.DataFrame, name: str) -> Floats:
+    if name not in frame.columns:
         return np.ones(frame.height, dtype=np.float64)
-    return frame.get_column(WEIGHT).cast(pl.Float64).fill_null(1.0).to_numpy()
+    return frame.get_column(name).cast(pl.Float64).fill_null(1.0).to_numpy()
 
 
 def _rows(frame: pl.DataFrame, contract: Contract) -> Rows:
     entity, entities = _codes(frame.get_column(ENTITY))
     period, periods = _codes(frame.get_column(PERIOD))
-    time = frame.get_column(TIME)
+    # What is decided late is learnt from late: a label's own moment, where it is told.
+    time = frame.get_column(KNOWN_AT if KNOWN_AT in frame.columns else TIME)
     if time.dtype.is_temporal():
         time = time.cast(pl.Datetime("us")).to_physical()
     return Rows(

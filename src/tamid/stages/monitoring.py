@@ -16,6 +16,7 @@ from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import STATIC_PERIOD
 from tamid.core.windows import FEWEST_TO_START
+from tamid.stages.dataset import told_periods, trickling
 from tamid.stages.quality import error_of, level_of, matured, rule_of
 from tamid.stages.rig import Rig
 
@@ -29,9 +30,12 @@ def alarms(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterato
 
 def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signals:
     """Return what the tick sees beyond the ledger; a function of pins, contract and moment."""
-    ready = matured(contract, state, now)
+    ready = matured(rig, contract, state, now)
     bad = {p for r in state.refused.values() for p in r.event.periods}
-    trainable = tuple(p for p in ready if p not in bad)
+    told = ready
+    if trickling(contract):
+        told = told_periods(rig.tables, contract, state.pins, now)
+    trainable = tuple(p for p in told if p not in bad)
     static = contract.data.time is None
     missing = ""
     if not static and len(trainable) < FEWEST_TO_START:

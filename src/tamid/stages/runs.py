@@ -14,7 +14,7 @@ from tamid.core import events as ev
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError, SystemFailure, UserCodeError
 from tamid.core.state import State
-from tamid.core.values import ENTITY, PERIOD, canonical_json
+from tamid.core.values import ENTITY, PERIOD, TIME, canonical_json
 from tamid.core.windows import holdout, windows
 from tamid.ports import TrainingJob
 from tamid.stages import dataset
@@ -100,7 +100,7 @@ def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:
 
 def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
     periods = tuple(p for p in started.periods if p in set(frame.get_column(PERIOD).unique()))
-    degraded = tuple(p for p in started.degraded_periods if p in periods)
+    degraded = _degraded(rig.contract(started.contract), started, periods)
     champion = state.versions.get(state.champion)
     learnt = champion.registered.trained_through if champion else ""
     return TrainingJob(
@@ -117,6 +117,19 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
     )
 
 
+def _degraded(
+    contract: Contract, started: ev.RunStarted, periods: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the drifted periods to judge on.
+
+    Where labels trickle in there are none: what became known last is judged, whatever week it is
+    about.
+    """
+    if dataset.trickling(contract):
+        return ()
+    return tuple(p for p in started.degraded_periods if p in periods)
+
+
 def judge_run(
     rig: Rig, contract: Contract, state: State, a: do.Judge, now: datetime, token: int
 ) -> Iterator[ev.Event]:
@@ -125,11 +138,11 @@ def judge_run(
     mine = rig.contract(run.started.contract)
     judged = judged_frame(rig, state, a.run)
     pins = {pin.table: pin for pin in run.started.pins}
-    periods = judged.get_column(PERIOD).unique().to_list()
+    periods = dataset.periods_of_rows(mine, judged, now)
     inputs = dataset.good(dataset.joined(rig.tables, mine, pins, periods, now))
-    keys = [ENTITY, PERIOD]
+    keys = [ENTITY, TIME]
     raw = inputs.drop([c for c in inputs.columns if c in judged.columns and c not in keys])
-    rows = judged.join(raw, on=keys, how="left", maintain_order="left")
+    rows = judged.join(raw, on=keys, how="left", nulls_equal=True, maintain_order="left")
     champion, threshold = _champion_scores(rig, state, rows, now)
     overlay = overlay_of(rig, run.finished.overlay)
     probe = rig.scorer.probe(
@@ -144,7 +157,7 @@ def judge_run(
             champion=champion,
             champion_threshold=threshold,
             probe=probe,
-            degraded=bool(run.started.degraded_periods),
+            degraded=bool(_degraded(mine, run.started, run.started.degraded_periods)),
             attempt=1 + len(same_alarm) if run.started.trigger == "quality" else 1,
             report=rig.blobs.get(run.finished.report).decode(),
             rng=rig.generator(run.started.seed),
@@ -171,10 +184,10 @@ def _champion_scores(
         return None, 0.5
     version = state.versions[state.champion]
     theirs = rig.contract(version.registered.contract)
-    periods = rows.get_column(PERIOD).unique().to_list()
+    periods = dataset.periods_of_rows(theirs, rows, now)
     inputs = dataset.good(dataset.joined(rig.tables, theirs, state.pins, periods, now))
-    inputs = rows.select(ENTITY, PERIOD).join(
-        inputs, on=[ENTITY, PERIOD], how="left", maintain_order="left"
+    inputs = rows.select(ENTITY, TIME).join(
+        inputs, on=[ENTITY, TIME], how="left", nulls_equal=True, maintain_order="left"
     )
     who = voice(rig, state, state.champion)
     scores = rig.scorer.score(
