@@ -154,7 +154,11 @@ def _read(
         # Nothing is known before it happened, whatever a column says.
         pl.max_horizontal(KNOWN_AT, happened).alias(KNOWN_AT)
     )
-    unreadable = truth(raw, contract).invalid if spoken else pl.Series([False] * raw.height)
+    unreadable = (
+        truth(raw, contract).invalid
+        if spoken
+        else pl.repeat(False, raw.height, dtype=pl.Boolean, eager=True)
+    )
     moment = EVENT if label.event_time else TIME
     timeless = frame.get_column(moment).is_null() & (contract.data.time is not None)
     lost = frame.get_column(ENTITY).is_null() | timeless
@@ -175,7 +179,7 @@ def _entities(contract: Contract, raw: pl.DataFrame, now: datetime) -> pl.Series
 
 def _moment(raw: pl.DataFrame, column: str | None, timezone: str) -> pl.Series:
     if column is None:
-        return pl.Series([None] * raw.height, dtype=MOMENT)
+        return pl.repeat(None, raw.height, dtype=MOMENT, eager=True)
     _column(raw, column)
     return moments(raw, column, timezone)
 

@@ -150,7 +150,7 @@ def _read(raw: pl.DataFrame, shape: Shape) -> tuple[pl.DataFrame, Rules]:
         columns.append(time.values.alias(TIME))
         rules += [(f"{shape.time}: {rule}", mask) for rule, mask in time.broken.items()]
     else:
-        columns.append(pl.Series(TIME, [None] * raw.height, dtype=MOMENT))
+        columns.append(pl.repeat(None, raw.height, dtype=MOMENT, eager=True).alias(TIME))
     for name, column in shape.schema.items():
         if name == shape.entity:
             continue
