@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
-from tamid.core.errors import DataError
+from tamid.core.errors import DataError, NotFound
 from tamid.core.values import PERIOD, digest_of
 
 _LARGEST = 2**63 - 1
@@ -112,15 +112,30 @@ def joined(old: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
     return new if old is None else pl.concat([old, new], how="diagonal_relaxed")
 
 
-def stacked(slices: Mapping[str, pl.DataFrame], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return slices as one frame with the given columns, the period among them."""
+def stacked(
+    slices: Mapping[str, pl.DataFrame],
+    schema: Mapping[str, pl.DataType],
+    columns: Sequence[str] | None,
+) -> pl.DataFrame:
+    """Return slices as one frame with all columns of the schema, or some.
+
+    Raises:
+        NotFound: the table has no such column.
+    """
+    if columns is not None:
+        missing = [name for name in columns if name not in schema]
+        if missing:
+            raise NotFound(f"the table has no column {', '.join(missing)}")
+        schema = {name: schema[name] for name in columns}
     wanted = {name: kind for name, kind in schema.items() if name != PERIOD}
     if not slices:
         return pl.DataFrame(schema=dict(schema))
     parts = [_widened(part, wanted) for part in slices.values()]
     names = pl.Series(PERIOD, list(slices))
-    lengths = np.fromiter((part.height for part in parts), dtype=np.int64, count=len(parts))
+    lengths = [part.height for part in slices.values()]
     periods = names.gather(np.repeat(np.arange(len(parts)), lengths))
+    if not wanted:
+        return periods.to_frame().select(list(schema))
     return pl.concat(parts).with_columns(periods).select(list(schema))
 
 

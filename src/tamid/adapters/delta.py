@@ -112,8 +112,7 @@ class DeltaTables:
             raise IntegrityError(f"table {pin.table!r} version {pin.version} is not the pinned one")
         wanted = state.files if periods is None else set(periods)
         kept = {p: self._slice(pin.table, state, p) for p in sorted(state.files) if p in wanted}
-        frame = stacked(kept, state.schema)
-        return frame if columns is None else frame.select(columns)
+        return stacked(kept, state.schema, columns)
 
     def latest(self, table: str) -> TablePin | None:
         """Return the newest version, if there is one."""

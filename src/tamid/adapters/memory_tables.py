@@ -76,8 +76,7 @@ class MemoryTables:
         version = self._at(pin)
         wanted = version.slices if periods is None else set(periods)
         kept = {p: f for p, f in version.slices.items() if p in wanted}
-        frame = stacked(kept, version.schema)
-        return frame if columns is None else frame.select(columns)
+        return stacked(kept, version.schema, columns)
 
     def latest(self, table: str) -> TablePin | None:
         """Return the newest version, if there is one."""

@@ -258,7 +258,7 @@ def _matched(
         wanted: list[str] | None = fresh.get_column(PERIOD).unique().to_list()
     else:
         wanted = _periods_before(contract, fresh)
-    keys = tables.read(rows, periods=wanted, columns=[ENTITY, TIME, PERIOD]).unique()
+    keys = tables.read(rows, periods=wanted, columns=[ENTITY, TIME, PERIOD])
     if contract.data.label.event_time is None:
         return numbered.join(keys, on=[ENTITY, TIME], nulls_equal=True)
     ends = pl.col("_at") + contract.data.label.horizon

@@ -53,6 +53,9 @@ class TablesSuite:
         assert tables.read(pin, periods=[TWO]).to_dicts() == [{"x": 3, PERIOD: TWO}]
         assert tables.read(pin, periods=[THREE]).is_empty()
         assert tables.read(pin, columns=["x"]).columns == ["x"]
+        assert tables.read(pin, columns=[PERIOD]).get_column(PERIOD).to_list() == [ONE, ONE, TWO]
+        with pytest.raises(NotFound, match="no column y"):
+            tables.read(pin, columns=["x", "y"])
 
     def test_a_pinned_version_never_changes(self, tables: Tables) -> None:
         """What comes later is in later versions only."""
