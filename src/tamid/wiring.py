@@ -37,12 +37,14 @@ def sources_of(contract: Contract, folder: Path) -> dict[str, Source]:
     from tamid.adapters.files import FileSource
 
     data = contract.data
-    found: dict[str, Source] = {"rows": FileSource(folder, data.source.path, data.source.format)}
+    hidden = data.forbidden
+    rows = FileSource(folder, data.source.path, data.source.format, hidden)
+    found: dict[str, Source] = {"rows": rows}
     if data.label.source is not None:
         label = data.label.source
-        found["labels"] = FileSource(folder, label.path, label.format)
+        found["labels"] = FileSource(folder, label.path, label.format, hidden)
     for name, table in data.tables.items():
-        found[name] = FileSource(folder, table.path, table.format)
+        found[name] = FileSource(folder, table.path, table.format, hidden)
     return found
 
 
