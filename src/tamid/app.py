@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from tamid.ports import Clock, Progress
     from tamid.stages.loop import TickReport
     from tamid.stages.rig import Rig
+
+
+NAME = re.compile(r"^name:\s*([A-Za-z0-9][A-Za-z0-9._-]{0,99})\s*$", re.MULTILINE)
 
 
 class Quiet:
@@ -70,9 +75,13 @@ class App:
         return cls(find(start), clock=clock, progress=progress)
 
     def models(self) -> Mapping[str, Path]:
-        """Return the contract file of each model by name. Raises ContractError."""
+        """Return the contract file of each model by name.
+
+        Raises:
+            ContractError: a contract that does not even name its model.
+        """
         if self._paths is None:
-            self._paths = {load_contract(p).name: p for p in self.config.contracts}
+            self._paths = {_name_in(path): path for path in self.config.contracts}
         return self._paths
 
     def one(self, name: str | None) -> str:
@@ -131,13 +140,26 @@ class App:
         return adopt(rig, text, code, now, actor=actor, reason=reason, role=role, known=known)
 
     def tick(self, model: str, stop: Callable[[], bool] = lambda: False) -> TickReport:
-        """Turn the loop once; `stop` ends it before its next round. Raises Conflict, LeaseLost."""
+        """Turn the loop once; `stop` ends it before its next round.
+
+        A contract in the folder that has problems does not stop the loop: the one in force stays.
+
+        Raises:
+            Conflict, LeaseLost: another controller acts.
+            ContractError: the folder's contract has problems, and none was adopted before.
+        """
         from tamid.stages.loop import tick
 
-        self.adopt(model, reason="the files in the folder changed")
+        broken = ""
+        try:
+            self.adopt(model, reason="the files in the folder changed")
+        except (ContractError, NotFound) as error:
+            if not self.state(model).contract:
+                raise
+            broken = f"{error.what}: the contract in force stays ({error.remedy})"
         report = tick(self.rig(model), self.holder, self._states.get(model), stop)
         self._states[model] = report.state
-        return report
+        return replace(report, waiting=(*report.waiting, broken)) if broken else report
 
     def record(self, model: str, event: Event, *, role: Role, actor: str, reason: str) -> State:
         """Append a person's act. Raises Conflict if the ledger grew meanwhile."""
@@ -160,6 +182,15 @@ class App:
         self._scorer = self._trainer = None
         self._rigs.clear()
 
+    def _usable(self, model: str) -> Contract:
+        """Return the folder's contract, or the one in force if that has problems."""
+        try:
+            return self.folder_contract(model)
+        except ContractError:
+            if not self.state(model).contract:
+                raise
+            return self.contract(model)
+
     def _open(self, model: str) -> Rig:
         from numpy.random import default_rng
 
@@ -169,7 +200,7 @@ class App:
         from tamid.workshop import parse, spawn_scorer
 
         path = self.models()[model]
-        contract = load_contract(path)
+        contract = self._texts[model][1] if model in self._texts else self._usable(model)
         signer = Keys(self.config.store / "keys")
         if not signer.known():
             signer.create()
@@ -198,6 +229,17 @@ class App:
             git=git,
             dirty=dirty,
         )
+
+
+def _name_in(path: Path) -> str:
+    """Return the model's name, if need be from a contract that has problems elsewhere."""
+    try:
+        return load_contract(path).name
+    except ContractError:
+        named = NAME.search(path.read_text("utf-8", errors="replace"))
+        if named is None:
+            raise
+        return named[1]
 
 
 def load_contract(path: Path) -> Contract:
