@@ -25,7 +25,7 @@ def report(year: Year, figures: Figures, acts: tuple[Act, ...], human: dict[str,
     """Return the report as HTML."""
     picture = picture_of(year, figures, acts)
     return PAGE.substitute(
-        title="One year of churn scores, with nobody watching",
+        title="One year of churn scores, and what the loop did",
         lead=_lead(year, figures),
         tiles="\n".join(_tiles(figures)),
         picture=draw(picture),
@@ -79,10 +79,10 @@ def _lead(year: Year, figures: Figures) -> str:
     first, last = figures.weeks.periods[0], figures.weeks.periods[-1]
     return escape(
         f"{year.options.customers:,} customers scored every Sunday, {first} to {last}. The market "
-        f"changed {_count(len(figures.drifts), 'time')}, one file was broken, one Sunday the "
-        "scorer was down. The line stays above what the contract owes because the loop noticed, "
-        "retrained, checked and released by itself, and asked a person only when data alone "
-        "could not cure it."
+        f"changed {_count(len(figures.drifts), 'time')}, {_count(len(figures.bug_weeks), 'file')} "
+        f"came broken, the scorer was down {_count(min(len(figures.outage_rungs), 1), 'time')}. "
+        "The loop noticed, retrained, checked and released by itself, and asked a person only "
+        "where data alone could not cure it."
     )
 
 

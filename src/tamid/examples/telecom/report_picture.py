@@ -9,10 +9,10 @@ from html import escape
 
 from tamid.core.values import Interval
 
-WIDTH, HEIGHT = 1000, 470
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 170, 118, 40
+WIDTH, HEIGHT = 1000, 440
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 170, 88, 40
 # Labels above the plot stand in lanes so that neighbours do not cover each other.
-_LANES, _LANE, _LETTER = 5, 20, 6.1
+_LANES, _LANE, _LETTER = 4, 19, 6.1
 # Least distance of two labels at the right end, in pixels.
 _APART = 17
 
@@ -31,6 +31,7 @@ STYLE = """
 .year text.ours, .year text.manual, .year text.never { stroke: none; font-weight: 600; }
 .year text.ours { fill: var(--ours); } .year text.manual { fill: var(--manual); }
 .year text.never { fill: var(--never); } .year .owed { stroke: var(--ink); stroke-width: 1; }
+.year .label { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
 .year .pin { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; }
 """
 
@@ -122,7 +123,7 @@ def _axes(picture: Picture, place: _Place) -> Iterator[str]:
         value += step
     y = place.y(picture.owed)
     yield f'<line class="owed" x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}"/>'
-    yield f'<text x="{_LEFT + 6}" y="{y + 15}">owed by contract: F1 {picture.owed:.2f}</text>'
+    yield f'<text class="label" x="{right + 10}" y="{y + 4}">owed by contract {picture.owed:.2f}</text>'
     for day in _months(place.first, place.last):
         x = place.x(day)
         low = HEIGHT - _BOTTOM
@@ -144,17 +145,20 @@ def _months(first: date, last: date) -> Iterator[date]:
 def _moments(picture: Picture, place: _Place) -> Iterator[str]:
     """Put each label into the lowest lane where it does not meet its neighbours."""
     taken = [-1e9] * _LANES
+    lines: list[str] = []
+    texts: list[str] = []
     for moment in sorted(picture.moments, key=lambda m: m.day):
         x = place.x(moment.day)
         width = _LETTER * len(moment.text) + 8
-        start = min(x - 3, WIDTH - width)
+        start = min(x + 2, WIDTH - width)
         lane = next((i for i in range(_LANES) if taken[i] < start), None)
         if lane is None:
             lane = min(range(_LANES), key=lambda i: taken[i])
         taken[lane] = start + width + 6
         y = _TOP - 10 - lane * _LANE
-        yield f'<line class="pin" x1="{x}" x2="{x}" y1="{y + 4}" y2="{HEIGHT - _BOTTOM}"/>'
-        yield f'<text x="{start:.1f}" y="{y}">{escape(moment.text)}</text>'
+        lines.append(f'<line class="pin" x1="{x}" x2="{x}" y1="{y - 9}" y2="{HEIGHT - _BOTTOM}"/>')
+        texts.append(f'<text class="label" x="{start:.1f}" y="{y}">{escape(moment.text)}</text>')
+    yield from (*lines, *texts)
 
 
 def _band(picture: Picture, place: _Place) -> str:

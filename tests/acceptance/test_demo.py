@@ -1,0 +1,97 @@
+"""The demo as a person runs it, and all acts of its year pressed into few weeks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tamid.examples.telecom import Story
+from tamid.examples.telecom.demo import Options, Played, Told, play
+
+KEYS = {
+    "f1_at_release", "f1_lowest", "f1_recovered", "days_onset_to_alarm",
+    "days_alarm_to_new_champion", "f1_weeks_lost", "f1_weeks_lost_never_retraining",
+    "f1_weeks_lost_manual", "bug_weeks_trained_on", "held_cases", "cases_closed", "deliveries",
+    "duplicate_deliveries", "false_alarms", "churn_reduction", "money_saved", "wall_s", "peak_mb",
+    "report",
+}  # fmt: skip
+# The acts of the year, one shortly after the other.
+PRESSED = Story(
+    history_weeks=14, live_weeks=16, offer_week=1, bug_week=5, outage_week=6, billing_week=8
+)
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, list[Told]]:
+    """A year that was played once for all tests of this file."""
+    told: list[Told] = []
+    folder = tmp_path_factory.mktemp("year")
+    options = Options(folder=folder, customers=8_000, weeks=16, story=PRESSED)
+    return play(options, told.append), told
+
+
+@pytest.mark.timeout(400)
+def test_the_story_holds(year: tuple[Played, list[Told]]) -> None:
+    """Each act ends as it should: repaired, refused, answered by a lower rung, held and cured."""
+    body = year[0].body()
+    assert set(body) >= KEYS
+    assert body["f1_at_release"] > 0.80 > body["f1_lowest"]
+    assert body["f1_recovered"] > 0.80
+    assert body["days_alarm_to_new_champion"] <= 3
+    assert body["bug_weeks_trained_on"] == 0
+    assert body["held_cases"] == 1
+    assert body["cases_closed"] == 2
+    assert body["duplicate_deliveries"] == body["false_alarms"] == body["cases_open"] == 0
+    assert "champion" not in body["outage_rungs"]
+    assert body["outage_rungs"]["last_score"] > 0
+    lost = [body[f"f1_weeks_lost{k}"] for k in ("", "_manual", "_never_retraining")]
+    assert lost[0] < lost[1] < lost[2]
+    assert body["money_saved"] > 0
+    low, high = body["churn_reduction_interval"]
+    assert low < body["churn_reduction"] < high
+    assert body["peak_mb"] < 2_000
+
+
+def test_every_version_was_measured_as_monitoring_measures(
+    year: tuple[Played, list[Told]],
+) -> None:
+    """The matrix of versions and weeks agrees with the figures that the loop acted on."""
+    figures = year[0].figures
+    ours = figures.weeks.series(figures.weeks.ours)
+    points = {p: i.point for p, i in figures.intervals.items()}
+    assert ours == pytest.approx(points)
+
+
+def test_the_log_tells_what_each_role_saw(year: tuple[Played, list[Told]]) -> None:
+    """The loop, both roles and marketing each have their lines."""
+    seen = {told.who for told in year[1]}
+    assert seen == {"the loop", "ML developer", "MLOps engineer", "marketing", "the world"}
+
+
+def test_the_report_stands_alone(year: tuple[Played, list[Told]]) -> None:
+    """Report and picture are complete and fetch nothing."""
+    page = year[0].report.read_text("utf-8")
+    assert page.rstrip().endswith("</html>")
+    assert "$" not in page
+    assert "held" in page
+    assert "src=" not in page
+    assert "<script" not in page
+    assert (year[0].report.parent / "year.svg").read_text("utf-8").startswith("<svg")
+
+
+@pytest.mark.timeout(300)
+def test_the_command_ends_with_one_json_object(tmp_path: Path) -> None:
+    """`tamid demo --json` prints the figures as the last line of stdout, the log on stderr."""
+    words = ["demo", "--json", "--weeks", "4", "--customers", "3000", "--dir", str(tmp_path / "y")]
+    done = subprocess.run(
+        [sys.executable, "-m", "tamid", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    body = json.loads(done.stdout.splitlines()[-1])
+    assert set(body) >= KEYS
+    assert Path(body["report"]).is_file()
+    assert "the loop" in done.stderr

@@ -1,0 +1,117 @@
+"""The parts of the demo that stand alone: outage, memory, words, acts, picture and bars."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import date, timedelta
+from xml.etree import ElementTree
+
+from tamid.core import events as ev
+from tamid.core.state import State
+from tamid.core.values import Interval
+from tamid.examples.telecom.demo_memory import Watcher
+from tamid.examples.telecom.demo_outage import children, outage
+from tamid.examples.telecom.demo_story import acts_of
+from tamid.examples.telecom.demo_words import Narrator
+from tamid.examples.telecom.demo_year import Day
+from tamid.examples.telecom.report_bars import Bar, bars
+from tamid.examples.telecom.report_picture import Moment, Picture, draw
+from tamid.testing.life import Life
+from tamid.testing.scenes import fall, first_release, held, served
+
+START = date(2026, 1, 4)
+BUSY = "import time\nend = time.monotonic() + 30\nwhile time.monotonic() < end: pass\n"
+
+
+def a_picture(text: str = "drift") -> Picture:
+    """Return a picture of twenty weeks."""
+    days = [START + timedelta(weeks=n) for n in range(20)]
+    return Picture(
+        ours=dict.fromkeys(days, 0.85),
+        intervals={d: Interval(point=0.85, low=0.82, high=0.88) for d in days},
+        never=dict.fromkeys(days, 0.7),
+        manual=dict.fromkeys(days, 0.8),
+        owed=0.8,
+        sick=[(days[2], days[4])],
+        moments=[Moment(day=d, text=text) for d in days[2:5]],
+        title="a & b",
+    )
+
+
+def test_an_outage_kills_who_works_and_spares_who_waits() -> None:
+    """A child that computes dies by SIGKILL, one that only waits lives on."""
+    waiting = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"],
+                               stdin=subprocess.PIPE)  # fmt: skip
+    time.sleep(0.5)
+    try:
+        assert waiting.pid in children()
+        with outage() as killed:
+            busy = subprocess.Popen([sys.executable, "-c", BUSY])
+            assert busy.wait(20) == -9
+        assert busy.pid in killed
+        assert waiting.poll() is None
+    finally:
+        waiting.kill()
+        waiting.communicate()
+
+
+def test_memory_counts_children() -> None:
+    """The peak holds what this process and its children hold at once."""
+    code = "import time; held = bytearray(80_000_000); time.sleep(1.2)"
+    with Watcher() as alone:
+        time.sleep(0.4)
+    with Watcher() as both:
+        subprocess.run([sys.executable, "-c", code], check=True)
+    assert both.peak_mb > alone.peak_mb + 70
+
+
+def test_quiet_weeks_are_one_line() -> None:
+    """Weeks without news are told together, as soon as there is news again."""
+    life = first_release(Life())
+    narrator = Narrator()
+    list(narrator.tell(_day(life, 0), None))
+    for week in range(3):
+        before = life.state.seq
+        served(life, week)
+        assert not list(narrator.tell(_day(life, before), None))
+    (line,) = narrator.rest(START)
+    assert "3 quiet weeks" in line.text
+
+
+def test_every_decision_of_a_held_candidate_is_told() -> None:
+    """Alarm, diagnosis, gates and case stand in the list of acts, in the order of the ledger."""
+    life = first_release(Life())
+    served(life, 0)
+    held(life, fall(life, 0))
+    kinds = [act.kind for act in acts_of(life.records)]
+    assert kinds[:2] == ["gate", "champion"]
+    assert [k for k in kinds if k in ("alarm", "diagnosis", "case")] == [
+        "alarm", "diagnosis", "case",
+    ]  # fmt: skip
+
+
+def test_a_picture_is_well_formed_and_labels_do_not_meet() -> None:
+    """The SVG parses, texts are escaped, and close moments stand in different lanes."""
+    svg = ElementTree.fromstring(draw(a_picture("a drift & more")))
+    labels = [t for t in svg.iter() if t.get("class") == "label" and t.text == "a drift & more"]
+    assert len({t.get("y") for t in labels}) == len(labels) == 3
+
+
+def test_bars_reach_from_zero() -> None:
+    """A value below zero lies on the other side of zero than one above it."""
+    values = [
+        Bar(name=name, interval=Interval(point=v, low=v - 1, high=v + 1), style="ours")
+        for name, v in (("gain", 10.0), ("loss", -5.0))
+    ]
+    svg = ElementTree.fromstring(bars(values, unit="k", mark=3.0, mark_name="goal"))
+    gain, loss = (r for r in svg.iter() if r.tag.endswith("rect"))
+    zero = float(gain.attrib["x"])
+    assert float(loss.attrib["x"]) + float(loss.attrib["width"]) <= zero + 0.2
+
+
+def _day(life: Life, after: int) -> Day:
+    records = tuple(r for r in life.records if r.seq > after)
+    plain = tuple(r for r in records if not isinstance(r.event, ev.Decided))
+    return Day(date=START, records=plain, state=State())
