@@ -189,6 +189,7 @@ class RunFinished(Event):
     rows: int
     seconds: float
     peak_mb: float
+    judged: TablePin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

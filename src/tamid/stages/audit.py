@@ -154,6 +154,8 @@ def named_pins(event: ev.Event) -> Iterator[TablePin]:
             yield event.pin
         case ev.RunStarted() | ev.Measured():
             yield from event.pins
+        case ev.RunFinished() if event.judged is not None:
+            yield event.judged
 
 
 def named_bundles(event: ev.Event) -> Iterator[tuple[str, str]]:

@@ -59,9 +59,10 @@ def register(rig: Rig, contract: Contract, state: State, action: Register) -> Ve
 
 def judged_frame(rig: Rig, state: State, run: str) -> pl.DataFrame:
     """Return the rows that a run's candidate was judged on, with its scores."""
-    pin = rig.tables.find(rig.table("judged"), f"judged/{run}")
-    assert pin is not None
-    return rig.tables.read(pin).filter(pl.col("run") == run).drop("run")
+    finished = state.runs[run].finished
+    assert finished is not None
+    assert finished.judged is not None
+    return rig.tables.read(finished.judged).filter(pl.col("run") == run).drop("run")
 
 
 def reference_of(

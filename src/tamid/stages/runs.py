@@ -52,7 +52,8 @@ def train(
         return
     packed = pack(result, rig.blobs, rig.signer)
     judged = result.judged.with_columns(pl.lit(a.run).alias("run"))
-    rig.tables.write(rig.table("judged"), judged, key=f"judged/{a.run}", token=token, mode="append")
+    table, key = rig.table("judged"), f"judged/{a.run}"
+    pin = rig.tables.write(table, judged, key=key, token=token, mode="append")
     yield ev.RunFinished(
         key=f"finished/{a.run}",
         run=a.run,
@@ -64,6 +65,7 @@ def train(
         rows=result.rows,
         seconds=result.seconds,
         peak_mb=result.peak_mb,
+        judged=pin,
     )
 
 
