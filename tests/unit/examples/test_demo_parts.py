@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from datetime import date, timedelta
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tamid.core import events as ev
 from tamid.core.state import State
@@ -94,7 +94,7 @@ def test_every_decision_of_a_held_candidate_is_told() -> None:
 
 def test_a_picture_is_well_formed_and_labels_do_not_meet() -> None:
     """The SVG parses, texts are escaped, and close moments stand in different lanes."""
-    svg = ElementTree.fromstring(draw(a_picture("a drift & more")))
+    svg = ET.fromstring(draw(a_picture("a drift & more")))
     labels = [t for t in svg.iter() if t.get("class") == "label" and t.text == "a drift & more"]
     assert len({t.get("y") for t in labels}) == len(labels) == 3
 
@@ -105,7 +105,7 @@ def test_bars_reach_from_zero() -> None:
         Bar(name=name, interval=Interval(point=v, low=v - 1, high=v + 1), style="ours")
         for name, v in (("gain", 10.0), ("loss", -5.0))
     ]
-    svg = ElementTree.fromstring(bars(values, unit="k", mark=3.0, mark_name="goal"))
+    svg = ET.fromstring(bars(values, unit="k", mark=3.0, mark_name="goal"))
     gain, loss = (r for r in svg.iter() if r.tag.endswith("rect"))
     zero = float(gain.attrib["x"])
     assert float(loss.attrib["x"]) + float(loss.attrib["width"]) <= zero + 0.2

@@ -1,8 +1,8 @@
 """One live year of the telecom operator: the world, the workspace, the people, day by day.
 
 The loop gets what any loop gets: files in a folder and a clock. The world gets the campaign's acts,
-read from the delivered files. People do what people would: they repair a file and answer a case with
-new code. Nothing here tells the loop what is going to happen.
+read from the delivered files. People do what people would: they repair a file and answer a case
+with new code. Nothing here tells the loop what is going to happen.
 """
 
 from __future__ import annotations

@@ -123,7 +123,8 @@ def _axes(picture: Picture, place: _Place) -> Iterator[str]:
         value += step
     y = place.y(picture.owed)
     yield f'<line class="owed" x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}"/>'
-    yield f'<text class="label" x="{right + 10}" y="{y + 4}">owed by contract {picture.owed:.2f}</text>'
+    words = f"owed by contract {picture.owed:.2f}"
+    yield f'<text class="label" x="{right + 10}" y="{y + 4}">{words}</text>'
     for day in _months(place.first, place.last):
         x = place.x(day)
         low = HEIGHT - _BOTTOM
