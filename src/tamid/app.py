@@ -18,6 +18,7 @@ from tamid.wiring import git_state, salt_in, sinks_of, sources_of, user_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from tamid.adapters.spawn import SpawnScorer, SpawnTrainer
     from tamid.core.chain import Recorded
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tamid.core.state import State
     from tamid.ports import Clock, Progress
     from tamid.stages.loop import TickReport
+    from tamid.stages.past import Replay
     from tamid.stages.rig import Rig
 
 
@@ -160,6 +162,15 @@ class App:
         report = tick(self.rig(model), self.holder, self._states.get(model), stop)
         self._states[model] = report.state
         return replace(report, waiting=(*report.waiting, broken)) if broken else report
+
+    def backtest(
+        self, model: str, begin: datetime, end: datetime, rivals: tuple[str, ...]
+    ) -> Replay:
+        """Turn the loop over the model's own history, and keep nothing of it."""
+        from tamid.backtest import backtest
+
+        path, contract = self.models()[model], self.folder_contract(model)
+        return backtest(contract, path, begin, end, rivals=rivals, progress=self.progress)
 
     def record(self, model: str, event: Event, *, role: Role, actor: str, reason: str) -> State:
         """Append a person's act. Raises Conflict if the ledger grew meanwhile."""

@@ -7,7 +7,7 @@ in when they were known. What was served is judged afterwards on all labels ther
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -19,70 +19,22 @@ from tamid.core.contract.model import Contract
 from tamid.core.periods import period_of
 from tamid.core.quality import Realised, realised
 from tamid.core.state import State
-from tamid.core.values import ENTITY, KNOWN_AT, LABEL, PERIOD, STATIC_PERIOD, TIME, Task
+from tamid.core.values import ENTITY, LABEL, PERIOD, STATIC_PERIOD, TIME, Task
 from tamid.core.windows import holdout
-from tamid.ports import TrainingJob
+from tamid.ports import Progress, TrainingJob
 from tamid.stages import dataset, inbox
 from tamid.stages.feeds import LABELS, ROWS, rule_of
 from tamid.stages.loop import adopt, tick
 from tamid.stages.monitoring import observe
 from tamid.stages.packaging import pack
-from tamid.stages.quarantine import moments
-from tamid.stages.reading import MOMENT
+from tamid.stages.past import ALWAYS, FROZEN, Replay, Week, happening, means_of
 from tamid.stages.registry import overlay_of, voice
 from tamid.stages.rig import Rig
 from tamid.stages.rungs import Voice
 
-SERVED, FROZEN, WEEKLY = "served", "frozen", "always"
 # A metric of these is taken on chances; all others on what was decided with them.
 _ON_CHANCES = frozenset({"auc", "brier", "log_loss"})
 _PATIENCE = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """Something that the loop noticed or did, in plain words."""
-
-    at: datetime
-    kind: str
-    text: str
-    period: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Week:
-    """One period of a replay: the quality of what was served, and what others would have given.
-
-    `version`: the one that answered for most rows. `others`: quality by rival.
-    """
-
-    period: str
-    rows: int
-    version: int
-    served: float
-    low: float
-    high: float
-    others: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
-    """What the loop would have done over a stretch of history, and how good it would have been.
-
-    `means`: the mean over the weeks that all have, by "served" and rival.
-    """
-
-    model: str
-    metric: str
-    higher_is_better: bool
-    begin: datetime
-    end: datetime
-    ticks: int
-    runs: int
-    releases: int
-    weeks: tuple[Week, ...]
-    means: Mapping[str, float]
-    happenings: tuple[Happening, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +50,7 @@ class Course:
     end: datetime
     later: datetime
     move: Callable[[datetime], object]
+    progress: Progress
     rivals: tuple[str, ...] = (FROZEN,)
 
 
@@ -115,45 +68,13 @@ def replay(rig: Rig, text: str, code: dict[str, str], course: Course) -> Replay:
         now = course.begin + step * contract.monitoring.every
         course.move(now)
         state = tick(rig, "replay", state).state
-        if WEEKLY in course.rivals:
+        if ALWAYS in course.rivals:
             _train_anew(rig, contract, state, now, trained)
-        rig.progress.step("ticks replayed", step + 1, steps)
+        course.progress.step("ticks replayed", step + 1, steps)
     records = rig.ledger.read(rig.model)
     course.move(course.later)
     truth = _all_labels(rig, contract, state, course.later)
     return _judged(rig, contract, state, records, truth, trained, course)
-
-
-def known_rows(contract: Contract, frame: pl.DataFrame) -> pl.Series:
-    """Return when each row became known: what the contract's column says, else the row's time."""
-    zone = contract.calendar.timezone
-    column = contract.data.source.known_at or contract.data.time
-    return _moments(frame, column, zone)
-
-
-def known_labels(contract: Contract, frame: pl.DataFrame) -> pl.Series:
-    """Return when each label became known.
-
-    What the column of a separate label source says; else the event's moment plus the reporting
-    lag, or the row's time plus horizon and lag.
-    """
-    label, zone = contract.data.label, contract.calendar.timezone
-    if label.source is not None and label.source.known_at:
-        return _moments(frame, label.source.known_at, zone)
-    if label.event_time is not None:
-        return _moments(frame, label.event_time, zone) + label.reporting_lag
-    return _moments(frame, contract.data.time, zone) + label.horizon + label.reporting_lag
-
-
-def known_events(contract: Contract, table: str, frame: pl.DataFrame) -> pl.Series:
-    """Return when each event of a further table became known: when it happened."""
-    return _moments(frame, contract.data.tables[table].time, contract.calendar.timezone)
-
-
-def _moments(frame: pl.DataFrame, column: str | None, zone: str) -> pl.Series:
-    if column is None:
-        return pl.Series(KNOWN_AT, [None] * frame.height, dtype=MOMENT)
-    return moments(frame, column, zone)
 
 
 def _train_anew(
@@ -168,7 +89,7 @@ def _train_anew(
     frame = dataset.training_rows(rig.tables, contract, state, state.pins, periods, now)
     present = tuple(sorted(frame.get_column(PERIOD).unique().to_list()))
     job = TrainingJob(
-        run=f"{WEEKLY}-{period}",
+        run=f"{ALWAYS}-{period}",
         contract=rig.blobs.get(state.contract).decode(),
         code={path: rig.blobs.get(digest).decode() for path, digest in state.code.items()},
         frame=frame,
@@ -233,15 +154,6 @@ def _judged(
     )
 
 
-def means_of(weeks: Sequence[Week], rivals: Sequence[str]) -> dict[str, float]:
-    """Return the mean quality of what was served and of each rival, over the weeks all have."""
-    common = [w for w in weeks if all(r in w.others for r in rivals)]
-    if not common:
-        return {}
-    found = {SERVED: sum(w.served for w in common) / len(common)}
-    return found | {r: sum(w.others[r] for w in common) / len(common) for r in rivals}
-
-
 def _week(
     rig: Rig,
     contract: Contract,
@@ -260,7 +172,7 @@ def _week(
         return None
     served = _measured(contract, rows)
     others = {}
-    voices = {WEEKLY: trained.get(period), FROZEN: voice(rig, truth, truth.reigns[0].number)}
+    voices = {ALWAYS: trained.get(period), FROZEN: voice(rig, truth, truth.reigns[0].number)}
     for rival in course.rivals:
         who = voices.get(rival)
         if who is not None:
@@ -307,38 +219,3 @@ def _measured(contract: Contract, rows: pl.DataFrame) -> Realised:
         weights=weight.to_numpy(),
         entities=rows.get_column(ENTITY).to_numpy(),
     )
-
-
-def happening(record: Recorded) -> Happening | None:
-    """Return what an event means for the story of a replay; None for the routine of every tick."""
-    event = record.event
-    match event:
-        case ev.Promoted():
-            text = f"version {event.number} goes live: {event.reason}"
-            return Happening(at=record.at, kind="release", text=text)
-        case ev.RolledBack():
-            text = f"back to version {event.back_to}: {event.reason}"
-            return Happening(at=record.at, kind="rollback", text=text)
-        case ev.AlarmRaised():
-            return Happening(at=record.at, kind="alarm", text=event.message, period=event.period)
-        case ev.Diagnosed():
-            text = f"{event.cause}, retraining {event.retraining}: {'; '.join(event.reasons)}"
-            return Happening(at=record.at, kind="diagnosis", text=text)
-        case ev.RunStarted():
-            text = f"{event.run} ({event.trigger}): {event.reason}"
-            return Happening(at=record.at, kind="run", text=text)
-        case ev.RunFailed():
-            return Happening(at=record.at, kind="failed", text=f"{event.run}: {event.message}")
-        case ev.Judged():
-            text = f"{event.run} {event.outcome}: {'; '.join(event.reasons)}"
-            return Happening(at=record.at, kind=event.outcome, text=text)
-        case ev.DataRefused():
-            text = f"{event.source} {event.batch} refused: {'; '.join(event.reasons)}"
-            return Happening(at=record.at, kind="refused", text=text)
-        case ev.CaseOpened():
-            return Happening(at=record.at, kind="case", text=f"case {event.case}: {event.title}")
-        case ev.RungSet():
-            text = f"{event.rung} answers first: {event.reason}"
-            return Happening(at=record.at, kind="rung", text=text)
-        case _:
-            return None

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from tamid.workshop.answers import inline_scorer
-from tamid.workshop.tools import inline_trainer, parse
+from tamid.core.errors import UsageError
+from tamid.wiring import sources_of, user_code
+from tamid.workshop import inline_scorer, inline_trainer, parse
 
 if TYPE_CHECKING:
     from tamid.adapters.history import HistorySource
     from tamid.adapters.memory_clock import SimulatedClock
     from tamid.core.contract.model import Contract
     from tamid.ports import Progress, Scorer, Source
-    from tamid.stages.replay import Replay
+    from tamid.stages.past import Replay
     from tamid.stages.rig import Rig
+
+
+class _Silent:
+    """Hides the steps of single runs: the replay as a whole tells how far it is."""
+
+    def step(self, text: str, done: int, total: int) -> None:
+        """Say nothing."""
 
 
 class Untimed:
@@ -39,39 +48,55 @@ class Untimed:
 
 def backtest(
     contract: Contract,
-    text: str,
-    code: dict[str, str],
-    sources: Mapping[str, Source],
+    path: Path,
     begin: datetime,
     end: datetime,
     *,
     rivals: tuple[str, ...],
     progress: Progress,
-    keys: Path,
 ) -> Replay:
-    """Turn the loop over the rows of `sources` as they became known from `begin` to `end`.
+    """Turn the loop over the files of a contract as they became known from `begin` to `end`.
 
-    `keys` is a folder for keys that sign this backtest's bundles and nothing else.
+    `path` is the contract's file, beside which its code and data are found. The user's code runs in
+    this process. Bundles are signed by a key that is thrown away.
 
     Raises:
-        DataError, UserCodeError: as the loop itself; UsageError: there is no row in that time.
+        UsageError: there is nothing to replay; DataError, UserCodeError: as the loop itself.
     """
     from tamid.adapters.memory_clock import SimulatedClock
     from tamid.stages.replay import Course, replay
 
+    _refuse_senseless(contract, begin, end)
     clock = SimulatedClock(begin)
-    past = _past(contract, sources, clock, begin, end)
-    rig = _rig(contract, past, clock, progress, keys)
+    past = _past(contract, sources_of(contract, path.parent), clock, begin, end)
+    code = user_code(contract, path.parent)
     lasts = [source.last for source in past.values() if source.last is not None]
+    wait = contract.data.label.horizon + contract.data.label.reporting_lag
     course = Course(
         begin=begin,
         end=end,
-        later=max([*lasts, end + contract.data.label.horizon + contract.data.label.reporting_lag])
-        + timedelta(days=1),
+        later=max([*lasts, end + wait]) + timedelta(days=1),
         move=clock.set,
         rivals=rivals,
+        progress=progress,
     )
-    return replay(rig, text, code, course)
+    with TemporaryDirectory(prefix="tamid-replay-") as keys:
+        rig = _rig(contract, past, clock, Path(keys))
+        return replay(rig, path.read_text("utf-8"), code, course)
+
+
+def _refuse_senseless(contract: Contract, begin: datetime, end: datetime) -> None:
+    if contract.data.time is None:
+        raise UsageError(
+            f"model {contract.name!r} has no time column, so there is no history to replay",
+            why="rows without a moment all become known at once",
+            fix="Name a time column in the contract's data block.",
+        )
+    if end <= begin:
+        raise UsageError(
+            f"the replay ends on {end:%Y-%m-%d}, which is not after its beginning {begin:%Y-%m-%d}",
+            fix="Give --from a date before --to.",
+        )
 
 
 def _past(
@@ -84,7 +109,7 @@ def _past(
     """Return each source of the contract as history, the labels apart from the rows."""
     from tamid.adapters.history import HistorySource
     from tamid.stages.feeds import LABELS, ROWS
-    from tamid.stages.replay import known_events, known_labels, known_rows
+    from tamid.stages.past import known_events, known_labels, known_rows
 
     def history(frame: pl.DataFrame, known: pl.Series) -> HistorySource:
         every = contract.monitoring.every
@@ -110,7 +135,6 @@ def _rig(
     contract: Contract,
     past: Mapping[str, HistorySource],
     clock: SimulatedClock,
-    progress: Progress,
     keys: Path,
 ) -> Rig:
     from tamid.adapters.keys import Keys
@@ -136,7 +160,7 @@ def _rig(
         rules=scorer,
         signer=signer,
         sinks={name: MemorySink() for name in policy_of(contract).sinks},
-        progress=progress,
+        progress=_Silent(),
         parse=parse,
         generator=np.random.default_rng,
         salt="replay",
