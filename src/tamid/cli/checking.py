@@ -1,4 +1,4 @@
-"""`tamid verify` and `tamid replay --audit`: is what is recorded whole, and repeatable?"""
+"""`tamid verify`: is what is recorded whole?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import add_example, add_model, chosen, opened
 from tamid.cli.turning import HEAD, write_head
-from tamid.core.errors import IntegrityError, NotFound, TamidError, UsageError
+from tamid.core.errors import IntegrityError, NotFound, TamidError
 
 if TYPE_CHECKING:
     from tamid.app import App
@@ -89,46 +89,3 @@ def _head_fault(app: App, given: Path | None) -> str:
 
 def _verdict(faults: int) -> str:
     return "whole" if not faults else f"{faults} do not match"
-
-
-def add_replay(parser: ArgumentParser) -> None:
-    """Declare the arguments of `replay`."""
-    parser.add_argument(
-        "--audit", action="store_true", help="repeat every recorded decision and compare bytes"
-    )
-    add_model(parser)
-    add_example(parser, "tamid replay --audit", "tamid replay --audit --model churn --json")
-
-
-def replay(args: Namespace, out: Output) -> int:
-    """Repeat the recorded ticks on the pinned tables: the same decisions, byte for byte?"""
-    from tamid.stages.audit import audit
-
-    if not args.audit:
-        raise UsageError(
-            "what is to be replayed?",
-            why="`--audit` repeats the decisions that stand in the ledger",
-            fix="Run `tamid replay --audit`.",
-        )
-    with opened(args, out) as app:
-        found = {m: audit(app.rig(m), app.records(m)) for m in chosen(app, args.model)}
-    out.json({"same": all(a.first is None for a in found.values()), "models": found})
-    for model, one in found.items():
-        if one.first is None:
-            out.text(f"{model}: {one.decisions} decisions of {one.ticks} ticks came out the same")
-            continue
-        first = one.first
-        out.text(
-            f"{model}: the {first.part} of event {first.seq} (tick {first.tick[:19]}, round "
-            f"{first.round + 1}) come out otherwise"
-        )
-        for name, text in (("recorded", first.recorded), ("repeated", first.repeated)):
-            out.text(f"  {name}: {_around(text, first.recorded, first.repeated)}")
-    return INTEGRITY if any(a.first for a in found.values()) else 0
-
-
-def _around(text: str, one: str, two: str) -> str:
-    """Return the text around the first place where two texts differ."""
-    place = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), 0)
-    start = max(place - 60, 0)
-    return ("..." if start else "") + text[start : place + 100]

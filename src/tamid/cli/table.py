@@ -82,7 +82,7 @@ TABLE: tuple[Group, ...] = (
         title="Prove",
         commands=(
             _row("verify", "checking:verify", "check the ledger and all content that it names"),
-            _row("replay", "checking:replay", "repeat the recorded decisions and compare"),
+            _row("replay", "replay:replay", "repeat decisions, or try the loop on history"),
         ),
     ),
 )

@@ -1,0 +1,148 @@
+"""`tamid replay`: repeat recorded decisions, or try the whole loop on one's own history."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tamid.cli.desk import add_example, add_model, chosen, opened
+from tamid.core.errors import IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from tamid.cli.output import Output
+    from tamid.stages.past import Replay
+
+RIVALS = ("frozen", "always")
+# Happenings printed for a person; all of them stand in the page and in --json.
+_SHOWN = frozenset({"release", "rollback", "alarm", "held", "refused", "failed"})
+
+
+def add_replay(parser: ArgumentParser) -> None:
+    """Declare the arguments of `replay`."""
+    parser.add_argument(
+        "--audit", action="store_true", help="repeat every recorded decision and compare bytes"
+    )
+    parser.add_argument(
+        "--from", dest="begin", type=_day, metavar="DATE",
+        help="turn the loop over your own history from this date (UTC)",
+    )  # fmt: skip
+    parser.add_argument("--to", dest="end", type=_day, metavar="DATE", help="up to this date")
+    parser.add_argument(
+        "--against", choices=RIVALS, nargs="+", default=["frozen"],
+        help="compare with the first version for ever (frozen), or with training anew every period "
+        "on all that is known, without gates (always); default: frozen",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="where to write the page (replay-MODEL.html)"
+    )
+    add_model(parser)
+    add_example(
+        parser,
+        "tamid replay --from 2016-01-04 --to 2017-02-27",
+        "tamid replay --from 2012-01-02 --to 2012-12-31 --against frozen always --json",
+        "tamid replay --audit",
+    )
+
+
+def replay(args: Namespace, out: Output) -> int:
+    """Repeat the recorded ticks, or turn the loop over history with a simulated clock."""
+    if args.audit and (args.begin or args.end):
+        raise UsageError(
+            "`--audit` and a stretch of history are two different replays",
+            why="one repeats what stands in the ledger, the other tries what might have been",
+            fix="Run one after the other.",
+        )
+    if args.audit:
+        return _audit(args, out)
+    if args.begin is None or args.end is None:
+        raise UsageError(
+            "what is to be replayed?",
+            why="`--audit` repeats the decisions in the ledger, --from and --to try the loop on "
+            "your history",
+            fix="Run `tamid replay --audit` or `tamid replay --from DATE --to DATE`.",
+        )
+    return _backtest(args, out)
+
+
+def _day(text: str) -> datetime:
+    try:
+        day = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-01-31") from None
+    return day.replace(tzinfo=UTC) if day.tzinfo is None else day.astimezone(UTC)
+
+
+def _backtest(args: Namespace, out: Output) -> int:
+    from tamid.cli.replay_page import page
+
+    with opened(args, out) as app:
+        model = app.one(args.model)
+        found = app.backtest(model, args.begin, args.end, tuple(dict.fromkeys(args.against)))
+    path = args.plot or Path(f"replay-{model}.html")
+    try:
+        path.write_text(page(found), "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be written to {path}",
+            why=error.strerror or str(error),
+            fix="Name a file that can be written with --plot.",
+        ) from None
+    out.json({"replay": found, "page": str(path)})
+    _say(found, out)
+    out.text(f"page: {path}")
+    return 0
+
+
+def _say(found: Replay, out: Output) -> None:
+    rivals = [r for r in RIVALS if r in found.means] or [
+        r for r in RIVALS if any(r in w.others for w in found.weeks)
+    ]
+    happened: dict[str, list[str]] = {}
+    periods = [w.period for w in found.weeks]
+    for one in found.happenings:
+        day = one.at.date().isoformat()
+        period = max((p for p in periods if p <= day), default="")
+        if one.kind in _SHOWN:
+            happened.setdefault(period, []).append(one.kind)
+    rows = [
+        [w.period, w.rows, w.version, w.served, *(w.others.get(r) for r in rivals),
+         ", ".join(happened.get(w.period, []))]
+        for w in found.weeks
+    ]  # fmt: skip
+    title = f"{found.model}: {found.metric} by period, judged on all labels there are"
+    out.table(["period", "rows", "version", "served", *rivals, "what happened"], rows, title=title)
+    means = ", ".join(f"{name} {value:.4g}" for name, value in found.means.items())
+    out.text(
+        f"{found.ticks} ticks, {found.runs} runs, {found.releases} releases; mean {found.metric}: "
+        f"{means or 'no period could be judged'}"
+    )
+
+
+def _audit(args: Namespace, out: Output) -> int:
+    from tamid.stages.audit import audit
+
+    with opened(args, out) as app:
+        found = {m: audit(app.rig(m), app.records(m)) for m in chosen(app, args.model)}
+    out.json({"same": all(a.first is None for a in found.values()), "models": found})
+    for model, one in found.items():
+        if one.first is None:
+            out.text(f"{model}: {one.decisions} decisions of {one.ticks} ticks came out the same")
+            continue
+        first = one.first
+        out.text(
+            f"{model}: the {first.part} of event {first.seq} (tick {first.tick[:19]}, round "
+            f"{first.round + 1}) come out otherwise"
+        )
+        for name, text in (("recorded", first.recorded), ("repeated", first.repeated)):
+            out.text(f"  {name}: {_around(text, first.recorded, first.repeated)}")
+    return IntegrityError.exit_code if any(a.first for a in found.values()) else 0
+
+
+def _around(text: str, one: str, two: str) -> str:
+    """Return the text around the first place where two texts differ."""
+    place = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), 0)
+    start = max(place - 60, 0)
+    return ("..." if start else "") + text[start : place + 100]
