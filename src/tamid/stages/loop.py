@@ -20,6 +20,7 @@ from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import Role, canonical_json, instant
 from tamid.stages.acts import carry_out
+from tamid.stages.aftercare import compare_with_previous
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal
@@ -100,6 +101,7 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> None:
     for event in intake(rig, contract, lambda: journal.state, now, token):
         journal.append(event, now)
     journal.append_all(measure(rig, contract, journal.state, now), now)
+    journal.append_all(compare_with_previous(rig, contract, journal.state, now), now)
     journal.append_all(alarms(rig, contract, journal.state, now), now)
     journal.append_all(diagnose(rig, contract, journal.state, now), now)
     journal.append_all(measure_rungs(rig, contract, journal.state, now), now)

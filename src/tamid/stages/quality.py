@@ -30,9 +30,6 @@ TRUSTED_SHARE = 0.6
 # Labels that trickle in move a measured number little; it is measured anew after so many more.
 WORTH_MEASURING = 0.1
 
-# A wrong interval of the difference would undo a good release: so many errors must lie between.
-ROLLBACK_ERRORS = 2.58
-
 
 def rule_of(contract: Contract) -> PeriodRule:
     """Return how the contract cuts time into periods."""
@@ -103,7 +100,6 @@ def measure(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterat
         found = _quality(rig, contract, state, period, now)
         if found is not None:
             yield found
-            yield from _against_previous(rig, contract, state, period, now)
 
 
 def measure_rungs(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Measured]:
@@ -231,39 +227,6 @@ def measured_on(
         weights=rows.get_column(WEIGHT).to_numpy(),
         entities=rows.get_column(ENTITY).to_numpy(),
         usual_rate=sum(reference) / len(reference) if reference else math.nan,
-    )
-
-
-def _against_previous(
-    rig: Rig, contract: Contract, state: State, period: str, now: datetime
-) -> Iterator[Measured]:
-    """After a release, score the live rows with the version before it and compare."""
-    if not state.previous or state.scored[period].number != state.champion:
-        return
-    if now - state.reigns[-1].since > timedelta(weeks=4):
-        return
-    rows = judged_rows(rig, contract, state, period, now)
-    other = rescored(rig, contract, state, rows, state.previous, now)
-    if other is None:
-        return
-    mine = measured_on(rig, contract, state, rows, state.champion)
-    theirs = measured_on(rig, contract, state, other, state.previous)
-    sign = level_of(contract).sign
-    gain = sign * (mine.value - theirs.value)
-    error = math.hypot(error_of(mine.interval), error_of(theirs.interval))
-    yield Measured(
-        key=f"against/{state.champion}/{period}",
-        signal="against_previous",
-        period=period,
-        value=gain,
-        interval=Interval(
-            point=gain,
-            low=gain - ROLLBACK_ERRORS * error,
-            high=gain + ROLLBACK_ERRORS * error,
-            level=0.99,
-        ),
-        model_version=state.champion,
-        rows=rows.height,
     )
 
 
