@@ -16,7 +16,7 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
-from tamid.core.periods import period_of
+from tamid.core.periods import end_of, period_of
 from tamid.core.quality import Realised, realised
 from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD, STATIC_PERIOD, TIME, Task
@@ -134,9 +134,12 @@ def _judged(
     course: Course,
 ) -> Replay:
     metric = quality_metric(contract)
+    rule = rule_of(contract)
+    # A period that the replay saw only the beginning of is no fair week.
+    whole = [p for p in sorted(state.scored) if rule is None or end_of(rule, p) <= course.end]
     weeks = tuple(
         week
-        for period in sorted(state.scored)
+        for period in whole
         if (week := _week(rig, contract, truth, period, trained, course)) is not None
     )
     return Replay(
