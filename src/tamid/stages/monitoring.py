@@ -112,7 +112,12 @@ def _past_deadline(contract: Contract, period: str, now: datetime) -> bool:
 
 
 def _fresh_rows(contract: Contract, state: State, ready: tuple[str, ...]) -> int:
-    """Return how many matured rows the champion has not been trained on."""
+    """Return how many matured rows neither the champion nor any later run has learnt from.
+
+    A run whose candidate was kept back has seen them: they are no reason to try again.
+    """
     version = state.versions.get(state.champion)
     through = version.registered.trained_through if version else ""
+    tried = (max(run.started.periods, default="") for run in state.runs.values())
+    through = max(through, *tried, "")
     return sum(state.scored[p].rows for p in ready if p > through and p in state.scored)

@@ -22,7 +22,7 @@ def judge(policy: Policy, state: State, signals: Signals, now: datetime) -> list
 
 
 def retrain(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
-    """Continue a broken run, give up a hopeless one, or start one if a trigger fires and nothing forbids it."""
+    """Continue a broken run or give it up; start one if a trigger fires and nothing forbids it."""
     run = state.run_in_flight
     if run is not None:
         if run.attempts > policy.restarts:
