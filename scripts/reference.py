@@ -1,15 +1,22 @@
-"""Writes the pages of docs/ that the code knows better than any author: commands and errors."""
+"""Writes what the code knows better than any author: the reference, and the table of stages."""
 
 from __future__ import annotations
 
+import ast
 import os
+import tomllib
 from pathlib import Path
+
+from reference_contract import contract_page
+from reference_decisions import decisions_page
+from reference_words import events_page, ports_page
 
 from tamid.cli.main import EXIT_CODES, command_parser, help_text
 from tamid.cli.table import TABLE
 from tamid.core.errors import TamidError
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 # Pages are written for this width, whatever terminal the author has.
 COLUMNS = "100"
 
@@ -55,15 +62,51 @@ def error_classes() -> list[type[TamidError]]:
     return sorted(mine, key=lambda kind: kind.code)
 
 
-PAGES = {"reference/cli.md": cli_page, "errors.md": errors_page}
+def stages_table() -> str:
+    """Return the stages in the order of the road, each with the first sentence of its docstring."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    flow = next(c for c in contracts if c.get("containers") == ["tamid.stages"])
+    lines = ["| stage | what it does |", "|---|---|"]
+    for layer in reversed(flow["layers"]):
+        for name in layer.split(" | "):
+            path = ROOT / "src" / "tamid" / "stages" / f"{name.strip('()')}.py"
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            lines.append(f"| `{path.stem}` | {' '.join(text.partition(chr(10) * 2)[0].split())} |")
+    return "\n".join(lines)
+
+
+def filled(text: str, block: str, content: str) -> str:
+    """Return a text with what stands between the marks of a block replaced."""
+    begin, end = f"<!-- {block}: written by make docs -->", f"<!-- /{block} -->"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"the marks of {block} are missing")
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+PAGES = {
+    "reference/cli.md": cli_page,
+    "reference/contract.md": contract_page,
+    "reference/decisions.md": decisions_page,
+    "reference/events.md": events_page,
+    "reference/ports.md": ports_page,
+    "errors.md": errors_page,
+}
+# Parts of pages that are written by hand otherwise: file, name of the block, what fills it.
+BLOCKS = (("ARCHITECTURE.md", "stages", stages_table),)
 
 
 def main() -> None:
-    """Write all pages."""
+    """Write all pages and blocks."""
     for name, page in PAGES.items():
         path = DOCS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page(), encoding="utf-8")
+    for name, block, content in BLOCKS:
+        path = ROOT / name
+        path.write_text(filled(path.read_text("utf-8"), block, content()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,13 +15,22 @@ import pytest
 from tamid.cli.main import load
 from tamid.cli.table import commands
 from tamid.core.errors import TamidError
+from tamid.core.events import Event
+from tamid.stages import gates, guards
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
 
 
 @pytest.fixture(scope="module")
-def reference() -> ModuleType:
-    """The script that writes the generated pages."""
+def reference() -> Iterator[ModuleType]:
+    """The script that writes the generated pages, with the parts beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "scripts"))
+        yield _reference()
+
+
+def _reference() -> ModuleType:
     spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
     assert spec is not None
     assert spec.loader is not None
@@ -27,11 +39,14 @@ def reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["reference/cli.md", "errors.md"])
+GENERATED = ("cli", "contract", "decisions", "events", "ports")
+
+
+@pytest.mark.parametrize("page", [*(f"reference/{name}.md" for name in GENERATED), "errors.md"])
 def test_a_generated_page_is_current(reference: ModuleType, page: str) -> None:
     """`make docs` would change nothing."""
     if sys.version_info[:2] != (3, 11):
-        pytest.skip("the pages are laid out by the argparse of Python 3.11")
+        pytest.skip("the pages are laid out by the argparse and ast of Python 3.11")
     assert (ROOT / "docs" / page).read_text(encoding="utf-8") == reference.PAGES[page]()
 
 
@@ -54,6 +69,58 @@ def test_every_command_exists_and_is_documented() -> None:
         run, _ = load(command)
         assert callable(run)
         assert f"### tamid {command.name}\n" in page
+
+
+def test_no_generated_page_is_forgotten(reference: ModuleType) -> None:
+    """Every page that `make docs` writes is looked at here."""
+    assert set(reference.PAGES) == {*(f"reference/{name}.md" for name in GENERATED), "errors.md"}
+
+
+def test_a_generated_block_is_current(reference: ModuleType) -> None:
+    """`make docs` would change nothing in the pages that are written by hand."""
+    for name, block, content in reference.BLOCKS:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert text == reference.filled(text, block, content()), name
+
+
+def test_every_word_of_the_code_stands_in_its_page(reference: ModuleType) -> None:
+    """Each event, port, action and key of the contract has its place in the reference."""
+    contract, words = (importlib.import_module(f"reference_{n}") for n in ("contract", "words"))
+    decisions = importlib.import_module("reference_decisions")
+    expected = {
+        "contract": [f"| `{path}`" for path, _ in contract.contract_keys()],
+        "events": [f"## {kind.__name__}\n" for kind in words.event_classes()],
+        "ports": [f"## {port.__name__}\n" for port in words.port_classes()],
+        "decisions": [f"| `{kind.__name__}` |" for kind in decisions.action_classes()],
+    }
+    for page, marks in expected.items():
+        text = (ROOT / "docs" / "reference" / f"{page}.md").read_text(encoding="utf-8")
+        assert len(marks) > 10
+        assert not [mark for mark in marks if mark not in text], page
+    names = {kind.__name__ for kind in words.event_classes()}
+    assert names == {kind.__name__ for kind in Event.__subclasses__()}
+
+
+def test_every_gate_that_judges_is_listed(reference: ModuleType) -> None:
+    """What the gates may be called in verdicts is what the page of decisions says."""
+    listed = {name for name, _ in importlib.import_module("reference_decisions").gate_names()}
+    for module in (gates, guards):
+        source = Path(str(module.__file__)).read_text(encoding="utf-8")
+        given = re.findall(r"gate=f?\"([^\"]+)\"", source)
+        assert {text.partition("{")[0] for text in given} <= {n.partition("<")[0] for n in listed}
+    assert {"parity", "golden rows", "calibration", "minimum <name>"} <= listed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_points_to_is_there(page: Path) -> None:
+    """Each link to a file, and each `tamid` command in a page, leads somewhere."""
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    local = [link for link in links if not link.startswith(("http:", "https:"))]
+    assert not [link for link in local if not (page.parent / link).exists()]
+    known = set(commands()) | {name.partition(" ")[0] for name in commands()}
+    said = re.findall(r"(?:^|`)(?:\$ )?tamid ([a-z]+(?: [a-z]+)?)", text, re.MULTILINE)
+    assert not [s for s in said if s not in known and s.partition(" ")[0] not in known]
 
 
 def test_every_decision_record_is_whole() -> None:
