@@ -28,10 +28,10 @@ WEEK = 7.0  # days
 MONTH = 30.4  # days
 NEVER = np.inf
 
-# Chance a week that the cause appears; about 6 % of all customers leave a week in any regime.
+# Chance a week that the cause appears; 6 to 7 % of all customers leave a week in any regime.
 _FALL, _COMPLAINTS, _HEAVY_DATA = 0.098, 0.031, 0.029
 # Chance a payment that its direct debit fails again and again (a payment is due every 4 weeks).
-_DEBIT = 0.075
+_DEBIT = 0.1
 _PAYMENT_WEEKS = 4
 # Ratio to the past four weeks beyond which a fall or a heavy week counts, and the edge's softness.
 _FALL_BELOW, _HEAVY_ABOVE, _EDGE = 0.52, 1.9, 0.015

@@ -13,16 +13,18 @@ import polars as pl
 
 from tamid.app import App
 from tamid.core.events import AlarmRaised, Promoted
-from tamid.core.values import ENTITY, LABEL, PERIOD, WEIGHT
+from tamid.core.state import State
+from tamid.core.values import ENTITY, LABEL, PERIOD
 from tamid.stages import dataset
-from tamid.stages.quality import rescored
-from tamid.stages.registry import threshold_of
+from tamid.stages.registry import threshold_of, voice
+from tamid.stages.rig import Rig
 
 # A manual repair, from the alarm to the new version in production: what three weeks stand for is
 # find the cause, get the data, train, test, get it approved, deploy.
 MANUAL = timedelta(days=21)
 # Weeks that are scored in one go; more would only take more memory.
 _AT_ONCE = 13
+_PATIENCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,8 @@ class Weeks:
     """The weeks that were judged.
 
     `rows`: `_entity`, `_period`, `y` (left), `weight` (1 / chance of not being acted on) and for
-    each version `v<n>`, whether it puts the row into the high band. `f1[version][period]`.
+    each version `v<n>`, whether it puts the row into the high band (null: it did not exist yet).
+    `f1[version][period]`.
     `ours`, `manual`: who answered, and who would have answered in a manual repair, by period.
     """
 
@@ -84,25 +87,40 @@ def _chunk(
     rows = rows.filter((pl.col("rung") == "champion") & ~pl.col("treated"))
     rows = dataset.labelled(rig.tables, contract, state.pins, rows, now)
     weight = (1.0 / pl.col("propensity")).clip(upper_bound=dataset.LARGEST_WEIGHT)
-    rows = rows.with_columns(weight.alias(WEIGHT))
-    found = rows.select(ENTITY, PERIOD, y=pl.col(LABEL).cast(pl.Float64), weight=WEIGHT)
-    for version in versions:
-        scored = rescored(rig, contract, state, rows, version, now)
-        assert scored is not None
-        high = scored.select(
-            ENTITY, PERIOD, (pl.col("score") >= threshold_of(rig, state, version)).alias("high")
-        )
-        found = found.join(high, on=[ENTITY, PERIOD], how="left", maintain_order="left")
-        found = found.rename({"high": f"v{version}"})
-    return found
+    found = rows.select(ENTITY, PERIOD, y=pl.col(LABEL).cast(pl.Float64), weight=weight)
+    known = [v for v in versions if str(state.versions[v].at.date()) <= periods[-1]]
+    digests = {v: state.versions[v].registered.contract for v in known}
+    for digest in dict.fromkeys(digests.values()):
+        theirs = rig.contract(digest)
+        inputs = dataset.good(dataset.joined(rig.tables, theirs, state.pins, periods, now))
+        inputs = inputs.join(found.select(ENTITY, PERIOD), on=[ENTITY, PERIOD], how="semi")
+        for version in (v for v in known if digests[v] == digest):
+            high = _called(rig, state, version, inputs)
+            found = found.join(high, on=[ENTITY, PERIOD], how="left", maintain_order="left")
+    never = [pl.lit(None, dtype=pl.Boolean).alias(f"v{v}") for v in versions if v not in known]
+    return found.with_columns(never).select(
+        ENTITY, PERIOD, "y", "weight", *(f"v{v}" for v in versions)
+    )
+
+
+def _called(rig: Rig, state: State, version: int, inputs: pl.DataFrame) -> pl.DataFrame:
+    """Return which rows a version puts into the high band."""
+    who = voice(rig, state, version)
+    scores = rig.scorer.score(who.bundle, who.overlay, inputs, reasons=0, timeout=_PATIENCE).frame
+    high = scores.get_column("score") >= threshold_of(rig, state, version)
+    return inputs.select(ENTITY, PERIOD).with_columns(high.alias(f"v{version}"))
 
 
 def _f1(rows: pl.DataFrame, version: int) -> dict[str, float]:
     high, left, weight = pl.col(f"v{version}"), pl.col("y") > 0, pl.col("weight")
-    counted = rows.group_by(PERIOD).agg(
-        hit=weight.filter(high & left).sum(),
-        called=weight.filter(high).sum(),
-        left=weight.filter(left).sum(),
+    counted = (
+        rows.filter(high.is_not_null())
+        .group_by(PERIOD)
+        .agg(
+            hit=weight.filter(high & left).sum(),
+            called=weight.filter(high).sum(),
+            left=weight.filter(left).sum(),
+        )
     )
     f1 = counted.select(PERIOD, 2 * pl.col("hit") / (pl.col("called") + pl.col("left")))
     return {str(period): float(value) for period, value in f1.sort(PERIOD).iter_rows()}

@@ -211,7 +211,9 @@ def _matrix(figures: Figures) -> str:
 
 
 def _cell(figures: Figures, version: int, period: str) -> str:
-    value = figures.weeks.f1[version][period]
+    value = figures.weeks.f1[version].get(period)
+    if value is None:
+        return "<td></td>"
     live = " live" if figures.weeks.ours[period] == version else ""
     low = " low" if value < figures.demanded else ""
     return f'<td class="f1{live}{low}">{100 * value:.0f}</td>'
