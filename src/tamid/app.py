@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tamid.config import Config, find
 from tamid.core.errors import ContractError, NotFound, UsageError
 from tamid.core.values import Role
-from tamid.wiring import git_state, salt_in, sinks_of, sources_of, user_code
+from tamid.wiring import origin_of, salt_in, sinks_of, sources_of, user_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,7 +219,6 @@ class App:
             self._scorer = spawn_scorer(self.blobs, signer)
         if self._trainer is None:
             self._trainer = SpawnTrainer(self.config.store / "studies", warm=True)
-        git, dirty = git_state(path.parent)
         return Rig(
             model=model,
             clock=self.clock,
@@ -237,8 +236,7 @@ class App:
             parse=parse,
             generator=default_rng,
             salt=self._salt,
-            git=git,
-            dirty=dirty,
+            origin=lambda: origin_of(path),
         )
 
 
@@ -266,7 +264,7 @@ def load_contract(path: Path) -> Contract:
             content = file.read(yaml.MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(
-            f"there is no contract at {path}", fix="Name a contract, or write one: `tamid adopt`."
+            f"there is no contract at {path}", fix="Name a contract, or begin with `tamid init`."
         ) from None
     except OSError as error:
         why = error.strerror or str(error)

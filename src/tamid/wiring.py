@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tamid.core.errors import NotFound, SinkDown, TamidError, UsageError
+from tamid.core.values import digest_bytes
 
 if TYPE_CHECKING:
     from tamid.core.contract.model import Contract, SinkSpec
     from tamid.ports import Clock, Parcel, Sink, Source
+    from tamid.stages.rig import Origin
 
 # Where the signing secret of a webhook is looked for if the contract names none.
 WEBHOOK_SECRET = "env:TAMID_WEBHOOK_SECRET"  # noqa: S105 - a name, no secret
@@ -119,23 +121,28 @@ def salt_in(path: Path) -> str:
     return path.read_text()
 
 
-def git_state(folder: Path) -> tuple[str, bool]:
-    """Return the commit of the folder's repository and whether it has uncommitted changes."""
+def origin_of(contract: Path) -> Origin:
+    """Return commit and uncommitted changes of a contract's folder, and what is installed.
+
+    A contract that no repository knows has neither.
+    """
+    from tamid.adapters.environment import environment_files
+    from tamid.stages.rig import Origin
+
+    packages = digest_bytes(environment_files()["environment.json"])
+    folder, files = contract.parent, ("*.py", contract.name)
+    if not _git(folder, "ls-files", "--", contract.name):
+        return Origin(environment=packages)
+    dirty = bool(_git(folder, "status", "--porcelain", "--", *files))
+    return Origin(git=_git(folder, "rev-parse", "HEAD"), dirty=dirty, environment=packages)
+
+
+def _git(folder: Path, *words: str) -> str:
+    """Return what git says, "" where there is no git or no repository."""
     try:
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        status = subprocess.run(
-            ["git", "status", "--porcelain", "--", "."],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
+        found = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
-        return "", False
-    return head.stdout.strip(), bool(status.stdout.strip())
+        return ""
+    return found.stdout.strip()

@@ -45,6 +45,6 @@ def resolve(host: str, port: int, *, private: bool) -> Address:
         raise SinkDown(
             f"{host!r} is not a public address",
             why="a contract must not make Tamid reach into this machine or network",
-            fix="If the receiver is your own, allow private addresses in the workspace file.",
+            fix="If the receiver is your own, set TAMID_WEBHOOK_PRIVATE=1.",
         )
     return addresses[0]

@@ -2,7 +2,7 @@
 
 Rules run in the order in which a wrong answer would do most harm: retraining on broken data or
 broken labels is excluded before any drift is believed.
-Source of the order and limits: the laboratory of diagnosis in docs/adr (measured on injected bugs).
+The limits are rules of thumb.
 """
 
 from __future__ import annotations

@@ -174,6 +174,7 @@ class RunStarted(Event):
     degraded_periods: tuple[str, ...] = ()
     environment: str = ""
     git: str = ""
+    dirty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ def _measured(s: State, e: ev.Measured, r: Recorded) -> State:
 
 
 def _alarm(s: State, e: ev.AlarmRaised, r: Recorded) -> State:
-    return replace(s, alarms=_put(s.alarms, e.alarm, Alarm(raised=e, at=r.at)))
+    return replace(s, alarms=_put(s.alarms, e.alarm, Alarm(raised=e, at=r.at, seq=r.seq)))
 
 
 def _diagnosed(s: State, e: ev.Diagnosed, r: Recorded) -> State:

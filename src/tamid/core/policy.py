@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tamid.core.contract.metrics import quality_metric
+from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.values import digest_of
 
@@ -22,7 +22,7 @@ WATCH = timedelta(weeks=4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What `decide` goes by."""
+    """What `decide` goes by; `sign` is +1 where a larger metric is better, -1 for errors."""
 
     metric: str
     triggers: frozenset[str]
@@ -33,6 +33,7 @@ class Policy:
     path: tuple[str, ...]
     approvers: frozenset[str]
     sinks: tuple[str, ...]
+    sign: float = 1.0
     attempts: int = ATTEMPTS_PER_ALARM
     restarts: int = RESTARTS_PER_RUN
     watch: timedelta = WATCH
@@ -50,8 +51,10 @@ def policy_of(contract: Contract) -> Policy:
         "auto": frozenset[str](),
         "both": frozenset({"ml_developer", "mlops_engineer"}),
     }.get(approval, frozenset({approval}))
+    metric = quality_metric(contract)
     return Policy(
-        metric=quality_metric(contract),
+        metric=metric,
+        sign=1.0 if METRIC_FACTS[metric].higher_is_better else -1.0,
         triggers=frozenset(contract.retraining.on),
         max_age=contract.retraining.max_age,
         cooldown=contract.retraining.cooldown,

@@ -13,7 +13,7 @@ class Signals:
     `due`: periods that must have scores now, with rows or without (then a lower rung answers).
     `matured`: periods whose labels are all in, oldest first. `trainable`: periods fit to train on.
     `missing`: what a first training still lacks ("" if nothing). `fresh_rows`: matured rows that
-    the champion has not been trained on. `rungs`: measured quality of each rung on the drifted
+    no run has learnt from. `rungs`: measured quality of each rung on the drifted
     periods while an alarm is open, larger is better. `late`: "period/target" of deliveries that are
     past their deadline and not made.
     """

@@ -60,6 +60,7 @@ class Alarm:
 
     raised: ev.AlarmRaised
     at: datetime
+    seq: int = 0
     diagnosis: ev.Diagnosed | None = None
     cleared: str = ""
     cleared_at: datetime | None = None

@@ -147,7 +147,7 @@ def _tried(state: State, action: OpenCase) -> list[str]:
 
 def _commands(action: OpenCase) -> list[str]:
     if action.kind in ("bug", "label_bug"):
-        return ["tamid data refused", f'tamid cases comment {action.case} "..."']
+        return ["tamid log --kind DataRefused", f'tamid cases comment {action.case} "..."']
     return [
         f"tamid why run {action.run}",
         f"tamid train --dry-run --case {action.case}",

@@ -92,5 +92,6 @@ def _measured(
             value=value,
             model_version=number,
             rows=rows,
+            matured=0.0,
             detail={k: v for k, v in (detail or {}).items() if math.isfinite(v)},
         )

@@ -22,7 +22,8 @@ class Evidence:
     `rows`: judged rows with `_label`, `_weight`, `score`, `baseline_*` and the raw columns that cut
     slices and groups. `champion`: its scores of the same rows, None on a first run. `attempt`:
     how many candidates were judged on this matter, this one included; alpha is shared among them.
-    `probe`: measured in a clean process. `report`: the run's own, as JSON.
+    `probe`: measured in a clean process. `report`: the run's own, as JSON. `dirty`: the run was
+    made from code that is committed nowhere.
     """
 
     contract: Contract
@@ -35,6 +36,7 @@ class Evidence:
     attempt: int
     report: str
     rng: Generator
+    dirty: bool = False
 
 
 def terms_of(

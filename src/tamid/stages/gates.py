@@ -17,7 +17,7 @@ from tamid.core.stats.metrics import metric_of
 from tamid.core.values import ENTITY, PERIOD, Interval, jsonable
 from tamid.core.verdict import GateOutcome, GateVerdict, Outcome, conclude, reasons
 from tamid.stages.evidence import Evidence, cuts_of, groups_of, mass_of, terms_of
-from tamid.stages.guards import calibration, fairness, parity, service
+from tamid.stages.guards import calibration, clean_tree, fairness, parity, service
 
 # Once the champion is known to have failed, any replacement that is not clearly worse helps.
 DEGRADED_MARGIN = 0.02
@@ -173,4 +173,5 @@ _GATES: tuple[Callable[[Evidence], Iterator[GateVerdict]], ...] = (
     calibration,
     parity,
     service,
+    clean_tree,
 )

@@ -56,6 +56,16 @@ def fairness(e: Evidence) -> Iterator[GateVerdict]:
         )
 
 
+def clean_tree(e: Evidence) -> Iterator[GateVerdict]:
+    """What nobody can check out again may be tried, not released."""
+    if e.dirty:
+        yield GateVerdict(
+            gate="clean tree",
+            outcome=GateOutcome.FAIL,
+            message="the contract or the code has changes that are not committed",
+        )
+
+
 def calibration(e: Evidence) -> Iterator[GateVerdict]:
     """Scores must mean what they say."""
     if e.contract.task is not Task.BINARY:

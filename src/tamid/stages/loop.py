@@ -88,7 +88,7 @@ def tick(
             raise Conflict(
                 f"model {rig.model!r} has no contract yet",
                 why="nobody adopted one",
-                fix="Run `tamid contract adopt FILE`.",
+                fix="Run `tamid contract adopt`, or `tamid tick` in the folder of the contract.",
             )
         return _turn(rig, journal, now, lease.token, stop)
     finally:

@@ -26,13 +26,22 @@ from tamid.ports import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a run's code comes from: commit, uncommitted changes to it, digest of the packages."""
+
+    git: str = ""
+    dirty: bool = False
+    environment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
     """The ports of one model.
 
     `sources`: by name, "rows", "labels" (if they come apart) and each event table. `sinks`: by the
     name that the policy gives them. `salt`: secret of the workspace that keys hashes of entities.
-    `parse` reads a contract's text; `generator` makes seeded randomness; `environment` is the
-    digest of the lock that runs use.
+    `parse` reads a contract's text; `generator` makes seeded randomness; `origin` says
+    what the code and the packages are at the moment.
     """
 
     model: str
@@ -51,9 +60,7 @@ class Rig:
     generator: Callable[[int], Generator]
     salt: str
     rules: RuleRunner | None = None
-    environment: str = ""
-    git: str = ""
-    dirty: bool = False
+    origin: Callable[[], Origin] = Origin
 
     def contract(self, digest: str) -> Contract:
         """Return the contract with this digest, as it was when it was adopted."""

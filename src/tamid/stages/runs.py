@@ -13,7 +13,7 @@ from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError, SystemFailure, UserCodeError
-from tamid.core.state import State
+from tamid.core.state import Run, State
 from tamid.core.values import ENTITY, PERIOD, TIME, canonical_json
 from tamid.core.windows import holdout, windows
 from tamid.ports import TrainingJob
@@ -79,6 +79,7 @@ def training_job(rig: Rig, state: State, action: do.Train, now: datetime) -> Tra
 
 
 def _started(rig: Rig, contract: Contract, state: State, a: do.Train) -> ev.RunStarted:
+    origin = rig.origin()
     return ev.RunStarted(
         run=a.run,
         trigger=a.trigger,
@@ -91,8 +92,9 @@ def _started(rig: Rig, contract: Contract, state: State, a: do.Train) -> ev.RunS
         case=a.case,
         periods=a.periods,
         degraded_periods=a.degraded,
-        environment=rig.environment,
-        git=rig.git,
+        environment=origin.environment,
+        git=origin.git,
+        dirty=origin.dirty,
     )
 
 
@@ -150,7 +152,7 @@ def judge_run(
     probe = rig.scorer.probe(
         run.finished.bundle, run.finished.overlay, inputs.head(PROBE_ROWS), PROBES
     )
-    same_alarm = [r for r in state.runs.values() if r.judged and r.started.trigger == "quality"]
+    tried = _judged_before(state, run)
     judgement = judge(
         Evidence(
             contract=mine,
@@ -160,9 +162,10 @@ def judge_run(
             champion_threshold=threshold,
             probe=probe,
             degraded=bool(_degraded(mine, run.started, run.started.degraded_periods)),
-            attempt=1 + len(same_alarm) if run.started.trigger == "quality" else 1,
+            attempt=1 + tried,
             report=rig.blobs.get(run.finished.report).decode(),
             rng=rig.generator(run.started.seed),
+            dirty=run.started.dirty,
         )
     )
     yield ev.Judged(
@@ -175,6 +178,19 @@ def judge_run(
         difference=judgement.difference,
         decidable_at=judgement.decidable_at,
         periods=tuple(sorted(periods)),
+    )
+
+
+def _judged_before(state: State, run: Run) -> int:
+    """Return how many candidates were judged on the same fall of quality before this one."""
+    since = min(
+        (a.at for a in state.open_alarms.values() if a.raised.signal == "quality"), default=None
+    )
+    if since is None or run.started.trigger != "quality":
+        return 0
+    return sum(
+        r.judged is not None and r.started.trigger == "quality" and r.at >= since
+        for r in state.runs.values()
     )
 
 

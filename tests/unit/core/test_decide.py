@@ -260,3 +260,27 @@ def test_case_of_a_first_run_ends_when_a_later_first_run_goes_live() -> None:
     assert story.state.champion == 1
     assert len(story.state.cases) == 1
     assert not story.state.open_cases
+
+
+def test_labels_that_cannot_be_right_are_a_case_and_corrected_ones_settle_it() -> None:
+    """A label bug blocks training; when the labels come again right, alarm and case are over."""
+    story = released()
+    story.now += timedelta(days=10)
+    raised, diagnosed = fallen(1, PERIODS[-1], "blocked")
+    assert isinstance(diagnosed, ev.Diagnosed)
+    bug = replace(diagnosed, cause="label_bug", route=Role.MLOPS_ENGINEER)
+    reference = {"quality": tuple(0.80 + i / 1000 for i in range(12))}
+    registered = story.state.versions[1].registered
+    story.tell(replace(registered, reference=reference), measured(0.2), raised, bug)
+    done = story.live(READY)
+    assert "Train" not in kinds(done)
+    assert [a.kind for a in done if isinstance(a, do.OpenCase)] == ["label_bug"]
+    story.now += timedelta(days=1)
+    story.tell(measured(0.81))
+    assert {"ClearAlarm", "CloseCase", "CloseIncident"} <= set(kinds(story.live(READY)))
+    assert not story.state.open_cases
+
+
+def measured(value: float) -> ev.Measured:
+    """Return the first version's quality in the last period."""
+    return ev.Measured(signal="quality", period=PERIODS[-1], value=value, model_version=1)

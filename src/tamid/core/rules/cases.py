@@ -40,11 +40,33 @@ def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[
                 about=f"refused/{name}",
             )
         )
+    found.extend(_label_bugs(state, len(state.cases) + len(found) + 1, known))
     for number, case in state.open_cases.items():
         kind, _, name = case.opened.about.partition("/")
         if kind == "refused" and name not in state.refused:
             reason = "a repaired batch was accepted"
             found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
+    return found
+
+
+def _label_bugs(state: State, number: int, known: set[str]) -> list[Action]:
+    """Hand labels that cannot be right to the owner of their source."""
+    found: list[Action] = []
+    for name, alarm in state.open_alarms.items():
+        diagnosis = alarm.diagnosis
+        if diagnosis is None or diagnosis.cause != "label_bug" or f"alarm/{name}" in known:
+            continue
+        found.append(
+            OpenCase(
+                key=f"case/{number + len(found)}",
+                reason="; ".join(diagnosis.reasons),
+                case=number + len(found),
+                role=diagnosis.route,
+                kind="label_bug",
+                title=f"the labels of {', '.join(diagnosis.periods)} cannot be right",
+                about=f"alarm/{name}",
+            )
+        )
     return found
 
 

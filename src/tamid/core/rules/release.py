@@ -14,6 +14,7 @@ from tamid.core.actions import (
     RollBack,
     SetRung,
 )
+from tamid.core.alarms import reference_losses
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, State
@@ -92,6 +93,12 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
         ClearAlarm(key=f"clear/{a.raised.alarm}", reason=reason, alarm=a.raised.alarm)
         for a in settled
     ]
+    for alarm in state.open_alarms.values():
+        if alarm not in settled and _recovered(policy, state, alarm):
+            name = alarm.raised.alarm
+            why = "measured anew on corrected labels, its periods are as good as the reference"
+            found.append(ClearAlarm(key=f"clear/{name}", reason=why, alarm=name))
+            settled.append(alarm)
     still = set(state.open_alarms) - {a.raised.alarm for a in settled}
     if state.rung != "champion" and not still:
         found.append(SetRung(key=f"rung/champion/{state.seq}", reason=reason, rung="champion"))
@@ -111,3 +118,18 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
 
 def _settled(alarm: Alarm, since: datetime) -> bool:
     return alarm.raised.signal == "quality" and alarm.at <= since
+
+
+def _recovered(policy: Policy, state: State, alarm: Alarm) -> bool:
+    """Whether labels that came since the alarm have lifted all its periods into the reference."""
+    if alarm.raised.signal != "quality" or not alarm.raised.periods:
+        return False
+    version = int(alarm.raised.alarm.split("/")[1])
+    usual = reference_losses(state, version, policy.sign)
+    seen = [state.measure("quality", version, p) for p in alarm.raised.periods]
+    anew = min(state.measured_seq.get(f"quality@{version}/{p}", 0) for p in alarm.raised.periods)
+    return (
+        bool(usual)
+        and anew > alarm.seq
+        and all(found is not None and -policy.sign * found.value <= max(usual) for found in seen)
+    )
