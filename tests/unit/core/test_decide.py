@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from tamid.core import actions as do
 from tamid.core import events as ev
+from tamid.core.rules.retraining import drifted
 from tamid.core.signals import Signals
-from tamid.core.values import Interval, Role
+from tamid.core.values import Interval, Role, VersionRef
 from tamid.testing.histories import PIN, Story, accepted, fallen, refused
 
 PERIODS = tuple(f"2026-01-{d:02d}" for d in (4, 11, 18, 25))
@@ -284,3 +285,17 @@ def test_labels_that_cannot_be_right_are_a_case_and_corrected_ones_settle_it() -
 def measured(value: float) -> ev.Measured:
     """Return the first version's quality in the last period."""
     return ev.Measured(signal="quality", period=PERIODS[-1], value=value, model_version=1)
+
+
+def test_a_settled_alarm_says_nothing_about_the_new_champion() -> None:
+    """A turn that died between a release and its aftermath measures nothing on the old drift."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    assert drifted(story.state, PERIODS) == PERIODS[-1:]
+    story.now += timedelta(days=1)
+    ref = VersionRef(number=2, bundle="b", overlay="o")
+    story.tell(ev.VersionRegistered(ref=ref, run="run-0001", contract="c1"))
+    story.tell(ev.Promoted(number=2, previous=1, reason="passed shadow", evidence=""))
+    assert story.state.open_alarms
+    assert drifted(story.state, PERIODS) == ()

@@ -1,0 +1,177 @@
+"""A tiny world: one full life of a model in a few seconds, without a worker.
+
+History, first release, a refused and repaired batch, a drift that retraining cures, a second one
+that it cannot cure (a case), and the ML developer's answer, which is released and closes the case.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tamid.adapters.inline import InlineScorer
+from tamid.core import events as ev
+from tamid.core.chain import Recorded
+from tamid.core.state import State
+from tamid.core.values import canonical_json
+from tamid.ports import Tables
+from tamid.stages.rig import Rig
+from tamid.workshop import inline_scorer, inline_trainer
+
+MODEL = "toy"
+WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
+FIRST = datetime(2026, 1, 4, tzinfo=UTC)  # a Sunday
+PAST = 10  # weeks of history before the first turn
+ROWS = 440
+FALLS, FALLS_AGAIN, BROKEN = 2, 5, 1  # live weeks
+SALT = "toy" * 10  # fixed, so that every life deals the same customers out
+
+CONTRACT = """\
+tamid: 1
+name: toy
+task: binary
+calendar: {week_starts: sunday}
+data:
+  source: {path: rows/*.parquet, owner: mlops_engineer}
+  entity: customer
+  time: week
+  label:
+    column: left
+    positive: 1
+    horizon: 7d
+    reporting_lag: 1d
+    source: {path: labels/*.parquet}
+  schema:
+    usage: {type: number, min: -10, max: 10}
+    calls: {type: number, min: -10, max: 10}
+    debts: {type: number, min: -10, max: 10, feature: false}
+training: {model: logistic}
+gates:
+  minimum: {f1: 0.75}
+  baselines: [majority]
+  calibration: {max_ece: 0.2}
+service: {p99_ms: 5000, fallback: [previous, last_score: 14d, default: 0.5]}
+release: {path: [shadow, live], approval: auto}
+monitoring: {every: 7d, quality: {metric: f1, at_least: 0.75}}
+retraining: {cooldown: 1d, max_age: 52w}
+delivery:
+  every: 7d
+  by: "Sunday 06:00"
+  to: [{csv: "out/scores-{period}.csv"}, {sql: "env:TOY_SQL", table: scores}]
+  reasons: 0
+"""
+
+
+ANSWER = CONTRACT.replace("max: 10, feature: false", "max: 10")
+
+# What may differ between a life and the same life with deaths in it: places in the ledger, numbers
+# of attempts, durations, and digests of reports that hold durations.
+_PASSING = ("seq", "head", "attempts", "key", "seconds", "peak_mb", "report", "evidence")
+_PLACES = ("periods", "relabelled", "scored_seq", "measured_seq")
+# Events that may come again: a run is started, a decision is taken, a turn is made anew.
+_AGAIN = (ev.RunStarted, ev.Decided, ev.Ticked)
+
+
+@functools.cache
+def rows_of(week: int) -> pl.DataFrame:
+    """Return the rows of a week, counted from the first week of history."""
+    rng = np.random.default_rng([11, week])
+    values = {name: rng.normal(size=ROWS).round(4) for name in ("usage", "calls", "debts")}
+    when = pl.Series([FIRST + week * WEEK] * ROWS, dtype=pl.Datetime("us", "UTC"))
+    return pl.DataFrame({"customer": [f"c{n:03d}" for n in range(ROWS)], "week": when, **values})
+
+
+@functools.cache
+def labels_of(week: int) -> pl.DataFrame:
+    """Return who left after a week: usage says so, then calls do, then debts."""
+    rows, live = rows_of(week), week - PAST
+    cause = "usage" if live < FALLS else "calls" if live < FALLS_AGAIN else "debts"
+    noise = np.random.default_rng([12, week]).normal(size=ROWS) * 0.3
+    left = (rows.get_column(cause).to_numpy() + noise > 0).astype(np.int64)
+    return rows.select("customer", "week").with_columns(pl.Series("left", left))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One moment of the life: what people and producers put down, and when the loop turns."""
+
+    at: datetime
+    contract: str = CONTRACT
+    rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    labels: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+
+def life() -> list[Turn]:
+    """Return the turns of the whole life: each Sunday the rows, each Tuesday the labels."""
+    turns = []
+    for week in range(9):
+        at = FIRST + (PAST + week) * WEEK + timedelta(hours=4)
+        contract = CONTRACT if week < FALLS_AGAIN + 2 else ANSWER
+        name = f"week-{week}.parquet"
+        rows = {name: rows_of(PAST + week)}
+        if week == BROKEN:
+            rows[name] = rows[name].with_columns(pl.col("usage") * 1000)
+        turns.append(Turn(at=at, contract=contract, rows=rows))
+        labels = {f"week-{week - 1}.parquet": labels_of(PAST + week - 1)}
+        repaired = {name: rows_of(PAST + week)} if week == BROKEN else {}
+        turns.append(Turn(at=at + 2 * DAY, contract=contract, rows=repaired, labels=labels))
+    rows = {"history.parquet": pl.concat([rows_of(w) for w in range(PAST)])} | dict(turns[0].rows)
+    labels = {"history.parquet": pl.concat([labels_of(w) for w in range(PAST - 1)])}
+    turns[0] = replace(turns[0], rows=rows, labels=labels)
+    return turns
+
+
+class HastyScorer:
+    """A scorer that measures three rows where the gates ask for two hundred."""
+
+    def __init__(self, scorer: InlineScorer) -> None:
+        self.score, self.rule, self._probe = scorer.score, scorer.rule, scorer.probe
+
+    def probe(
+        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+    ) -> Mapping[str, float]:
+        """Measure a few rows."""
+        return self._probe(bundle, overlay, frame, min(repeats, 3))
+
+
+def inline(rig: Rig) -> Rig:
+    """Return the rig with everything in this process, and the learner that needs only numpy."""
+    scorer = HastyScorer(inline_scorer(rig.blobs, rig.signer))
+    return replace(rig, trainer=inline_trainer(tiny=True), scorer=scorer, rules=scorer)
+
+
+def portrait(state: State, records: Iterable[Recorded], tables: Tables) -> dict[str, Any]:
+    """Return what a life has come to: the state, what happened how often, and the tables."""
+    body = json.loads(canonical_json(state))
+    for name in _PLACES:
+        body[name] = sorted(body[name])
+    events = [r.event for r in records if not isinstance(r.event, _AGAIN)]
+    keyed = Counter((type(e).__name__, e.key) for e in events if not isinstance(e, ev.Measured))
+    pins = {n: tables.latest(f"{MODEL}.{n}") for n in ("rows", "labels", "predictions", "judged")}
+    return {
+        **{f"state: {name}": value for name, value in _lasting(body).items()},
+        "events": dict(Counter(type(e).__name__ for e in events)),
+        "events told twice": [key for key, n in keyed.items() if n > 1],
+        "tables": {name: pin.digest for name, pin in pins.items() if pin},
+    }
+
+
+def same(found: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> None:
+    """Compare two portraits part by part, so that a difference is named."""
+    assert found["events told twice"] == [], where
+    for part, value in wanted.items():
+        assert found[part] == value, f"{where}: {part}"
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _lasting(v) for k, v in value.items() if k not in _PASSING}
+    return [_lasting(v) for v in value] if isinstance(value, list) else value

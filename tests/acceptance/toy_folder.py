@@ -1,0 +1,111 @@
+"""The tiny world in a real workspace: files, SQLite, Delta tables, a CSV file and a database.
+
+Run as a program it lives one turn of that life: `python toy_folder.py FOLDER TURN`; it dies where
+`TAMID_CRASH_AT` says.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import sqlite3
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import toy
+
+from tamid.adapters.memory_clock import SimulatedClock
+from tamid.app import App
+from tamid.cli.turning import turn, write_head
+from tamid.config import find
+from tamid.stages.rig import Rig
+from tamid.testing.crash import Points, dying, killed_by
+
+# Numbers that no process has: the kernel gives none above 4194304.
+_NOBODY = itertools.count(5_000_000)
+
+
+class Toy(App):
+    """The workspace with everything in this process; its writes are counted."""
+
+    def __init__(self, root: Path, moment: toy.Turn, points: Points | None = None) -> None:
+        os.environ["TOY_SQL"] = f"sqlite:///{root / 'warehouse.sqlite'}"
+        super().__init__(find(root), clock=SimulatedClock(moment.at))
+        self.points = points or Points()
+        self._toys: dict[str, tuple[Rig, Rig]] = {}
+        # Every App stands for a process of its own, which is gone when the next one looks.
+        self.holder = f"{socket.gethostname()}:{next(_NOBODY)}"
+
+    def rig(self, model: str) -> Rig:
+        """Return the ports, those that write counted."""
+        opened = super().rig(model)
+        if model not in self._toys or self._toys[model][0] is not opened:
+            self._toys[model] = (opened, dying(toy.inline(opened), self.points))
+        return self._toys[model][1]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        super().close()
+        self.ledger.close()
+        self.leases.close()
+
+
+def prepare(root: Path, moment: toy.Turn) -> None:
+    """Put down what comes before a turn, as producers do: written beside, then renamed."""
+    (root / ".tamid").mkdir(mode=0o700, parents=True, exist_ok=True)
+    (root / ".tamid" / "salt").write_text(toy.SALT, encoding="utf-8")
+    (root / "contract.yaml").write_text(moment.contract, encoding="utf-8")
+    for folder, files in (("rows", moment.rows), ("labels", moment.labels)):
+        for name, frame in files.items():
+            _put(root / folder / name, frame)
+
+
+def live(root: Path, moment: toy.Turn, points: Points | None = None) -> Toy:
+    """Turn the loop as `tamid tick` does, in a fresh App, and return it closed."""
+    app = Toy(root, moment, points)
+    try:
+        turn(app, toy.MODEL)
+        write_head(app)
+    finally:
+        app.close()
+    return app
+
+
+def portrait(root: Path, moment: toy.Turn) -> dict[str, Any]:
+    """Return what a life has come to, with what every consumer holds."""
+    app = Toy(root, moment)
+    try:
+        state, records = app.state(toy.MODEL), app.records(toy.MODEL)
+        files = {p.name: p.read_bytes() for p in sorted((root / "out").glob("*.csv"))}
+        return {
+            **toy.portrait(state, records, app.tables),
+            "files": files,
+            "rows": _warehouse(root / "warehouse.sqlite"),
+        }
+    finally:
+        app.close()
+
+
+def _put(path: Path, frame: pl.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".part")
+    frame.write_parquet(half)
+    half.replace(path)
+
+
+def _warehouse(path: Path) -> Mapping[str, list[tuple[Any, ...]]]:
+    found = {}
+    if path.exists():
+        with sqlite3.connect(path) as db:
+            for table in ("scores", "tamid_deliveries"):
+                found[table] = sorted(db.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
+        db.close()
+    return found
+
+
+if __name__ == "__main__":
+    live(Path(sys.argv[1]), toy.life()[int(sys.argv[2])], killed_by(os.environ))
