@@ -136,9 +136,9 @@ class State:
 
     @property
     def previous(self) -> int:
-        """Number of the champion before this one, 0 if there is none."""
+        """Number of the champion before this one that was not withdrawn, 0 if there is none."""
         for reign in reversed(self.reigns[:-1]):
-            if reign.number != self.champion:
+            if reign.number != self.champion and not self.versions[reign.number].stopped:
                 return reign.number
         return 0
 

@@ -1,0 +1,133 @@
+"""The whole loop over shortened stretches of real history, and over a table without time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tamid.adapters.memory_clock import SimulatedClock
+from tamid.app import App
+from tamid.cli.main import main
+from tamid.config import find
+from tamid.core import events as ev
+from tamid.examples.hotel.prepare import prepare
+from tamid.stages.past import Replay
+
+EXAMPLES = Path(__file__).parents[2] / "src" / "tamid" / "examples"
+
+
+def workspace(root: Path, example: str) -> Path:
+    """A folder with an example's contract and a place for its data."""
+    shutil.copy(EXAMPLES / example / "contract.yaml", root / "contract.yaml")
+    (root / "data").mkdir()
+    return root
+
+
+def played(root: Path, model: str, begin: str, end: str) -> Replay:
+    """Replay a stretch of a workspace's history against the frozen first version."""
+    days = [datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (begin, end)]
+    app = App(find(root))
+    try:
+        return app.backtest(model, days[0], days[1], ("frozen",))
+    finally:
+        app.close()
+
+
+def kinds(found: Replay) -> list[str]:
+    """What happened, in order."""
+    return [h.kind for h in found.happenings]
+
+
+@pytest.fixture(scope="module")
+def bikes(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bicycle rentals by the hour."""
+    root = workspace(tmp_path_factory.mktemp("bikes"), "bikes")
+    shutil.copy(test_data / "bike_sharing_hourly.parquet", root / "data" / "hours.parquet")
+    return root
+
+
+def test_the_loop_follows_a_growing_service(bikes: Path) -> None:
+    """In spring rentals double: the loop notices, retrains, and halves the frozen model's error."""
+    found = played(bikes, "bikes", "2011-04-04", "2011-05-23")
+    assert found.ticks == 50
+    assert "alarm" in kinds(found)
+    assert found.releases >= 2
+    assert found.weeks[0].others["frozen"] == pytest.approx(found.weeks[0].served)
+    late = found.weeks[-2:]
+    assert sum(w.served for w in late) < 0.75 * sum(w.others["frozen"] for w in late)
+
+
+def test_a_replay_repeats_itself_and_leaves_nothing_behind(
+    bikes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command prints the same twice, writes a page, and the ledger stays empty."""
+    command = ["-C", str(bikes), "-q", "replay", "--from", "2011-04-04", "--to", "2011-04-12"]
+    plot = tmp_path / "page.html"
+    said = []
+    for _ in range(2):
+        assert main([*command, "--plot", str(plot), "--json"]) == 0
+        said.append(json.loads(capsys.readouterr().out))
+    assert said[0] == said[1]
+    assert said[0]["replay"]["means"]["served"] > 0
+    assert "<svg" in plot.read_text("utf-8")
+    app = App(find(bikes))
+    try:
+        assert app.records("bikes") == ()
+    finally:
+        app.close()
+
+
+def test_bookings_are_learnt_from_as_their_outcomes_trickle_in(
+    test_data: Path, tmp_path: Path
+) -> None:
+    """A month after the first version the loop has a better one, judged on what was told since."""
+    root = workspace(tmp_path, "hotel")
+    stays = pl.read_parquet(test_data / "hotel_bookings.parquet")
+    # Of the bookings of a shorter past the story is the same, in a third of the time.
+    made = prepare(stays).filter(pl.col("booked_at") >= pl.datetime(2015, 6, 1))
+    made.write_parquet(root / "data" / "bookings.parquet")
+    found = played(root, "hotel", "2016-01-04", "2016-03-08")
+    assert found.releases >= 2
+    after = [w for w in found.weeks if w.version > 1]
+    assert after
+    assert all(0.3 < w.served < 0.9 for w in found.weeks)
+
+
+def test_a_table_without_time_is_trained_judged_scored_and_delivered(
+    test_data: Path, tmp_path: Path
+) -> None:
+    """Customers with blanks get scores; gender and age are judged; the file has every customer."""
+    root = workspace(tmp_path, "telco")
+    shutil.copy(test_data / "telco_churn.parquet", root / "data" / "telco_churn.parquet")
+    app = App(find(root), clock=SimulatedClock(datetime(2026, 1, 5, tzinfo=UTC)))
+    try:
+        report = app.tick("telco")
+        app.clock.advance(timedelta(days=1))  # type: ignore[attr-defined]
+        app.tick("telco")
+        judged = [r.event for r in report.records if isinstance(r.event, ev.Judged)]
+        assert [j.outcome for j in judged] == ["promote"], judged
+        gates = json.loads(app.blobs.get(judged[0].report))["verdicts"]
+        named = {g["gate"] for g in gates}
+        assert {"fairness gender", "fairness SeniorCitizen", "minimum f1"} <= named
+        state = app.state("telco")
+        assert state.champion == 1
+    finally:
+        app.close()
+    with (root / "out" / "churn-static.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 7043
+    assert all(0 <= float(row["score"]) <= 1 for row in rows)
+
+
+def test_without_time_there_is_no_history_to_replay(tmp_path: Path, test_data: Path) -> None:
+    """The command says so instead of turning an empty clock."""
+    root = workspace(tmp_path, "telco")
+    shutil.copy(test_data / "telco_churn.parquet", root / "data" / "telco_churn.parquet")
+    words = ["-C", str(root), "-q", "replay", "--from", "2026-01-01", "--to", "2026-02-01"]
+    assert main(words) == 2
