@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tamid.config import Config, find
 from tamid.core.errors import ContractError, NotFound, UsageError
 from tamid.core.values import Role
-from tamid.wiring import origin_of, salt_in, sinks_of, sources_of, user_code
+from tamid.wiring import keys_in, origin_of, salt_in, sinks_of, sources_of, user_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,16 +205,13 @@ class App:
     def _open(self, model: str) -> Rig:
         from numpy.random import default_rng
 
-        from tamid.adapters.keys import Keys
         from tamid.adapters.spawn import SpawnTrainer
         from tamid.stages.rig import Rig
         from tamid.workshop import parse, spawn_scorer
 
         path = self.models()[model]
         contract = self._texts[model][1] if model in self._texts else self._usable(model)
-        signer = Keys(self.config.store / "keys")
-        if not signer.known():
-            signer.create()
+        signer = keys_in(self.config.store)
         if self._scorer is None:
             self._scorer = spawn_scorer(self.blobs, signer)
         if self._trainer is None:

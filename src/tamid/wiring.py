@@ -12,9 +12,12 @@ from tamid.core.errors import NotFound, SinkDown, TamidError, UsageError
 from tamid.core.values import digest_bytes
 
 if TYPE_CHECKING:
+    from tamid.adapters import keys
     from tamid.core.contract.model import Contract, SinkSpec
     from tamid.ports import Clock, Parcel, Sink, Source
     from tamid.stages.rig import Origin
+
+    KeyFolder = keys.Keys
 
 # Where the signing secret of a webhook is looked for if the contract names none.
 WEBHOOK_SECRET = "env:TAMID_WEBHOOK_SECRET"  # noqa: S105 - a name, no secret
@@ -113,7 +116,18 @@ def _secret(text: str) -> str:
     return os.environ[name]
 
 
+def keys_in(store: Path) -> KeyFolder:
+    """Return the keys of a workspace, with a first one if it had none."""
+    from tamid.adapters.keys import Keys
+
+    found = Keys(store / "keys")
+    if not found.known():
+        found.create()
+    return found
+
+
 def salt_in(path: Path) -> str:
+    """Return the secret that keys hashes of entities, made once per workspace."""
     if not path.exists():
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(path, flags, 0o600), "w") as file:

@@ -142,7 +142,7 @@ class Keys:
         # An id is sixteen hexadecimal digits; anything else could name another file.
         path = self._folder / _TRUSTED / f"{key}.pem"
         if len(key) != 16 or not set(key) <= set("0123456789abcdef") or not path.exists():
-            raise NotFound(f"there is no key {key!r}", fix="List the keys: `tamid keys list`.")
+            raise NotFound(f"there is no key {key!r}", fix="List the keys: `tamid keys`.")
         public = load_pem_public_key(path.read_bytes())
         if not isinstance(public, Ed25519PublicKey) or key_id(public) != key:
             raise IntegrityError(f"the file of key {key} holds another key")

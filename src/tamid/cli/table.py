@@ -81,6 +81,10 @@ TABLE: tuple[Group, ...] = (
     Group(
         title="Prove",
         commands=(
+            _row("keys", "keys:list_keys", "list the keys that sign bundles"),
+            _row("keys rotate", "keys:rotate", "sign with a new key from now on"),
+            _row("keys revoke", "keys:revoke", "trust a key no longer"),
+            _row("keys export", "keys:export", "write a public key for those who verify"),
             _row("verify", "checking:verify", "check the ledger and all content that it names"),
             _row("replay", "replay:replay", "repeat decisions, or try the loop on history"),
         ),
