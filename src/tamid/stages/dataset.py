@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -122,7 +123,7 @@ def known_shares(
 
 @functools.lru_cache(maxsize=4)
 def _shares(
-    tables: Tables,
+    tables: Any,  # Tables; a protocol cannot say that its adapters have a hash
     text: str,
     parse: Callable[[str], Contract],
     rows: TablePin,
