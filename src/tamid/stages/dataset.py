@@ -118,12 +118,13 @@ def known_shares(
     `read`: the contract's text and what parses it; one moment's answer is remembered.
     """
     rows, heard = (pins.get(f"{contract.name}.{name}") for name in (ROWS, LABELS))
-    return {} if rows is None or heard is None else _shares(tables, *read, rows, heard, now)
+    key: Any = tables  # a protocol cannot say that its adapters have a hash
+    return {} if rows is None or heard is None else _shares(key, *read, rows, heard, now)
 
 
 @functools.lru_cache(maxsize=4)
 def _shares(
-    tables: Any,  # Tables; a protocol cannot say that its adapters have a hash
+    tables: Tables,
     text: str,
     parse: Callable[[str], Contract],
     rows: TablePin,
