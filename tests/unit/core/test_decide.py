@@ -177,6 +177,30 @@ def test_rollback_when_the_new_champion_is_proven_worse() -> None:
     assert "RollBack" in kinds(story.live(READY))
     assert story.state.champion == 1
     assert story.state.versions[2].stopped
+    assert story.state.previous == 0, "what was withdrawn is no way back"
+
+
+def test_two_versions_do_not_take_turns() -> None:
+    """A version that was rolled back is not brought back, however bad the one before it looks."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    story.live(READY)
+    story.now += timedelta(days=1)
+    story.live(READY)
+    bad = Interval(point=-0.1, low=-0.2, high=-0.02)
+    for version, period in ((2, "2026-02-01"), (1, "2026-02-08")):
+        story.tell(
+            ev.Measured(
+                signal="against_previous",
+                period=period,
+                value=-0.1,
+                interval=bad,
+                model_version=version,
+            )
+        )
+        story.live(READY)
+    assert [r.number for r in story.state.reigns] == [1, 2, 1]
 
 
 def test_outage_is_healed_once_a_turn_and_never_by_training() -> None:
