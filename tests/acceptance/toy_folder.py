@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 import toy
 
+from tamid.adapters.keys import Keys
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
 from tamid.cli.turning import turn, write_head
@@ -55,8 +56,12 @@ class Toy(App):
 
 
 def prepare(root: Path, moment: toy.Turn) -> None:
-    """Put down what comes before a turn, as producers do: written beside, then renamed."""
+    """Put down what comes before a turn, as producers do: written beside, then renamed.
+
+    The keys are made first: signatures are compared, so all copies of a workspace sign alike.
+    """
     (root / ".tamid").mkdir(mode=0o700, parents=True, exist_ok=True)
+    Keys(root / ".tamid" / "keys").create()
     (root / ".tamid" / "salt").write_text(toy.SALT, encoding="utf-8")
     (root / "contract.yaml").write_text(moment.contract, encoding="utf-8")
     for folder, files in (("rows", moment.rows), ("labels", moment.labels)):
