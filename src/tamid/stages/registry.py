@@ -8,7 +8,7 @@ import math
 import polars as pl
 
 from tamid.core.actions import Register
-from tamid.core.contract.metrics import quality_metric
+from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import VersionRegistered
 from tamid.core.learning.bundle import Overlay
@@ -20,6 +20,9 @@ from tamid.core.windows import pseudo_reference
 from tamid.stages.packaging import open_overlay
 from tamid.stages.rig import Rig
 from tamid.stages.rungs import Voice
+
+# Standard errors below a point that rests on few periods: one-sided 95 % that no less is usual.
+CAUTION = 1.645
 
 
 def overlay_of(rig: Rig, overlay: str) -> Overlay:
@@ -70,8 +73,9 @@ def reference_of(
 ) -> dict[str, tuple[float, ...]]:
     """Return what is usual: per judged period the quality and the share of positives.
 
-    With too few periods the spread comes from the interval of the whole instead, and the rate of
-    false alarms is approximate.
+    With too few periods the spread comes from the interval of the whole instead, around its
+    cautious end: a candidate that was lucky on its few judged rows would otherwise look degraded
+    ever after. The rate of false alarms is then approximate.
     """
     metric = quality_metric(contract)
     quality: list[float] = []
@@ -85,7 +89,9 @@ def reference_of(
     if len(quality) < MIN_REFERENCE:
         periods = max(judged.get_column(PERIOD).n_unique(), 1)
         point, error, _ = _measured(contract, metric, judged, threshold)
-        quality = list(pseudo_reference(point, error * math.sqrt(periods)))
+        sign = 1.0 if METRIC_FACTS[metric].higher_is_better else -1.0
+        usual = point - sign * CAUTION * error
+        quality = list(pseudo_reference(usual, error * math.sqrt(periods)))
     return {"quality": tuple(quality), "positive_rate": tuple(rates)}
 
 

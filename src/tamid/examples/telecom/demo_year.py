@@ -7,6 +7,7 @@ with new code. Nothing here tells the loop what is going to happen.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -150,6 +151,7 @@ def begin(options: Options) -> Year:
         slow_labels=options.slow_labels,
     )
     put_code(options, second=False)
+    _put_salt(options)
     _hand_over_history(world, options.folder / "data")
     clock = HandClock(datetime.combine(world.first_live, TURN_AT) - timedelta(days=1))
     app = App.open(options.folder, clock=clock)
@@ -168,6 +170,15 @@ def put_code(options: Options, *, second: bool) -> None:
         if options.slow_labels and name == "contract.yaml":
             text = text.replace("horizon: 7d", "horizon: 28d")
         (options.folder / name).write_text(text, encoding="utf-8")
+
+
+def _put_salt(options: Options) -> None:
+    """Draw the control group by the seed: the same seed then gives the same year again."""
+    store = options.folder / ".tamid"
+    store.mkdir(mode=0o700, exist_ok=True)
+    salt = store / "salt"
+    salt.touch(mode=0o600)
+    salt.write_text(hashlib.sha256(f"demo/{options.seed}".encode()).hexdigest(), encoding="utf-8")
 
 
 def delivered(folder: Path, period: str) -> pl.DataFrame:
