@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,9 @@ _MACHINE_LINES = re.compile(
     r"^\[(num_threads|data|valid|output_model|input_model):.*\]\n", re.MULTILINE
 )
 
+
+# What LightGBM imports, if it is there, for interfaces that no stored model needs.
+_FOR_FITTING = ("sklearn", "pandas", "matplotlib", "dask", "graphviz")
 
 # Below this many cells one thread is faster than several that wait for each other; the model is
 # the same either way.
@@ -177,6 +181,24 @@ def load(stored: StoredModel, threads: int = 1) -> LightGBMModel:
     except (KeyError, UnicodeDecodeError, lgb.basic.LightGBMError) as error:
         raise IntegrityError(f"the bundle's {_FILE} is not a LightGBM model: {error}") from error
     return LightGBMModel(booster, threads)
+
+
+def begin_to_predict() -> None:
+    """Import LightGBM for a process that only predicts, four times as fast.
+
+    Without its scikit-learn interface it needs neither scikit-learn nor scipy.stats nor pandas;
+    they stay importable for everybody else. Does nothing where LightGBM is imported already.
+    """
+    if "lightgbm" in sys.modules:
+        return
+    hidden = [name for name in _FOR_FITTING if name not in sys.modules]
+    hiding: dict[str, Any] = dict.fromkeys(hidden)
+    sys.modules.update(hiding)
+    try:
+        need("lightgbm", "loop")
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 class _Listener:

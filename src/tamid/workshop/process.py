@@ -25,9 +25,12 @@ def serve() -> None:
     here = Path.cwd()
 
     def open_bundle(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        from tamid.adapters import lightgbm
         from tamid.adapters.spawn.handover import read_bundle
 
         bundle = read_bundle(here / "bundle")
+        if bundle.manifest.schema.format == lightgbm.FORMAT:
+            lightgbm.begin_to_predict()
         opened["bundle"] = predictor = ready(bundle)
         difference = golden_off(predictor, bundle)
         if request["strict"]:

@@ -41,11 +41,15 @@ class Watcher:
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK):
-            held = sum(_resident(pid) for pid in (os.getpid(), *children()))
-            self.peak_mb = max(self.peak_mb, held)
+            held = [_held(pid) for pid in (os.getpid(), *children())]
+            # Libraries lie in memory once, whoever uses them.
+            total = sum(own for own, _ in held) + max(shared for _, shared in held)
+            self.peak_mb = max(self.peak_mb, total)
 
 
-def _resident(pid: int) -> float:
-    with suppress(OSError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * _PAGE_MB
-    return 0.0
+def _held(pid: int) -> tuple[float, float]:
+    """Return what a process holds alone and what it shares, in megabytes."""
+    with suppress(OSError, IndexError, ValueError):
+        pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()
+        return (int(pages[1]) - int(pages[2])) * _PAGE_MB, int(pages[2]) * _PAGE_MB
+    return 0.0, 0.0

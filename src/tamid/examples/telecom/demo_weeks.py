@@ -13,11 +13,9 @@ import polars as pl
 
 from tamid.app import App
 from tamid.core.events import AlarmRaised, Promoted
-from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD
 from tamid.stages import dataset
 from tamid.stages.registry import threshold_of, voice
-from tamid.stages.rig import Rig
 
 # A manual repair, from the alarm to the new version in production: what three weeks stand for is
 # find the cause, get the data, train, test, get it approved, deploy.
@@ -32,7 +30,7 @@ class Weeks:
     """The weeks that were judged.
 
     `rows`: `_entity`, `_period`, `y` (left), `weight` (1 / chance of not being acted on) and for
-    each version `v<n>`, whether it puts the row into the high band (null: it did not exist yet).
+    each version `v<n>`, whether it puts the row into the high band (null: not scored).
     `f1[version][period]`.
     `ours`, `manual`: who answered, and who would have answered in a manual repair, by period.
     """
@@ -65,8 +63,16 @@ def weeks_of(app: App, model: str) -> Weeks:
     }
     periods = tuple(sorted(ours))
     versions = tuple(sorted({reign.number for reign in state.reigns}))
-    chunks = [periods[i : i + _AT_ONCE] for i in range(0, len(periods), _AT_ONCE)]
-    rows = pl.concat([_chunk(app, model, chunk, versions) for chunk in chunks])
+    rows = _judged(app, model, periods)
+    digests = {v: state.versions[v].registered.contract for v in versions}
+    for digest in dict.fromkeys(digests.values()):
+        mine = [v for v in versions if digests[v] == digest]
+        since = str(min(state.versions[v].at.date() for v in mine))
+        parts = _inputs(app, model, digest, rows, [p for p in periods if p >= since])
+        # Version by version: each has a process of its own, which need not be started twice.
+        for version in mine:
+            called = pl.concat([_called(app, model, version, part) for part in parts])
+            rows = rows.join(called, on=[ENTITY, PERIOD], how="left", maintain_order="left")
     return Weeks(
         periods=periods,
         versions=versions,
@@ -77,34 +83,33 @@ def weeks_of(app: App, model: str) -> Weeks:
     )
 
 
-def _chunk(
-    app: App, model: str, periods: tuple[str, ...], versions: tuple[int, ...]
-) -> pl.DataFrame:
+def _judged(app: App, model: str, periods: tuple[str, ...]) -> pl.DataFrame:
+    """Return the rows that quality is measured on: nobody acted on them, their label is known."""
     rig, state, now = app.rig(model), app.state(model), app.clock.now()
-    contract = app.contract(model)
     pin = state.pins[rig.table("predictions")]
     rows = dataset.in_force(rig.tables, state, pin, periods)
     rows = rows.filter((pl.col("rung") == "champion") & ~pl.col("treated"))
-    rows = dataset.labelled(rig.tables, contract, state.pins, rows, now)
+    rows = dataset.labelled(rig.tables, app.contract(model), state.pins, rows, now)
     weight = (1.0 / pl.col("propensity")).clip(upper_bound=dataset.LARGEST_WEIGHT)
-    found = rows.select(ENTITY, PERIOD, y=pl.col(LABEL).cast(pl.Float64), weight=weight)
-    known = [v for v in versions if str(state.versions[v].at.date()) <= periods[-1]]
-    digests = {v: state.versions[v].registered.contract for v in known}
-    for digest in dict.fromkeys(digests.values()):
-        theirs = rig.contract(digest)
-        inputs = dataset.good(dataset.joined(rig.tables, theirs, state.pins, periods, now))
-        inputs = inputs.join(found.select(ENTITY, PERIOD), on=[ENTITY, PERIOD], how="semi")
-        for version in (v for v in known if digests[v] == digest):
-            high = _called(rig, state, version, inputs)
-            found = found.join(high, on=[ENTITY, PERIOD], how="left", maintain_order="left")
-    never = [pl.lit(None, dtype=pl.Boolean).alias(f"v{v}") for v in versions if v not in known]
-    return found.with_columns(never).select(
-        ENTITY, PERIOD, "y", "weight", *(f"v{v}" for v in versions)
-    )
+    return rows.select(ENTITY, PERIOD, y=pl.col(LABEL).cast(pl.Float64), weight=weight)
 
 
-def _called(rig: Rig, state: State, version: int, inputs: pl.DataFrame) -> pl.DataFrame:
+def _inputs(
+    app: App, model: str, digest: str, rows: pl.DataFrame, periods: list[str]
+) -> list[pl.DataFrame]:
+    """Return what versions of one contract see of these rows."""
+    rig, state, now = app.rig(model), app.state(model), app.clock.now()
+    contract, found = rig.contract(digest), []
+    for start in range(0, len(periods), _AT_ONCE):
+        chunk = periods[start : start + _AT_ONCE]
+        part = dataset.good(dataset.joined(rig.tables, contract, state.pins, chunk, now))
+        found.append(part.join(rows, on=[ENTITY, PERIOD], how="semi"))
+    return found
+
+
+def _called(app: App, model: str, version: int, inputs: pl.DataFrame) -> pl.DataFrame:
     """Return which rows a version puts into the high band."""
+    rig, state = app.rig(model), app.state(model)
     who = voice(rig, state, version)
     scores = rig.scorer.score(who.bundle, who.overlay, inputs, reasons=0, timeout=_PATIENCE).frame
     high = scores.get_column("score") >= threshold_of(rig, state, version)
