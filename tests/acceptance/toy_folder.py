@@ -1,13 +1,14 @@
 """The tiny world in a real workspace: files, SQLite, Delta tables, a CSV file and a database.
 
-Run as a program it lives one turn of that life: `python toy_folder.py FOLDER TURN`; it dies where
-`TAMID_CRASH_AT` says.
+Run as a program it lives one turn of that life: `python toy_folder.py FOLDER TURN [WRITE]`. It dies
+where `TAMID_CRASH_AT` says, or stops (SIGSTOP) before the write of that name.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import signal
 import socket
 import sqlite3
 import sys
@@ -23,8 +24,9 @@ from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
 from tamid.cli.turning import turn, write_head
 from tamid.config import find
+from tamid.core.errors import TamidError
 from tamid.stages.rig import Rig
-from tamid.testing.crash import Points, dying, killed_by
+from tamid.testing.crash import BEFORE, Phase, Points, dying, killed_by
 
 # Numbers that no process has: the kernel gives none above 4194304.
 _NOBODY = itertools.count(5_000_000)
@@ -80,6 +82,16 @@ def live(root: Path, moment: toy.Turn, points: Points | None = None) -> Toy:
     return app
 
 
+def live_once(root: Path, moment: toy.Turn, points: Points) -> None:
+    """Turn the loop under this process's own name, and never anew."""
+    app = Toy(root, moment, points)
+    app.holder = f"{socket.gethostname()}:{os.getpid()}"
+    try:
+        app.tick(toy.MODEL)
+    finally:
+        app.close()
+
+
 def portrait(root: Path, moment: toy.Turn) -> dict[str, Any]:
     """Return what a life has come to, with what every consumer holds."""
     app = Toy(root, moment)
@@ -112,5 +124,31 @@ def _warehouse(path: Path) -> Mapping[str, list[tuple[Any, ...]]]:
     return found
 
 
+def _stopping_before(part: str) -> Points:
+    """Return points that stop the process once, as a machine does that is suspended."""
+    waits = [part]
+
+    def stops(number: int, name: str, phase: Phase) -> bool:
+        if waits and phase == BEFORE and waits[0] in name:
+            waits.clear()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return False
+
+    return Points(dies=stops)
+
+
+def _main(folder: str, turn: str, *part: str) -> int:
+    root, moment = Path(folder), toy.life()[int(turn)]
+    try:
+        if part:
+            live_once(root, moment, _stopping_before(part[0]))
+        else:
+            live(root, moment, killed_by(os.environ))
+    except TamidError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error.what}\n")
+        return error.exit_code
+    return 0
+
+
 if __name__ == "__main__":
-    live(Path(sys.argv[1]), toy.life()[int(sys.argv[2])], killed_by(os.environ))
+    sys.exit(_main(*sys.argv[1:]))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.core.errors import Conflict
+from tamid.core.errors import Conflict, SystemFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,11 @@ def free_the_dead(app: App, stream: str) -> str:
 
 
 def write_head(app: App, path: Path | None = None) -> Path:
-    """Sign the ends of all streams; kept elsewhere, the file proves later that none was cut."""
+    """Sign the ends of all streams; kept elsewhere, the file proves later that none was cut.
+
+    Raises:
+        SystemFailure: the file could not be written; the one before it stays as it was.
+    """
     from tamid.core.head import seal_head
     from tamid.core.head import write_head as as_text
 
@@ -75,8 +80,20 @@ def write_head(app: App, path: Path | None = None) -> Path:
     signer = app.rig(next(iter(app.models()))).signer
     text = as_text(seal_head(ends, app.clock.now(), signer.sign))
     fresh = path.with_name(path.name + ".tmp")
-    fresh.write_text(text + "\n", encoding="utf-8")
-    fresh.replace(path)
+    try:
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise SystemFailure(
+            f"the signed head {path} could not be written: {error.strerror}",
+            why="without it nothing proves later that no event was cut off the ledger's end",
+            fix="Free space or mend the folder; the next turn writes it again.",
+        ) from error
     return path
 
 
@@ -129,14 +146,11 @@ def _clear(app: App, model: str, name: str) -> None:
 
 def _say(app: App, model: str, event: Event, now: datetime) -> State:
     """Append one event of the controller's under the model's lease."""
-    from tamid.stages.journal import Journal
+    from tamid.stages.journal import Journal, holding
     from tamid.stages.loop import LEASE
 
-    lease = app.leases.acquire(model, app.holder, now, LEASE)
-    try:
+    with holding(app.leases, model, app.holder, now, LEASE) as lease:
         return Journal(app.ledger, model, token=lease.token).append(event, now)
-    finally:
-        app.leases.release(lease)
 
 
 def _last(app: App, stream: str) -> Recorded | None:

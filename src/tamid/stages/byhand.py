@@ -22,7 +22,7 @@ from tamid.core.state import State
 from tamid.core.values import Role
 from tamid.ports import Rehearser
 from tamid.stages.acts import act, carry_out
-from tamid.stages.journal import Journal
+from tamid.stages.journal import Journal, holding
 from tamid.stages.loop import LEASE, conclude, perceive
 from tamid.stages.rig import Rig
 from tamid.stages.runs import training_job
@@ -150,8 +150,7 @@ def _blocked(state: State) -> str:
 def _held(rig: Rig, holder: str) -> Iterator[tuple[Journal, datetime, int]]:
     """Hold the model's lease around an act."""
     now = rig.clock.now()
-    lease = rig.leases.acquire(rig.model, holder, now, LEASE)
-    try:
+    with holding(rig.leases, rig.model, holder, now, LEASE) as lease:
         journal = Journal(rig.ledger, rig.model, token=lease.token)
         if not journal.state.contract:
             raise Conflict(
@@ -160,5 +159,3 @@ def _held(rig: Rig, holder: str) -> Iterator[tuple[Journal, datetime, int]]:
                 fix="Run `tamid contract adopt`.",
             )
         yield journal, now, lease.token
-    finally:
-        rig.leases.release(lease)

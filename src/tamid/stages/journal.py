@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 
 from tamid.core.chain import Draft, Recorded
-from tamid.core.errors import Conflict, LeaseLost
+from tamid.core.errors import Conflict, LeaseLost, SystemFailure
 from tamid.core.events import Decided, Event, Promoted, RolledBack, RungSet, StageEntered
 from tamid.core.fold import fold
 from tamid.core.state import State
 from tamid.core.values import Role
-from tamid.ports import Ledger
+from tamid.ports import Lease, Leases, Ledger
 
 # What a controller chooses rather than finds or does: void once a person has written meanwhile.
 _CHOICES = (Decided, StageEntered, Promoted, RolledBack, RungSet)
+
+
+@contextmanager
+def holding(
+    leases: Leases, stream: str, holder: str, now: datetime, ttl: timedelta
+) -> Iterator[Lease]:
+    """Hold a lease around what is done, and give it back.
+
+    Raises:
+        Conflict: another holder's lease has not run out.
+    """
+    lease = leases.acquire(stream, holder, now, ttl)
+    try:
+        yield lease
+    except BaseException:
+        # What went wrong must be told, not that on the same full disk the lease stays taken.
+        with suppress(SystemFailure):
+            leases.release(lease)
+        raise
+    leases.release(lease)
 
 
 class Journal:

@@ -23,7 +23,7 @@ from tamid.stages.acts import carry_out
 from tamid.stages.aftercare import compare_with_previous
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.intake import intake
-from tamid.stages.journal import Journal
+from tamid.stages.journal import Journal, holding
 from tamid.stages.monitoring import alarms, observe
 from tamid.stages.quality import measure, measure_rungs
 from tamid.stages.rig import Rig
@@ -81,8 +81,7 @@ def tick(
         LeaseLost: this controller was too slow and another one took over.
     """
     now = rig.clock.now()
-    lease = rig.leases.acquire(rig.model, holder, now, LEASE)
-    try:
+    with holding(rig.leases, rig.model, holder, now, LEASE) as lease:
         journal = Journal(rig.ledger, rig.model, token=lease.token, known=known)
         if not journal.state.contract:
             raise Conflict(
@@ -91,8 +90,6 @@ def tick(
                 fix="Run `tamid contract adopt`, or `tamid tick` in the folder of the contract.",
             )
         return _turn(rig, journal, now, lease.token, stop)
-    finally:
-        rig.leases.release(lease)
 
 
 def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> None:

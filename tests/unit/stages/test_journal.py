@@ -8,10 +8,11 @@ import pytest
 
 from tamid.adapters.memory import MemoryLeases, MemoryLedger
 from tamid.core import events as ev
-from tamid.core.errors import Conflict, LeaseLost
+from tamid.core.errors import Conflict, LeaseLost, SystemFailure
 from tamid.core.fold import fold
 from tamid.core.values import Role
-from tamid.stages.journal import Journal
+from tamid.ports import Lease
+from tamid.stages.journal import Journal, holding
 
 NOW = datetime(2026, 1, 4, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -103,3 +104,33 @@ def test_events_appended_together_stand_together_or_not_at_all(
         journal.append_all(together, NOW)
     assert len(ledger.read("m")) == 3
     assert journal.append_all([], NOW) == journal.state
+
+
+class FullDisk(MemoryLeases):
+    """Leases that can be taken and, the disk being full by then, not given back."""
+
+    def release(self, lease: Lease) -> None:
+        """Fail."""
+        raise SystemFailure("the disk is full")
+
+
+def test_what_went_wrong_under_a_lease_is_told_before_the_lease_itself() -> None:
+    """A lease that cannot be given back hides no failure, and is one itself if all else went well."""
+    with (
+        pytest.raises(ValueError, match="the real trouble"),
+        holding(FullDisk(), "m", "a", NOW, HOUR),
+    ):
+        raise ValueError("the real trouble")
+    with pytest.raises(SystemFailure), holding(FullDisk(), "m", "a", NOW, HOUR):
+        pass
+
+
+def test_a_held_lease_is_given_back(leases: MemoryLeases) -> None:
+    """Whether all went well or not."""
+    with holding(leases, "m", "a", NOW, HOUR) as lease:
+        assert lease.token == 1
+    with pytest.raises(ValueError, match="x"), holding(leases, "m", "b", NOW, HOUR):
+        raise ValueError("x")
+    held = leases.held("m")
+    assert held is not None
+    assert held.holder == ""
