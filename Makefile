@@ -14,7 +14,7 @@ WORKERS ?= 2
 SOURCES := pyproject.toml README.md LICENSE \
   $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help install demo test check bench test-integration docs lock clean
+.PHONY: help install demo test check bench test-integration picture docs lock clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort \
@@ -42,6 +42,12 @@ bench: $(VENV)/.wheel ## measure time and memory
 
 test-integration: $(VENV)/.wheel ## the long and destructive tests
 	$(BIN)/pytest tests -m integration --timeout 1800 $(ARGS) || test $$? -eq 5
+
+picture: $(VENV)/.wheel ## draw docs/img/year.svg from a year played for it
+	rm -rf $(VENV)/picture
+	$(BIN)/tamid demo --dir $(VENV)/picture
+	mkdir -p docs/img
+	cp $(VENV)/picture/year.svg docs/img/year.svg
 
 docs: $(VENV)/.wheel ## write the generated pages of docs/
 	$(BIN)/python scripts/reference.py
