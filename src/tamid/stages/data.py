@@ -206,7 +206,7 @@ def _take(
         pin=_store(feed, batch, frame, tables, replaces, now, token),
         rows=frame.height,
         quarantined=dict(checked.broken),
-        periods=periods,
+        periods=_arrived(frame, feed.rule, now),
         latest=_latest_moments(frame),
         notes=checked.notes[:_MOST],
     )
@@ -250,6 +250,13 @@ def _dressed(
         pl.lit(now).cast(MOMENT).alias(ARRIVED),
     )
     return with_periods(frame, feed.rule, now)
+
+
+def _arrived(frame: pl.DataFrame, rule: PeriodRule | None, now: datetime) -> tuple[str, ...]:
+    """Return the periods that rows came for; a row set aside does not begin a period to come."""
+    sound = pl.col(RULE).is_null()
+    begun = pl.lit(True) if rule is None else pl.col(PERIOD) <= period_of(rule, now)
+    return tuple(frame.filter(sound | begun).get_column(PERIOD).unique().sort())
 
 
 def _latest_moments(frame: pl.DataFrame) -> dict[str, str]:

@@ -14,17 +14,25 @@ from tamid.stages.rig import Rig
 
 
 def intake(
-    rig: Rig, contract: Contract, state: Callable[[], State], now: datetime, token: int
+    rig: Rig,
+    contract: Contract,
+    state: Callable[[], State],
+    now: datetime,
+    token: int,
+    waiting: list[data.NotReady] | None = None,
 ) -> Iterator[Event]:
     """Yield what new batches brought: rows first, then event tables, then labels.
 
-    `state` gives the state after the events that were yielded and appended so far.
+    `state` gives the state after the events that were yielded and appended so far. Batches that
+    cannot be read yet are added to `waiting`.
     """
     for feed in feeds(contract):
         source = rig.sources.get(feed.source)
         if source is not None:
             known = state().batches.get(feed.source, {})
-            yield from data.ingest(feed, source, rig.tables, known=known, now=now, token=token)
+            yield from data.ingest(
+                feed, source, rig.tables, known=known, now=now, token=token, waiting=waiting
+            )
     # A replay gives labels apart from the rows that hold them: they become known later.
     apart = LABELS in rig.sources or contract.data.label.source is not None
     source = rig.sources.get(LABELS if apart else ROWS)
@@ -40,6 +48,7 @@ def intake(
         now=now,
         token=token,
         accepted=None if apart else _accepted(present),
+        waiting=waiting,
     )
 
 

@@ -21,6 +21,7 @@ from tamid.core.state import State
 from tamid.core.values import Role, canonical_json, instant
 from tamid.stages.acts import carry_out
 from tamid.stages.aftercare import compare_with_previous
+from tamid.stages.data import NotReady
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal, holding
@@ -92,16 +93,21 @@ def tick(
         return _turn(rig, journal, now, lease.token, stop)
 
 
-def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> None:
-    """Take in data and labels, measure what became measurable, raise and diagnose alarms."""
+def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str, ...]:
+    """Take in data and labels, measure what became measurable, raise and diagnose alarms.
+
+    Returns what is there and cannot be read yet, each with the reason.
+    """
     contract = rig.contract(journal.state.contract)
-    for event in intake(rig, contract, lambda: journal.state, now, token):
+    unready: list[NotReady] = []
+    for event in intake(rig, contract, lambda: journal.state, now, token, unready):
         journal.append(event, now)
     journal.append_all(measure(rig, contract, journal.state, now), now)
     journal.append_all(compare_with_previous(rig, contract, journal.state, now), now)
     journal.append_all(alarms(rig, contract, journal.state, now), now)
     journal.append_all(diagnose(rig, contract, journal.state, now), now)
     journal.append_all(measure_rungs(rig, contract, journal.state, now), now)
+    return tuple(f"{n.source}: {n.reason}" for n in unready)
 
 
 def conclude(rig: Rig, state: State, now: datetime) -> tuple[Signals, Decision]:
@@ -115,7 +121,7 @@ def _turn(
     rig: Rig, journal: Journal, now: datetime, token: int, stop: Callable[[], bool]
 ) -> TickReport:
     name = instant(now)
-    perceive(rig, journal, now, token)
+    unready = perceive(rig, journal, now, token)
     done: list[Action] = []
     for round_ in range(MOST_ROUNDS):
         signals, decision = conclude(rig, journal.state, now)
@@ -136,7 +142,7 @@ def _turn(
         now=now,
         state=journal.state,
         actions=tuple(done),
-        waiting=decision.waiting,
+        waiting=(*decision.waiting, *unready),
         records=tuple(journal.written),
     )
 
