@@ -25,7 +25,7 @@ from tamid.stages.rig import Rig
 YEAR = timedelta(days=365)
 
 # Measured on hotel bookings: with 0.6 to 0.7 of a week's labels known its completed F1 is off by
-# 0.03 on average, from 0.7 on by its sampling error (0.02); with less than 0.6 known by 0.05 to 0.09.
+# 0.03 on average, from 0.7 on by its sampling error (0.02), below 0.6 by 0.05 to 0.09.
 TRUSTED_SHARE = 0.6
 # Labels that trickle in move a measured number little; it is measured anew after so many more.
 WORTH_MEASURING = 0.1
