@@ -21,7 +21,7 @@ KEYS = {
 }  # fmt: skip
 # The acts of the year, one shortly after the other.
 PRESSED = Story(
-    history_weeks=14, live_weeks=16, offer_week=1, bug_week=5, outage_week=6, billing_week=8
+    history_weeks=14, live_weeks=14, offer_week=1, bug_week=5, outage_week=6, billing_week=8
 )
 
 
@@ -30,7 +30,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, list[Told]]:
     """A year that was played once for all tests of this file."""
     told: list[Told] = []
     folder = tmp_path_factory.mktemp("year")
-    options = Options(folder=folder, customers=8_000, weeks=16, story=PRESSED)
+    options = Options(folder=folder, customers=8_000, weeks=14, story=PRESSED)
     return play(options, told.append), told
 
 
@@ -86,7 +86,7 @@ def test_the_report_stands_alone(year: tuple[Played, list[Told]]) -> None:
 @pytest.mark.timeout(300)
 def test_the_command_ends_with_one_json_object(tmp_path: Path) -> None:
     """`tamid demo --json` prints the figures as the last line of stdout, the log on stderr."""
-    words = ["demo", "--json", "--weeks", "4", "--customers", "3000", "--dir", str(tmp_path / "y")]
+    words = ["demo", "--json", "--weeks", "4", "--customers", "2000", "--dir", str(tmp_path / "y")]
     done = subprocess.run(
         [sys.executable, "-m", "tamid", *words], capture_output=True, text=True, check=False
     )
