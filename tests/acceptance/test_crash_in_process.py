@@ -28,7 +28,8 @@ from tamid.core.policy import RESTARTS_PER_RUN
 from tamid.ports import Parcel
 from tamid.stages.loop import adopt, tick
 from tamid.stages.rig import Rig
-from tamid.testing.crash import AFTER, BEFORE, Crash, Phase, Points, dying
+from tamid.testing.crash import AFTER, BEFORE, Crash, Phase, Points
+from tamid.testing.dying import dying
 from tamid.workshop import inline_scorer, inline_trainer, parse
 
 Point = tuple[int, str, Phase]

@@ -26,7 +26,8 @@ from tamid.cli.turning import turn, write_head
 from tamid.config import find
 from tamid.core.errors import TamidError
 from tamid.stages.rig import Rig
-from tamid.testing.crash import BEFORE, Phase, Points, dying, killed_by
+from tamid.testing.crash import BEFORE, Phase, Points, killed_by
+from tamid.testing.dying import dying
 
 # Numbers that no process has: the kernel gives none above 4194304.
 _NOBODY = itertools.count(5_000_000)

@@ -115,7 +115,7 @@ class FullDisk(MemoryLeases):
 
 
 def test_what_went_wrong_under_a_lease_is_told_before_the_lease_itself() -> None:
-    """A lease that cannot be given back hides no failure; if all else went well it is one itself."""
+    """A lease that cannot be given back hides no failure; without another it is one itself."""
     with (
         pytest.raises(ValueError, match="the real trouble"),
         holding(FullDisk(), "m", "a", NOW, HOUR),
