@@ -9,7 +9,8 @@ TamidError
 │   └── BatchNotReady     a batch that is still being written, empty or vanished
 ├── UserCodeError         the user's feature, model or rule code failed          exit 1
 ├── SystemFailure         no answer: a worker, disk or sink failed               exit 1
-│   ├── WorkerDied        a spawned worker was killed, timed out or exited
+│   ├── WorkerDied        a spawned worker was killed or exited
+│   │   └── OutOfTime     it passed its deadline: more likely its code than the machine
 │   └── SinkDown          a delivery target did not take the parcel
 ├── Held                  a gate stopped a candidate: a valid failure            exit 3
 ├── Waiting               a person or more labels are awaited                    exit 4
@@ -145,6 +146,13 @@ class WorkerDied(SystemFailure):
     """A worker process died or passed its deadline."""
 
     code = "T501"
+
+
+class OutOfTime(WorkerDied):
+    """A worker passed its deadline and was killed."""
+
+    code = "T503"
+    fix = "Find what the code waits for, or raise `training.timeout`."
 
 
 class SinkDown(SystemFailure):

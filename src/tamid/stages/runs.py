@@ -12,7 +12,7 @@ import polars as pl
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract
-from tamid.core.errors import DataError, SystemFailure, UserCodeError
+from tamid.core.errors import DataError, OutOfTime, SystemFailure, UserCodeError
 from tamid.core.state import Run, State
 from tamid.core.values import ENTITY, PERIOD, TIME, canonical_json
 from tamid.core.windows import holdout, windows
@@ -27,6 +27,8 @@ from tamid.stages.rig import Rig
 # Rows that the service gate asks one by one in a clean process, and how often.
 PROBE_ROWS = 200
 PROBES = 200
+# What a candidate's own code is to blame for: to try it again would give the same.
+_ITS_OWN = (UserCodeError, OutOfTime)
 
 
 def train(
@@ -41,7 +43,7 @@ def train(
         frame = dataset.training_rows(rig.tables, mine, state, pins, started.periods, now)
         job = _job(rig, state, started, frame)
         result = rig.trainer.train(job, mine.training.timeout, rig.progress)
-    except UserCodeError as error:
+    except _ITS_OWN as error:
         yield _failed(a.run, "user_code", error.what, error.why)
         return
     except DataError as error:
@@ -149,9 +151,13 @@ def judge_run(
     rows = judged.join(raw, on=keys, how="left", nulls_equal=True, maintain_order="left")
     champion, threshold = _champion_scores(rig, state, rows, now)
     overlay = overlay_of(rig, run.finished.overlay)
-    probe = rig.scorer.probe(
-        run.finished.bundle, run.finished.overlay, inputs.head(PROBE_ROWS), PROBES
-    )
+    ref = run.finished
+    try:
+        probe = rig.scorer.probe(ref.bundle, ref.overlay, inputs.head(PROBE_ROWS), PROBES)
+    except _ITS_OWN as error:
+        # Judged again it would fail again, and keep every other run waiting.
+        yield _failed(a.run, "user_code", f"the candidate does not answer: {error.what}", error.why)
+        return
     tried = _judged_before(state, run)
     judgement = judge(
         Evidence(

@@ -141,6 +141,17 @@ def test_an_abandoned_run_does_not_keep_the_next_one_from_starting() -> None:
     assert story.state.champion == 1
 
 
+def test_the_machine_s_case_does_not_swallow_the_developer_s() -> None:
+    """After a run that no machine finished, code that fails is a case for who wrote it."""
+    story = Story(outcome=lambda run: "system" if run == "run-0001" else "user_code")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.live(READY)
+    story.now += timedelta(days=3)
+    story.live(READY)
+    roles = {case.runs[0]: case.opened.role for case in story.state.open_cases.values()}
+    assert roles == {"run-0001": Role.MLOPS_ENGINEER, "run-0002": Role.ML_DEVELOPER}
+
+
 def test_a_run_that_dies_without_a_word_is_given_up_too() -> None:
     """A controller that is killed in each attempt leaves starts and nothing else."""
     story = Story()

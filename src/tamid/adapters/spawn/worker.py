@@ -20,7 +20,7 @@ from typing import Any
 
 import tamid
 from tamid.core import errors
-from tamid.core.errors import TamidError, WorkerDied
+from tamid.core.errors import OutOfTime, TamidError, WorkerDied
 
 ENTRY = "from tamid.app import worker; worker()"
 REPLY_FD = "TAMID_WORKER_REPLY"
@@ -119,7 +119,7 @@ class Worker:
             if left <= 0:
                 peak = self._peak
                 self.close()
-                raise WorkerDied(
+                raise OutOfTime(
                     f"the worker was killed: {what} took longer than {timeout:g} s",
                     why=f"it held {peak:.0f} MB at most; its deadline had passed",
                     fix="Raise `training.timeout`, or find what the code waits for.",

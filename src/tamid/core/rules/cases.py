@@ -77,10 +77,15 @@ def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -
         kind = _stopped(state, run)
         if kind is None or name in handled:
             continue
-        about = _about(state, run)
+        about, role = _about(state, run), _answers_for(run)
         text = f"{name} ended {kind}: {'; '.join(_reasons(run)[:4])}"
         open_case = run.started.case or next(
-            (n for n, c in state.open_cases.items() if c.opened.about == about), 0
+            (
+                n
+                for n, c in state.open_cases.items()
+                if (c.opened.about, c.opened.role) == (about, role)
+            ),
+            0,
         )
         if open_case in state.open_cases:
             key = f"comment/{open_case}/{name}"
@@ -91,7 +96,7 @@ def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -
                 key=f"case/{number}",
                 reason=text,
                 case=number,
-                role=_answers_for(run),
+                role=role,
                 kind=kind,
                 title=_title(run),
                 about=about,

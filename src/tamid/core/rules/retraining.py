@@ -8,6 +8,7 @@ from tamid.core.actions import Abandon, Action, Judge, Train
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, Run, State
+from tamid.core.values import Role
 
 YEAR = timedelta(days=365)
 
@@ -146,5 +147,9 @@ def _exhausted(
 
 
 def _case_worked(state: State) -> int:
-    cases = [n for n, c in state.open_cases.items() if c.opened.kind in ("held", "undecided")]
+    cases = [
+        n
+        for n, c in state.open_cases.items()
+        if c.opened.kind in ("held", "undecided") and c.opened.role is Role.ML_DEVELOPER
+    ]
     return max(cases, default=0)
