@@ -123,11 +123,19 @@ def _detected(
 def _onset(
     state: State, series: Mapping[str, Measured], period: str, level: QualityLevel
 ) -> tuple[str, ...]:
-    """Return the unbroken run of periods up to the alarm that are worse than any reference."""
-    worst = max(reference_losses(state, state.champion, level.sign), default=math.inf)
+    """Return the unbroken run of periods up to the alarm that belong to its fall.
+
+    They are worse than any reference, and nearer to what the alarm saw than to what is usual: a
+    sound period that was merely unlucky would teach and judge the old world as the new one.
+    """
+    reference = reference_losses(state, state.champion, level.sign)
+    bound = math.inf
+    if reference:
+        fallen = -level.sign * series[period].value
+        bound = max(*reference, (sum(reference) / len(reference) + fallen) / 2)
     run: list[str] = []
     for name in reversed([p for p in series if p <= period]):
-        if name != period and -level.sign * series[name].value <= worst:
+        if name != period and -level.sign * series[name].value <= bound:
             break
         run.append(name)
     return tuple(sorted(run))

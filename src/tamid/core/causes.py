@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import fmean
 
 from tamid.core.alarms import reference_losses
 from tamid.core.events import Cause, Diagnosed, Measured, Remedy
@@ -20,6 +21,8 @@ LABEL_RATE_COLLAPSE = 0.25
 # The realised metric must fall short of the expected one by both to be called concept drift.
 EXCESS = 0.03
 EXCESS_ERRORS = 3.0
+# Share of a fall that must vanish at the usual share of positives to be put down to it.
+PREVALENCE_EXPLAINS = 0.5
 # Above this PSI of scores the inputs have moved far (a rule of thumb; used to name, not to alarm).
 SHIFTED = 0.25
 
@@ -77,8 +80,12 @@ def _prevalence(facts: list[Measured], state: State, version: int, sign: float) 
     ]
     if not adjusted or not math.isfinite(worst):
         return []
-    if all(-sign * value <= worst for value in adjusted):
-        mean = sum(adjusted) / len(adjusted)
+    mean = sum(adjusted) / len(adjusted)
+    usual = -sign * fmean(reference_losses(state, version, sign))
+    seen = fmean(f.value for f in facts)
+    # What the share of positives did not bring about, it cannot explain.
+    explained = sign * (mean - seen) >= PREVALENCE_EXPLAINS * sign * (usual - seen)
+    if explained and all(-sign * value <= worst for value in adjusted):
         return [f"at the reference's share of positives the metric would be {mean:.3f}"]
     return []
 
