@@ -12,6 +12,9 @@ import pytest
 from tamid.examples.telecom import Story
 from tamid.examples.telecom.demo import Options, Played, Told, play
 
+# Whichever test comes first plays the year for all of them.
+pytestmark = pytest.mark.timeout(900)
+
 KEYS = {
     "f1_at_release", "f1_lowest", "f1_recovered", "days_onset_to_alarm",
     "days_alarm_to_new_champion", "f1_weeks_lost", "f1_weeks_lost_never_retraining",
@@ -34,7 +37,6 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, list[Told]]:
     return play(options, told.append), told
 
 
-@pytest.mark.timeout(400)
 def test_the_story_holds(year: tuple[Played, list[Told]]) -> None:
     """Each act ends as it should: repaired, refused, answered by a lower rung, held and cured."""
     body = year[0].body()
@@ -83,7 +85,6 @@ def test_the_report_stands_alone(year: tuple[Played, list[Told]]) -> None:
     assert (year[0].report.parent / "year.svg").read_text("utf-8").startswith("<svg")
 
 
-@pytest.mark.timeout(300)
 def test_the_command_ends_with_one_json_object(tmp_path: Path) -> None:
     """`tamid demo --json` prints the figures as the last line of stdout, the log on stderr."""
     words = ["demo", "--json", "--weeks", "4", "--customers", "2000", "--dir", str(tmp_path / "y")]
