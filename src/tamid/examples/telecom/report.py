@@ -79,8 +79,8 @@ def _lead(year: Year, figures: Figures) -> str:
     first, last = figures.weeks.periods[0], figures.weeks.periods[-1]
     return escape(
         f"{year.options.customers:,} customers scored every Sunday, {first} to {last}. The market "
-        f"changed {_count(len(figures.drifts), 'time')}, {_count(len(figures.bug_weeks), 'file')} "
-        f"came broken, the scorer was down {_count(min(len(figures.outage_rungs), 1), 'time')}. "
+        f"changed {_times(len(figures.drifts))}, {_count(len(figures.bug_weeks), 'file')} "
+        f"came broken, the scorer was down {_times(min(len(figures.outage_rungs), 1))}. "
         "The loop noticed, retrained, checked and released by itself, and asked a person only "
         "where data alone could not cure it."
     )
@@ -259,6 +259,10 @@ def _drift_words(drift: Drift) -> str:
 
 def _days(days: int | None) -> str:
     return "never" if days is None else _count(days, "day")
+
+
+def _times(value: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(value, f"{value} times")
 
 
 def _count(value: int, one: str) -> str:

@@ -179,7 +179,8 @@ def _ends(picture: Picture, place: _Place) -> Iterator[str]:
     words = {"ours": "with Tamid", "manual": "repaired by hand", "never": "never retrained"}
     ends = sorted(
         ((place.y(series[max(series)]), name, series[max(series)])
-         for name, series in _named(picture)),
+         for name, series in reversed(_named(picture))),
+        key=lambda end: end[0],
     )  # fmt: skip
     last = -1e9
     for at, name, value in ends:
