@@ -1,7 +1,8 @@
 """A life with deaths in it comes to the same end: each write is a point at which the process dies.
 
-Stores in memory, everything in this process, before and after every write there is. The deaths are
-dealt out to a few lives. `test_crash_kills.py` does the same with SIGKILL over real stores.
+Stores in memory, everything in this process. `make test` dies after every write there is, dealt out
+to a few lives; the integration run before every write, too, where the stores are as after the write
+before it. `test_crash_kills.py` does the same with SIGKILL over real stores.
 """
 
 from __future__ import annotations
@@ -209,7 +210,7 @@ def _trains(whole: Whole, point: Point) -> bool:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("phase", [BEFORE, AFTER])
+@pytest.mark.parametrize("phase", [pytest.param(BEFORE, marks=pytest.mark.integration), AFTER])
 def test_no_death_changes_what_a_life_comes_to(whole: Whole, phase: Phase) -> None:
     """Whatever a turn died of, the next goes on: same champion, cases, deliveries; none twice."""
     for part in lives(whole, whole.points(phase)):
