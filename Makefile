@@ -54,9 +54,9 @@ docs: $(VENV)/.wheel ## write the generated pages of docs/
 
 lock: $(VENV)/.deps ## pin the newest versions that fit pyproject.toml
 	$(PIP) install -q uv
-	$(BIN)/uv lock --upgrade --default-index https://pypi.org/simple
-	$(BIN)/uv export --frozen --extra loop --group dev --no-hashes --no-emit-project \
-	  --no-annotate --no-header --output-file requirements.lock > /dev/null
+	$(BIN)/uv pip compile -q pyproject.toml --extra loop --group dev --universal \
+	  --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate \
+	  --output-file requirements.lock
 
 clean: ## remove the environment and all caches
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
