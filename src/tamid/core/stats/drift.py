@@ -143,12 +143,24 @@ def psi(reference: ArrayLike, counts: ArrayLike) -> float:
     a, b = floats(reference, "reference"), floats(counts, "counts")
     if a.shape != b.shape:
         raise ValueError(f"counts of {len(a)} and {len(b)} bins cannot be compared")
-    if a.sum() <= 0 or b.sum() <= 0:
-        return math.nan
-    used = (a > 0) | (b > 0)
-    a, b = a[used] + _SMOOTHING, b[used] + _SMOOTHING
-    p, q = a / a.sum(), b / b.sum()
-    return max(float((p - q) @ np.log(p / q)), 0.0)
+    return float(psi_rows(a[None, :], b[None, :])[0])
+
+
+def psi_rows(reference: Floats, counts: Floats) -> Floats:
+    """Return the PSI of each row of counts against the same row of the reference: (n, bins) each.
+
+    >>> usual = np.array([[50.0, 50.0], [0.0, 0.0]])
+    >>> psi_rows(usual, np.array([[80.0, 20.0], [1.0, 1.0]])).round(3)
+    array([0.406,   nan])
+    """
+    used = (reference > 0) | (counts > 0)
+    a, b = np.where(used, reference + _SMOOTHING, 0.0), np.where(used, counts + _SMOOTHING, 0.0)
+    empty = (reference.sum(axis=1) <= 0) | (counts.sum(axis=1) <= 0)
+    p = a / np.where(empty, 1.0, a.sum(axis=1))[:, None]
+    q = b / np.where(empty, 1.0, b.sum(axis=1))[:, None]
+    logs = np.log(np.where(used, p, 1.0)) - np.log(np.where(used, q, 1.0))
+    found = np.maximum(((p - q) * logs).sum(axis=1), 0.0)
+    return np.where(empty, np.nan, found)
 
 
 def weighted_psi(values: Mapping[str, float], importance: Mapping[str, float]) -> float:
@@ -167,19 +179,6 @@ def weighted_psi(values: Mapping[str, float], importance: Mapping[str, float]) -
     ]
     total = math.fsum(weight for weight, _ in pairs)
     return math.fsum(weight * value for weight, value in pairs) / total if total > 0 else math.nan
-
-
-def leave_one_out_psi(weeks: ArrayLike) -> Floats:
-    """Score each reference week against the other reference weeks: (weeks, bins) gives (weeks,).
-
-    These are the values that a later week's PSI is ranked among.
-
-    >>> leave_one_out_psi([[10, 10], [10, 10], [18, 2]]).round(2)
-    array([0.16, 0.16, 0.76])
-    """
-    counts = floats(weeks, "weeks")
-    total = counts.sum(axis=0)
-    return np.array([psi(total - week, week) for week in counts])
 
 
 def profile_from(stored: Mapping[str, Any]) -> Profile:

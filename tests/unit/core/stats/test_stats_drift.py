@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tamid.core.stats.drift import (
-    leave_one_out_psi,
     number_counts,
     profile_from,
     profile_numbers,
@@ -18,6 +17,7 @@ from tamid.core.stats.drift import (
     text_counts,
     weighted_psi,
 )
+from tamid.core.stats.reference import leave_one_out
 from tamid.core.values import canonical_json
 
 
@@ -125,6 +125,6 @@ def test_the_odd_week_out_scores_highest() -> None:
     """Among reference weeks, the one unlike the others has the largest leave-one-out index."""
     weeks = np.random.default_rng(3).multinomial(500, [0.25] * 4, size=12).astype(float)
     weeks[7] = [250, 150, 60, 40]
-    scores = leave_one_out_psi(weeks)
+    scores = leave_one_out(weeks)
     assert int(scores.argmax()) == 7
     assert np.delete(scores, 7).max() < 0.1
