@@ -1,0 +1,235 @@
+"""What every policy asks of a tensor, answered once for all of them.
+
+At the start of week t only labels of weeks before t - delay exist. Models are compared on the last
+four of these weeks, and only where neither has learnt from them: a candidate is judged by its
+recipe, the same window fitted four weeks earlier. All answers are tables, so that a policy is a
+walk of look-ups; no table's entry for a week reads a cell of a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tamid.core.policies.tensor import Tensor
+from tamid.core.stats.arrays import Bools, Floats, Ints
+
+# Matured weeks on which windows and models are compared: as many as a run sets aside for tuning.
+JUDGED = 4
+# Fewer rows leave the window as it is; fewer blocks than this decide nothing (2^-5 < 5 %).
+FEWEST_ROWS = 500
+FEWEST_BLOCKS = 6
+# One-sided 5 %.
+Z = 1.645
+# Weeks of the coming season that a window must know, and the length from which it knows all.
+_COMING, _YEAR = 4, 52
+# The size against which tolerances are read: 1 for rates, the reference itself for errors.
+_RATES = frozenset({"f1", "macro_f1", "precision", "recall", "accuracy", "auc", "brier", "r2"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Quick:
+    """The look-ups of every step as plain lists, which are several times faster than arrays."""
+
+    fall: list[list[list[float]]]
+    doubt: list[list[list[float]]]
+    scale: list[list[list[float]]]
+    choice: list[list[int]]
+    guarded: list[list[int]]
+    fitted: list[list[bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Board:
+    """Tables by origin (O), window (W) and week (T); gains are positive where things are better.
+
+    `recent`, `doubt` (O, W, T): the metric on the judged weeks of week t, and its standard error
+    (NaN where nothing is known). `reference`, `reference_doubt` (O, W, T): what the model promised
+    when it was made (its recipe's quality then; for the first ones their own first four weeks).
+    `scale` (O, W, T): what a tolerance of 1 means. `rows` (O, W, T): mean judged rows a week.
+    `gain`, `gain_doubt` (O, W, O, W): of the candidate of an origin and window over a champion.
+    `choice`, `guarded` (O, W): the window that `auto` takes at an origin, by the one in force;
+    without and with the guard of seasons.
+    """
+
+    tensor: Tensor
+    week_parts: tuple[Floats, Floats]
+    recent: Floats
+    doubt: Floats
+    reference: Floats
+    reference_doubt: Floats
+    scale: Floats
+    rows: Floats
+    gain: Floats
+    gain_doubt: Floats
+    choice: Ints
+    guarded: Ints
+    quick: Quick = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the look-ups of the walk at hand."""
+        fall = self.tensor.sign * (self.reference - self.recent)
+        quick = Quick(
+            fall=fall.tolist(),
+            doubt=np.hypot(self.doubt, self.reference_doubt).tolist(),
+            scale=self.scale.tolist(),
+            choice=self.choice.tolist(),
+            guarded=self.guarded.tolist(),
+            fitted=self.tensor.fitted.tolist(),
+        )
+        object.__setattr__(self, "quick", quick)
+
+
+def board(tensor: Tensor, judged: int = JUDGED) -> Board:
+    """Fill the tables of a tensor; `judged` is the number of matured weeks to look at."""
+    over, under = tensor.measure.parts(tensor.sums)
+    recent, doubt = (np.full(tensor.sums.shape[:3], np.nan) for _ in range(2))
+    shape = (*tensor.begins.shape, *tensor.begins.shape)
+    gain, gain_doubt = np.full(shape, np.nan), np.full(shape, np.nan)
+    places = {int(week): place for place, week in enumerate(tensor.origins)}
+    mass = tensor.sums[..., tensor.terms.index("rows")].sum(axis=3)
+    seen_rows = np.zeros_like(recent)
+    choice, guarded = (np.tile(np.arange(shape[1]), (shape[0], 1)) for _ in range(2))
+    for t, weeks, alive in _looks(tensor, judged):
+        blocks = (slice(0, alive), slice(None), weeks)
+        x, y = (_flat(part[blocks]) for part in (over, under))
+        influence = tensor.measure.influence(x, y)
+        value = tensor.measure.value(x.sum(axis=2), y.sum(axis=2))
+        enough = (y > 0).any(axis=-1).sum(axis=-1) >= FEWEST_BLOCKS
+        recent[:alive, :, t] = np.where(enough, value, np.nan)
+        doubt[:alive, :, t] = _error(influence)
+        seen_rows[:alive, :, t] = mass[blocks].sum(axis=2)
+        place = places.get(t)
+        recipe = _recipe(tensor, t, judged)
+        if place is None or recipe is None:
+            continue
+        found = _gains(tensor, recent[:alive, :, t], influence, recipe, place)
+        gain[place, :, :alive], gain_doubt[place, :, :alive] = found
+        if seen_rows[recipe, 0, t] >= FEWEST_ROWS:
+            allowed = tensor.fitted[place] & tensor.fitted[recipe]
+            step = found[0][:, recipe], found[1][:, recipe]
+            choice[place] = _chosen(*step, allowed)
+            guarded[place] = _chosen(*step, allowed & _in_season(tensor, place))
+    gain, gain_doubt = _by_recipe(tensor, judged, gain, gain_doubt)
+    reference, reference_doubt = _references(tensor, judged, recent, doubt)
+    rated = tensor.metric in _RATES
+    return Board(
+        tensor=tensor,
+        week_parts=(over.sum(axis=3), under.sum(axis=3)),
+        recent=recent,
+        doubt=doubt,
+        reference=reference,
+        reference_doubt=reference_doubt,
+        scale=np.ones_like(reference) if rated else np.abs(reference),
+        rows=seen_rows / judged,
+        gain=gain,
+        gain_doubt=gain_doubt,
+        choice=choice,
+        guarded=guarded,
+    )
+
+
+def _looks(tensor: Tensor, judged: int) -> Iterator[tuple[int, slice, int]]:
+    """Yield each week with the weeks that are judged then, and how many origins exist already."""
+    for t in range(int(tensor.origins[0]), len(tensor.weeks)):
+        end = t - tensor.delay
+        if end > 0:
+            alive = int(np.searchsorted(tensor.origins, t, side="right"))
+            yield t, slice(max(0, end - judged), end), alive
+
+
+def _recipe(tensor: Tensor, week: int, judged: int) -> int | None:
+    """Return the newest origin that has learnt from none of the weeks judged at `week`."""
+    place = int(np.searchsorted(tensor.origins, week - judged, side="right")) - 1
+    return place if place >= 0 else None
+
+
+def _flat(part: Floats) -> Floats:
+    """Put the blocks of several weeks behind each other: (O, W, T, B, C) gives (O, W, T B, C)."""
+    return part.reshape(*part.shape[:2], -1, part.shape[-1])
+
+
+def _error(influence: Floats) -> Floats:
+    """Return the standard error of blocks' influences (last axis), with n - 1 for n."""
+    n = influence.shape[-1]
+    squares = np.where(np.isfinite(influence), influence, 0.0) ** 2
+    return np.asarray(np.sqrt(squares.sum(axis=-1) * (n / max(n - 1, 1))))
+
+
+def _gains(
+    tensor: Tensor, value: Floats, influence: Floats, recipe: int, place: int
+) -> tuple[Floats, Floats]:
+    """Return the gain (W, O, W) of the recipe over all models there are, and its error.
+
+    Models that are younger than the recipe have learnt from judged weeks; they stay NaN.
+    """
+    gain = tensor.sign * (value[recipe][:, None, None] - value[None])
+    apart = influence[recipe][:, None, None, :] - influence[None]
+    fair = (np.arange(len(value)) <= recipe)[None, :, None] & np.isfinite(gain)
+    return np.where(fair, gain, np.nan), np.where(fair, _error(apart), np.nan)
+
+
+def _by_recipe(tensor: Tensor, judged: int, gain: Floats, doubt: Floats) -> tuple[Floats, Floats]:
+    """Compare with a champion that is younger than the recipe by the champion's own recipe."""
+    for place, week in enumerate(tensor.origins):
+        recipe = _recipe(tensor, int(week), judged)
+        if recipe is not None:
+            for values in (gain, doubt):
+                values[place, :, recipe + 1 : place] = values[place, :, recipe][:, None]
+    return gain, doubt
+
+
+def _chosen(gain: Floats, doubt: Floats, allowed: Bools) -> Ints:
+    """Return the window to take by the one in force: another only if better by its error.
+
+    `gain`, `doubt` (W, W): of the first over the second. A window in force that is not allowed
+    (any more) gives way to the default.
+    """
+    windows = len(allowed)
+    chosen = np.zeros(windows, dtype=np.int64)
+    for held in range(windows):
+        base = held if allowed[held] else 0
+        better = allowed & (gain[:, base] > doubt[:, base])
+        ranked = np.where(better, gain[:, base], -np.inf)
+        chosen[held] = int(ranked.argmax()) if better.any() else base
+    return chosen
+
+
+def _in_season(tensor: Tensor, place: int) -> Bools:
+    """Say which windows know the season of the coming month, as far as the default one does."""
+    season, end = tensor.season, int(tensor.origins[place]) - tensor.delay
+    begins = tensor.begins[place]
+    if season is None:
+        return np.ones(len(begins), dtype=bool)
+    week = int(tensor.origins[place])
+    coming = set(_ahead(season, week).tolist()) - {-1}
+    known = [set(season[max(b, 0) : max(end, 0)].tolist()) for b in begins]
+    needed = coming & known[0]
+    return np.array(
+        [end - b >= _YEAR or needed <= have for b, have in zip(begins, known, strict=True)]
+    )
+
+
+def _ahead(season: Ints, week: int) -> Ints:
+    """Return the season of the coming weeks; the calendar is known ahead, no data is read."""
+    return season[week : week + _COMING]
+
+
+def _references(
+    tensor: Tensor, judged: int, recent: Floats, doubt: Floats
+) -> tuple[Floats, Floats]:
+    """Return what each model promised, by the week from which that is known."""
+    reference, error = np.full_like(recent, np.nan), np.full_like(recent, np.nan)
+    for place, week in enumerate(tensor.origins):
+        t = int(week)
+        recipe = _recipe(tensor, t, judged)
+        for w in range(len(tensor.windows)):
+            at, model = t, recipe
+            if model is None or not np.isfinite(recent[model, w, t]):
+                at, model = t + judged, place
+            if at < len(tensor.weeks):
+                reference[place, w, at:] = recent[model, w, at]
+                error[place, w, at:] = doubt[model, w, at]
+    return reference, error
