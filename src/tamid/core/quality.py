@@ -33,15 +33,15 @@ def realised(
     y: Floats,
     score: Floats,
     *,
-    threshold: float,
+    threshold: float | Floats,
     weights: Floats,
     entities: npt.NDArray[np.generic] | None = None,
     usual_rate: float = math.nan,
 ) -> Realised:
     """Measure a metric on rows weighted by 1 / chance of being observed.
 
-    `y`, `score`, `weights`: (n,). `usual_rate`: the reference's share of positives. The interval
-    is at 95 % and clusters rows of one entity.
+    `y`, `score`, `weights`: (n,); `threshold`: one for all or (n,). `usual_rate`: the reference's
+    share of positives. The interval is at 95 % and clusters rows of one entity.
 
     >>> r = realised("f1", Task.BINARY, np.array([1.0, 0.0] * 50), np.array([0.9, 0.1] * 50),
     ...              threshold=0.5, weights=np.ones(100))
@@ -64,7 +64,7 @@ def realised(
     )
 
 
-def expected_f1(score: Floats, weights: Floats, threshold: float) -> float:
+def expected_f1(score: Floats, weights: Floats, threshold: float | Floats) -> float:
     """Return the F1 that calibrated scores promise, without any label.
 
     Formula: E[TP] = sum w p over called rows, E[FP] = sum w (1 - p) over called rows, E[FN] = sum
@@ -95,7 +95,12 @@ def f1_at_rate(tpr: float, fpr: float, rate: float) -> float:
 
 
 def _binary_detail(
-    metric: str, y: Floats, score: Floats, threshold: float, weights: Floats, usual_rate: float
+    metric: str,
+    y: Floats,
+    score: Floats,
+    threshold: float | Floats,
+    weights: Floats,
+    usual_rate: float,
 ) -> dict[str, float]:
     called = score >= threshold
     positive, negative = weights * y, weights * (1 - y)

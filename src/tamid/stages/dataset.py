@@ -151,9 +151,8 @@ def observed(
         frame = frame.with_columns(pl.lit(1.0).alias(WEIGHT))
     if pin is None or not contract.delivery.control_group:
         return frame
-    acted = in_force(tables, state, pin, frame.get_column(PERIOD).unique().to_list()).select(
-        ENTITY, TIME, "treated", "propensity"
-    )
+    mine = acted_on(tables, state, pin, frame.get_column(PERIOD).unique().to_list())
+    acted = mine.select(ENTITY, TIME, "treated", "propensity")
     both = frame.join(acted, on=[ENTITY, TIME], how="left", maintain_order="left")
     kept = both.filter(~pl.col("treated").fill_null(value=False))
     weight = (1.0 / pl.col("propensity").fill_null(1.0)).clip(upper_bound=LARGEST_WEIGHT)
@@ -161,16 +160,42 @@ def observed(
 
 
 def in_force(tables: Tables, state: State, pin: TablePin, periods: Sequence[str]) -> pl.DataFrame:
-    """Return the predictions of some periods, of the revision that was acted on: the latest."""
-    wanted = {p: state.scored[p].revision for p in periods if p in state.scored}
-    found = tables.read(pin, periods=sorted(wanted))
+    """Return the predictions of some periods, of their latest revision."""
+    wanted = [(p, state.scored[p].revision) for p in periods if p in state.scored]
+    return _revisions(tables.read(pin, periods=sorted(p for p, _ in wanted)), wanted)
+
+
+def acted_on(tables: Tables, state: State, pin: TablePin, periods: Sequence[str]) -> pl.DataFrame:
+    """Return the predictions in force; `treated` and `propensity` tell of every revision.
+
+    A correction comes after consumers may have acted on what they were handed first: who stood in
+    the high band of any revision that was handed over counts as acted on, or as held back by the
+    same draw of the control group.
+    """
+    latest = [(p, state.scored[p].revision) for p in periods if p in state.scored]
+    handed = {(period, revision) for period, revision, _ in state.delivered}
+    earlier = [(p, r) for p, last in latest for r in range(1, last) if (p, r) in handed]
+    found = tables.read(pin, periods=sorted(p for p, _ in latest))
+    rows = _revisions(found, latest)
+    if not earlier:
+        return rows
+    before = _revisions(found, earlier).group_by(PERIOD, ENTITY).agg(
+        pl.col("treated").any().alias("_treated"), pl.col("propensity").min().alias("_propensity")
+    )  # fmt: skip
+    both = rows.join(before, on=[PERIOD, ENTITY], how="left", maintain_order="left")
+    return both.with_columns(
+        pl.col("treated") | pl.col("_treated").fill_null(value=False),
+        pl.min_horizontal("propensity", "_propensity"),
+    ).drop("_treated", "_propensity")
+
+
+def _revisions(found: pl.DataFrame, wanted: Sequence[tuple[str, int]]) -> pl.DataFrame:
     if not wanted:
         return found.clear()
-    latest = pl.DataFrame(
-        {PERIOD: list(wanted), "revision": list(wanted.values())},
-        schema={PERIOD: pl.String, "revision": found.schema["revision"]},
+    named = pl.DataFrame(list(wanted), schema=[PERIOD, "revision"], orient="row").cast(
+        {"revision": found.schema["revision"]}
     )
-    return found.join(latest, on=[PERIOD, "revision"], how="semi")
+    return found.join(named, on=[PERIOD, "revision"], how="semi")
 
 
 def training_rows(

@@ -23,11 +23,13 @@ from tamid.stages.acts import carry_out
 from tamid.stages.aftercare import compare_with_previous
 from tamid.stages.data import NotReady
 from tamid.stages.diagnosis import diagnose
+from tamid.stages.estimating import estimate
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal, holding
 from tamid.stages.monitoring import alarms, observe
-from tamid.stages.quality import measure, measure_rungs
+from tamid.stages.quality import measure
 from tamid.stages.rig import Rig
+from tamid.stages.standings import measure_rungs
 
 # A tick that has not come to rest after this many rounds is going in circles: stop and say so.
 MOST_ROUNDS = 200
@@ -94,7 +96,9 @@ def tick(
 
 
 def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str, ...]:
-    """Take in data and labels, measure what became measurable, raise and diagnose alarms.
+    """Take in data and labels, measure what became measurable and estimate what is not yet.
+
+    Then raise and diagnose alarms.
 
     Returns what is there and cannot be read yet, each with the reason.
     """
@@ -104,6 +108,7 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
         journal.append(event, now)
     journal.append_all(measure(rig, contract, journal.state, now), now)
     journal.append_all(compare_with_previous(rig, contract, journal.state, now), now)
+    journal.append_all(estimate(rig, contract, journal.state, now), now)
     journal.append_all(alarms(rig, contract, journal.state, now), now)
     journal.append_all(diagnose(rig, contract, journal.state, now), now)
     journal.append_all(measure_rungs(rig, contract, journal.state, now), now)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tamid.core.alarms import QualityLevel
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
+from tamid.core.ladder import CHAMPION
 from tamid.core.periods import PeriodRule, matured_at, period_rule
 from tamid.core.quality import Realised, realised
-from tamid.core.rules.retraining import drifted
 from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Interval, Task, parse_instant
 from tamid.stages import dataset, labels
 from tamid.stages.registry import threshold_of, voice
 from tamid.stages.rig import Rig
+
+Floats = npt.NDArray[np.float64]
 
 YEAR = timedelta(days=365)
 
@@ -86,62 +90,61 @@ def known_shares(rig: Rig, contract: Contract, state: State, now: datetime) -> M
 
 
 def measure(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Measured]:
-    """Yield the quality of each matured period that was not measured on its present labels."""
+    """Yield the quality of each matured period that was not measured on its present labels.
+
+    "quality" is the champion's own; "served", where other rungs answered too, is that of all that
+    was handed out.
+    """
     for period in matured(rig, contract, state, now):
         scored = state.scored.get(period)
-        if scored is None or not scored.rungs.get("champion", 0):
+        if scored is None:
             continue
-        name = f"quality@{scored.number}/{period}"
-        seen = state.measured_seq.get(name, 0)
-        if seen > max(state.relabelled.get(period, 0), state.scored_seq[period]):
-            continue
-        if seen > state.scored_seq[period] and _little_more(rig, contract, state, period, now):
-            continue
-        found = _quality(rig, contract, state, period, now)
-        if found is not None:
-            yield found
+        mine = scored.rungs.get(CHAMPION, 0)
+        wanted = ["quality"] if mine else []
+        wanted += ["served"] if scored.rows > mine else []
+        for signal in wanted:
+            if _is_known(rig, contract, state, signal, period, now):
+                continue
+            found = _quality(rig, contract, state, signal, period, now)
+            if found is not None:
+                yield found
 
 
-def measure_rungs(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Measured]:
-    """While a fall of quality is confirmed, yield how good each rung would be on its periods.
-
-    Larger is better, whatever the metric's direction.
-    """
-    periods = [p for p in drifted(state, matured(rig, contract, state, now)) if p in state.scored]
-    if not periods or state.measure("rung/champion", state.champion, periods[-1]):
-        return
-    rows = pl.concat([judged_rows(rig, contract, state, p, now) for p in periods])
-    if rows.is_empty():
-        return
-    sign = level_of(contract).sign
-    listed = {rung.kind for rung in contract.service.fallback}
-    worth = {"champion": measured_on(rig, contract, state, rows, state.champion)}
-    if state.previous and "previous" in listed:
-        other = rescored(rig, contract, state, rows, state.previous, now)
-        if other is not None:
-            worth["previous"] = measured_on(rig, contract, state, other, state.previous)
-    for rung, found in worth.items():
-        if math.isfinite(found.value):
-            yield Measured(
-                key=f"rung/{rung}/{state.champion}/{periods[-1]}",
-                signal=f"rung/{rung}",
-                period=periods[-1],
-                value=sign * found.value,
-                interval=found.interval,
-                model_version=state.champion,
-                rows=found.rows,
-                positives=found.positives,
-            )
+def _is_known(
+    rig: Rig, contract: Contract, state: State, signal: str, period: str, now: datetime
+) -> bool:
+    """Say whether a signal was measured on the present labels, or on nearly all of them."""
+    scored_at = state.scored_seq[period]
+    seen = state.measured_seq.get(f"{signal}@{state.scored[period].number}/{period}", 0)
+    if seen > max(state.relabelled.get(period, 0), scored_at):
+        return True
+    return seen > scored_at and _little_more(rig, contract, state, signal, period, now)
 
 
 def judged_rows(
     rig: Rig, contract: Contract, state: State, period: str, now: datetime
 ) -> pl.DataFrame:
-    """Return a period's predictions with labels and weights: what quality is measured on."""
-    pins = state.pins
-    predictions = dataset.in_force(
-        rig.tables, state, pins[rig.table("predictions")], [period]
-    ).filter(pl.col("rung") == "champion")
+    """Return the champion's predictions of a period with labels and weights."""
+    return judged_periods(rig, contract, state, [period], now)
+
+
+def judged_periods(
+    rig: Rig, contract: Contract, state: State, periods: Sequence[str], now: datetime
+) -> pl.DataFrame:
+    """Return the champion's predictions of several periods with labels and weights."""
+    return _judged(rig, contract, state, periods, now, pl.col("rung") == CHAMPION)
+
+
+def _judged(
+    rig: Rig,
+    contract: Contract,
+    state: State,
+    periods: Sequence[str],
+    now: datetime,
+    which: pl.Expr,
+) -> pl.DataFrame:
+    pin = state.pins[rig.table("predictions")]
+    predictions = dataset.acted_on(rig.tables, state, pin, periods).filter(which)
     rows = _told(rig, contract, state, predictions, now)
     if not contract.delivery.control_group:  # nobody is said to act on the scores
         return rows
@@ -169,9 +172,11 @@ def _told(
     return found.drop(labels.KNOWN, labels.LABEL_KNOWN_AT)
 
 
-def _little_more(rig: Rig, contract: Contract, state: State, period: str, now: datetime) -> bool:
+def _little_more(
+    rig: Rig, contract: Contract, state: State, signal: str, period: str, now: datetime
+) -> bool:
     """Say whether little more is known of a measured period than when it was measured."""
-    last = state.measure("quality", state.scored[period].number, period)
+    last = state.measure(signal, state.scored[period].number, period)
     if last is None or not dataset.trickling(contract):
         return False
     share = known_shares(rig, contract, state, now)[period]
@@ -179,9 +184,11 @@ def _little_more(rig: Rig, contract: Contract, state: State, period: str, now: d
 
 
 def _quality(
-    rig: Rig, contract: Contract, state: State, period: str, now: datetime
+    rig: Rig, contract: Contract, state: State, signal: str, period: str, now: datetime
 ) -> Measured | None:
-    rows = judged_rows(rig, contract, state, period, now)
+    answered = pl.col("score").is_not_null()
+    which = pl.col("rung") == CHAMPION if signal == "quality" else answered
+    rows = _judged(rig, contract, state, [period], now, which)
     if rows.is_empty():
         return None
     number = state.scored[period].number
@@ -191,8 +198,8 @@ def _quality(
     label = state.pins.get(rig.table("labels"))
     pins = (state.pins[rig.table("predictions")], *((label,) if label else ()))
     return Measured(
-        key=f"quality/{number}/{period}/{state.seq}",
-        signal="quality",
+        key=f"{signal}/{number}/{period}/{state.seq}",
+        signal=signal,
         period=period,
         value=found.value,
         interval=found.interval,
@@ -223,17 +230,27 @@ def measured_on(
         contract.task,
         rows.get_column(LABEL).cast(pl.Float64).to_numpy(),
         rows.get_column("score").cast(pl.Float64).to_numpy(),
-        threshold=threshold_of(rig, state, number),
+        threshold=_thresholds(rig, state, rows, number),
         weights=rows.get_column(WEIGHT).to_numpy(),
         entities=rows.get_column(ENTITY).to_numpy(),
         usual_rate=sum(reference) / len(reference) if reference else math.nan,
     )
 
 
+def _thresholds(rig: Rig, state: State, rows: pl.DataFrame, number: int) -> float | Floats:
+    """Return where the decision of each row begins: with the version that answered, if one did."""
+    own = threshold_of(rig, state, number)
+    others = rows.get_column("version").unique().to_list() if "version" in rows.columns else []
+    if set(others) <= {number, 0}:
+        return own
+    cuts = {v: threshold_of(rig, state, v) if v in state.versions else own for v in others}
+    return rows.get_column("version").replace_strict(cuts, return_dtype=pl.Float64).to_numpy()
+
+
 def rescored(
     rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, number: int, now: datetime
 ) -> pl.DataFrame | None:
-    """Return judged rows with another version's scores, by that version's own contract."""
+    """Return judged rows as another version would have answered, by its own contract."""
     version = state.versions[number]
     theirs = rig.contract(version.registered.contract)
     periods = rows.get_column(PERIOD).unique().to_list()
@@ -246,7 +263,8 @@ def rescored(
         who.bundle, who.overlay, inputs, reasons=0, timeout=timedelta(minutes=10)
     ).frame
     scored = inputs.select(ENTITY, TIME).with_columns(scores.get_column("score"))
-    return rows.drop("score").join(scored, on=[ENTITY, TIME], how="inner", nulls_equal=True)
+    as_theirs = rows.drop("score").join(scored, on=[ENTITY, TIME], how="inner", nulls_equal=True)
+    return as_theirs.with_columns(pl.lit(number, dtype=pl.Int64).alias("version"))
 
 
 def error_of(interval: Interval) -> float:

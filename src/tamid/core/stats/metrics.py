@@ -75,7 +75,7 @@ def evaluate(
     y: ArrayLike,
     score: ArrayLike,
     *,
-    threshold: float = 0.5,
+    threshold: float | Floats = 0.5,
     weights: ArrayLike | None = None,
 ) -> Metrics:
     """Measure every metric of the task.
@@ -113,7 +113,7 @@ def terms(
     y: ArrayLike,
     score: ArrayLike,
     *,
-    threshold: float = 0.5,
+    threshold: float | Floats = 0.5,
     weights: ArrayLike | None = None,
 ) -> Terms:
     """Return the additive terms of one metric (see :func:`evaluate` for the inputs).
@@ -177,7 +177,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 )
 
 
-def _binary(metric: Metric, y: Floats, s: Floats, threshold: float, w: Floats) -> Terms:
+def _binary(metric: Metric, y: Floats, s: Floats, threshold: float | Floats, w: Floats) -> Terms:
     if metric.name == "auc":
         return _auc(metric, y, s, w)
     if metric.name in ("brier", "log_loss"):
