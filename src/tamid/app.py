@@ -205,9 +205,11 @@ class App:
     def _open(self, model: str) -> Rig:
         from numpy.random import default_rng
 
+        from tamid.adapters.holiday_table import holidays_of
         from tamid.adapters.spawn import SpawnTrainer
         from tamid.stages.rig import Rig
         from tamid.workshop import parse, spawn_scorer
+        from tamid.workshop.helpers import helper_learner
 
         path = self.models()[model]
         contract = self._texts[model][1] if model in self._texts else self._usable(model)
@@ -233,7 +235,9 @@ class App:
             parse=parse,
             generator=default_rng,
             salt=self._salt,
+            holidays=holidays_of,
             origin=lambda: origin_of(path),
+            learner=helper_learner(),
         )
 
 

@@ -137,12 +137,14 @@ def _rig(
     clock: SimulatedClock,
     keys: Path,
 ) -> Rig:
+    from tamid.adapters.holiday_table import holidays_of
     from tamid.adapters.keys import Keys
     from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
     from tamid.adapters.memory_blobs import MemoryBlobs
     from tamid.adapters.memory_tables import MemoryTables
     from tamid.core.policy import policy_of
     from tamid.stages.rig import Rig
+    from tamid.workshop.helpers import helper_learner
 
     leases, blobs, signer = MemoryLeases(), MemoryBlobs(), Keys(keys)
     signer.create()
@@ -164,4 +166,6 @@ def _rig(
         parse=parse,
         generator=np.random.default_rng,
         salt="replay",
+        learner=helper_learner(),
+        holidays=holidays_of,
     )

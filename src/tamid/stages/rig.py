@@ -5,10 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from numpy.random import Generator
 
 from tamid.core.contract.model import Contract
+from tamid.core.learning.model import Learner
+from tamid.core.special import Holidays
+from tamid.core.values import Task
 from tamid.ports import (
     Blobs,
     Clock,
@@ -23,6 +27,11 @@ from tamid.ports import (
     Tables,
     Trainer,
 )
+
+
+def no_holidays(country: str, year: int) -> Mapping[date, tuple[str, ...]]:
+    """Return the holidays of a world that has none; the wiring puts a real calendar in."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +50,9 @@ class Rig:
     `sources`: by name, "rows", "labels" (if they come apart) and each event table. `sinks`: by the
     name that the policy gives them. `salt`: secret of the workspace that keys hashes of entities.
     `parse` reads a contract's text; `generator` makes seeded randomness; `origin` says
-    what the code and the packages are at the moment.
+    what the code and the packages are at the moment. `learner` makes the small helper models of
+    monitoring, by task; without one, what needs a fit stays unmeasured. `holidays` names the
+    special days of a country.
     """
 
     model: str
@@ -60,7 +71,9 @@ class Rig:
     generator: Callable[[int], Generator]
     salt: str
     rules: RuleRunner | None = None
+    holidays: Holidays = no_holidays
     origin: Callable[[], Origin] = Origin
+    learner: Callable[[Task], Learner] | None = None
 
     def contract(self, digest: str) -> Contract:
         """Return the contract with this digest, as it was when it was adopted."""

@@ -23,6 +23,7 @@ Kind = Literal[
     "rate",
     "moment",
     "stage",
+    "special",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The grammars of texts: names, columns, code, paths, secrets, sizes, rates, moments, stages."""
+"""The grammars of texts: names, columns, code, paths, secrets, sizes, moments, special days."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tamid.core.contract.fields import Kind
+from tamid.core.special import special_fault
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 BUILT_IN_MODELS = ("lightgbm", "logistic", "ridge")
@@ -212,6 +213,12 @@ GRAMMARS: Mapping[Kind, Grammar] = MappingProxyType(
             pattern=_STAGE,
             expects="shadow, canary N% or live, such as [shadow, canary 5%, live]",
             fault=_matching(_STAGE, "is not a stage of a release"),
+        ),
+        "special": Grammar(
+            pattern="",
+            expects="holidays_il (any country), holidays_il -7..+1 with days around, or an event "
+            "with its days, such as sale = 2026-11-23..2026-11-29",
+            fault=special_fault,
         ),
     }
 )

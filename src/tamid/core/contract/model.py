@@ -112,7 +112,11 @@ class Calendar:
 
     timezone: str = key("IANA time zone of days and delivery hours", "UTC")
     week_starts: Literal["monday", "sunday", "saturday"] = key("first day of a week", "monday")
-    special: tuple[str, ...] = key("named calendars of special weeks", ())
+    special: tuple[str, ...] = key(
+        "special weeks, compared with their like: holidays_il, or name = 2026-11-23..2026-11-29",
+        (),
+        limits=Limits(kind="special"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

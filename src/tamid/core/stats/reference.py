@@ -9,14 +9,14 @@ the rows came from, a table or a service's log, is of no matter.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from tamid.core.stats.arrays import Bools, Floats, Ints, codes_of, floats, group_sums, ratio
+from tamid.core.stats.arrays import Floats, Ints, codes_of, floats, group_sums, ratio
 from tamid.core.stats.drift import psi_rows
 
 # From so many reference weeks on their own scores are ranked among; with fewer, pseudo-weeks.
@@ -25,15 +25,10 @@ ENOUGH_WEEKS = 20
 FEWEST_WEEKS = 4
 # So many pseudo-weeks stand for a reference that has too few real weeks.
 PSEUDO_WEEKS = 26
-# A season's weeks: those whose place in the year lies at most so many weeks away.
-SEASON_WEEKS = 4
 # Added to a PSI before its logarithm, so that 0 is small and not impossible.
 _LOG_FLOOR = 1e-4
 # Added to a spread, so that a column that never moves does not cry at a trifle.
 _SPREAD_FLOOR = 0.05
-# A column whose bin is told by its week to this degree counts the calendar, not the world.
-_CALENDAR = 0.5
-_YEAR_DAYS = 365.2425
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +50,13 @@ def psi_reference(
     weeks: ArrayLike,
     importance: Mapping[str, float],
     rng: Generator,
+    mates: ArrayLike | None = None,
 ) -> Reference:
     """Score each reference week against the others: importance-weighted PSI over columns.
 
-    `columns`: counts of each column, (blocks, bins); `weeks`: each block's week. One column with
-    importance 1 gives the plain PSI, such as that of the scores.
+    `columns`: counts of each column, (blocks, bins); `weeks`: each block's week, that sort by
+    time; `mates`: of :func:`tamid.core.stats.seasons.season_table`, if seasons are told apart. One
+    column with importance 1 gives the plain PSI, such as that of the scores.
     Formula: s_w = sum_j importance_j PSI(sum of other weeks, week w) / sum_j importance_j.
     With fewer than 20 weeks, 26 pseudo-weeks: a week drawn at random, its days drawn with
     replacement (a week of one block: Poisson counts), against the weeks other than it. Drawing
@@ -79,7 +76,7 @@ def psi_reference(
     blocks = {name: floats(values, name) for name, values in columns.items()}
     if count >= ENOUGH_WEEKS:
         whole = {name: group_sums(b, codes, count) for name, b in blocks.items()}
-        scores = weighted_rows({n: leave_one_out(w) for n, w in whole.items()}, importance)
+        scores = weighted_rows({n: leave_one_out(w, mates) for n, w in whole.items()}, importance)
         return Reference(scores=_known(scores), weeks=count)
     scores = _pseudo_scores(blocks, codes, count, importance, rng)
     note = f"{count} reference weeks, stretched to {PSEUDO_WEEKS} by resampling: approximate"
@@ -168,65 +165,6 @@ def max_z_reference(reference: Mapping[str, ArrayLike]) -> Floats:
     return found
 
 
-def season_mates(days: ArrayLike, day: float, within: int = SEASON_WEEKS) -> Bools | None:
-    """Say which reference weeks are of the season of `day`; None with less than a year of them.
-
-    `days`: the first day of each reference week, counted from any fixed day. Places in the year
-    at most `within` weeks apart are one season. None means: compare with all, and say so.
-
-    >>> season_mates(np.arange(60) * 7, day=60 * 7).sum()
-    np.int64(12)
-    >>> season_mates(np.arange(30) * 7, day=60 * 7) is None
-    True
-    """
-    starts = floats(days, "days")
-    if len(starts) == 0 or starts.max() - starts.min() < _YEAR_DAYS - 7:
-        return None
-    apart = np.abs(starts - day) % _YEAR_DAYS
-    near: Bools = np.minimum(apart, _YEAR_DAYS - apart) <= within * 7 + 0.5
-    return near
-
-
-def season_table(days: ArrayLike, within: int = SEASON_WEEKS) -> Bools | None:
-    """Return the mates of each reference week for :func:`leave_one_out`; None below a year.
-
-    >>> season_table(np.arange(104) * 7).shape
-    (104, 104)
-    """
-    starts = floats(days, "days")
-    rows = [season_mates(starts, float(day), within) for day in starts]
-    found = [row for row in rows if row is not None]
-    return np.stack(found) if found else None
-
-
-def counts_the_calendar(weeks: ArrayLike) -> bool:
-    """Say whether a column (month, season, week, a running id) drifts by construction.
-
-    Formula: I(week; bin) / H(bin) >= 0.5 from counts (W, bins): the week alone tells the bin.
-    Source: Theil's (1970) uncertainty coefficient.
-
-    >>> counts_the_calendar(np.eye(6) * 50), counts_the_calendar(np.full((6, 4), 50))
-    (True, False)
-    """
-    counts = floats(weeks, "weeks")
-    counts = counts[counts.sum(axis=1) > 0]
-    bins = _entropy(counts.sum(axis=0))
-    if len(counts) < 2 or bins <= 0:
-        return False
-    share = counts.sum(axis=1) / counts.sum()
-    within = float(share @ np.array([_entropy(week) for week in counts]))
-    return 1.0 - within / bins >= _CALENDAR
-
-
-def without_special(names: Sequence[Sequence[str]]) -> Bools:
-    """Say which weeks are ordinary: no special day is named in them.
-
-    >>> without_special([(), ("Passover",)])
-    array([ True, False])
-    """
-    return np.array([not name for name in names], dtype=bool)
-
-
 def _pseudo_scores(
     blocks: Mapping[str, Floats],
     codes: Ints,
@@ -252,8 +190,3 @@ def _pseudo_scores(
 
 def _known(scores: Floats) -> tuple[float, ...]:
     return tuple(scores[np.isfinite(scores)].tolist())
-
-
-def _entropy(counts: Floats) -> float:
-    share = counts[counts > 0] / counts.sum() if counts.sum() > 0 else np.empty(0)
-    return float(-(share @ np.log(share))) if len(share) else 0.0

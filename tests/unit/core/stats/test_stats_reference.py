@@ -15,15 +15,11 @@ from tamid.core.stats.edetector import alarms_in, family_threshold
 from tamid.core.stats.reference import (
     FEWEST_WEEKS,
     PSEUDO_WEEKS,
-    counts_the_calendar,
     leave_one_out,
     max_z,
     max_z_reference,
     psi_reference,
-    season_mates,
-    season_table,
     weighted_rows,
-    without_special,
 )
 
 _tables = st.integers(4, 7).flatmap(
@@ -155,41 +151,6 @@ def test_the_same_seed_gives_the_same_pseudo_weeks() -> None:
     assert one == two
 
 
-def test_a_season_is_compared_with_its_like() -> None:
-    """In a world with a yearly wave, weeks stand out from the year but not from their season."""
-    rng = np.random.default_rng(2)
-    days = np.arange(104) * 7.0
-    slope = np.linspace(-1, 1, 10)
-    tilts = np.sin(2 * np.pi * days / 365.25)
-    p = np.exp(slope * tilts[:, None])
-    counts = np.stack([rng.multinomial(2000, row / row.sum()) for row in p]).astype(float)
-    mates = season_table(days)
-    assert mates is not None
-    assert np.nanmax(leave_one_out(counts, mates)) < 0.3 * np.nanmax(leave_one_out(counts))
-
-
-def test_seasons_need_a_year_and_wrap_around_it() -> None:
-    """Below a year of reference there is no season; the turn of the year divides none."""
-    assert season_mates(np.arange(40) * 7, 280.0) is None
-    assert season_mates([], 0.0) is None
-    assert season_table(np.arange(10) * 7) is None
-    near = season_mates(np.arange(104) * 7, 0.0)
-    assert near is not None
-    assert near[[0, 4, 51, 52, 53, 103]].all()
-    assert not near[[5, 26, 78]].any()
-
-
-def test_columns_of_the_calendar_are_known_by_their_counts() -> None:
-    """A month drifts by construction, a weekday and a measurement do not."""
-    rng = np.random.default_rng(3)
-    month = np.zeros((26, 6))
-    month[np.arange(26), np.arange(26) * 6 // 26] = 300.0
-    assert counts_the_calendar(month)
-    assert not counts_the_calendar(np.full((26, 7), 40.0))
-    assert not counts_the_calendar(_weeks(rng, 26, 1, 0.3, 0.0))
-    assert not counts_the_calendar(np.zeros((26, 3)))
-
-
 def test_the_column_that_moved_is_named() -> None:
     """Max-z points at the moved column, against the spread that this column has."""
     rng = np.random.default_rng(4)
@@ -210,8 +171,3 @@ def test_more_signals_ask_more_evidence_of_each() -> None:
     assert family_threshold(1, 1, 5.0) == 2.0
     with pytest.raises(ValueError, match="more than 0"):
         family_threshold(52, 1, 0.0)
-
-
-def test_ordinary_weeks_are_those_without_a_name() -> None:
-    """A week with any special day is not ordinary."""
-    assert without_special([(), ("a",), ("a", "b")]).tolist() == [True, False, False]

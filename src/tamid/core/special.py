@@ -1,0 +1,143 @@
+"""Special days: holidays of a country, campaigns and own events, and the periods they fall into.
+
+An entry of the contract's `calendar.special` is `holidays_il` (public holidays of a country, by
+its own calendar, so that those of the Hebrew one move with it), `holidays_il_all` (observances and
+school holidays, too), either with days before and after (`holidays_il -7..+1`), or an own event
+with its days: `sale = 2026-11-23..2026-11-29, 2027-11-22`. Which days a country's holidays fall on
+is looked up outside and handed in as a table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+# Holidays of a country ("IL", or "IL_all") in a year: the names of each day.
+Holidays = Callable[[str, int], Mapping[date, tuple[str, ...]]]
+
+_HOLIDAYS = re.compile(r"holidays_([a-z]{2}(?:_all)?)(?: -(\d{1,2})\.\.\+(\d{1,2}))?\Z")
+_EVENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9 ._-]{0,59}?) ?= ?(\S.*)\Z")
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_SPAN = re.compile(rf"({_DAY})(?:\.\.({_DAY}))?\Z")
+# A span of more days than a year is no event but a state of the world.
+_LONGEST = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Special:
+    """One entry: holidays of `country` stretched by days, or the event `name` on its `spans`."""
+
+    country: str = ""
+    before: int = 0
+    after: int = 0
+    name: str = ""
+    spans: tuple[tuple[date, date], ...] = ()
+
+
+def parse_special(text: str) -> Special:
+    """Read one entry.
+
+    Raises:
+        ValueError: it is none; the message says what is wrong.
+
+    >>> parse_special("holidays_il -7..+1").before
+    7
+    >>> parse_special("sale = 2026-11-23..2026-11-29, 2027-11-22").name
+    'sale'
+    """
+    if match := _HOLIDAYS.match(text):
+        country, _, kind = match[1].partition("_")
+        named = country.upper() + (f"_{kind}" if kind else "")
+        return Special(country=named, before=int(match[2] or 0), after=int(match[3] or 0))
+    match = _EVENT.match(text)
+    if match is None:
+        raise ValueError("is neither holidays of a country nor an event with its days")
+    return Special(name=match[1], spans=tuple(_span(t.strip()) for t in match[2].split(",")))
+
+
+def special_fault(text: str) -> str:
+    """Return what is wrong with an entry, or "".
+
+    >>> special_fault("holidays_il"), special_fault("sale = 2026-02-30")
+    ('', 'names 2026-02-30, which is no day')
+    """
+    try:
+        parse_special(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def special_days(
+    entries: Iterable[str], holidays: Holidays, first: date, last: date
+) -> dict[date, frozenset[str]]:
+    """Return the names of each special day from `first` to `last`, both included.
+
+    A holiday keeps its name in every year, so that a year's Passover finds the last one.
+
+    >>> table = lambda country, year: {date(year, 4, 2): ("Pesach",)}
+    >>> found = special_days(["holidays_il -1..+0"], table, date(2026, 4, 1), date(2026, 4, 30))
+    >>> sorted(day.day for day in found)
+    [1, 2]
+    """
+    found: dict[date, frozenset[str]] = {}
+    for text in entries:
+        for name, begin, end in _occasions(parse_special(text), holidays, first, last):
+            day = max(begin, first)
+            while day <= min(end, last):
+                found[day] = found.get(day, frozenset()) | {name}
+                day += timedelta(days=1)
+    return found
+
+
+def special_periods(
+    days: Mapping[date, frozenset[str]], periods: Iterable[str], length: int
+) -> dict[str, frozenset[str]]:
+    """Return the names of each special period, one of `length` days that holds a special day.
+
+    >>> special_periods({date(2026, 4, 2): frozenset({"Pesach"})}, ["2026-03-29"], 7)
+    {'2026-03-29': frozenset({'Pesach'})}
+    """
+    found = {}
+    for period in periods:
+        begin = date.fromisoformat(period)
+        held = [days.get(begin + timedelta(days=n), frozenset()) for n in range(length)]
+        names: frozenset[str] = frozenset().union(*held)
+        if names:
+            found[period] = names
+    return found
+
+
+def _occasions(
+    entry: Special, holidays: Holidays, first: date, last: date
+) -> Iterable[tuple[str, date, date]]:
+    if entry.name:
+        yield from ((entry.name, begin, end) for begin, end in entry.spans)
+        return
+    # A holiday of early January may begin to matter in December.
+    for year in range(first.year - 1, last.year + 2):
+        for day, names in holidays(entry.country, year).items():
+            begin, end = day - timedelta(days=entry.before), day + timedelta(days=entry.after)
+            yield from ((name, begin, end) for name in names)
+
+
+def _span(text: str) -> tuple[date, date]:
+    match = _SPAN.match(text)
+    if match is None:
+        raise ValueError(f"names {text[:40]!r}, which is neither a day nor first..last")
+    begin = _day(match[1])
+    end = _day(match[2]) if match[2] else begin
+    if end < begin:
+        raise ValueError(f"ends on {end}, before it begins on {begin}")
+    if end - begin > _LONGEST:
+        raise ValueError(f"lasts from {begin} to {end}, longer than a year")
+    return begin, end
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"names {text}, which is no day") from None
