@@ -135,6 +135,9 @@ def _turn(
         for action in _noted(rig, journal, name, round_, signals, decision, now):
             carry_out(rig, journal, action, now, token)
             done.append(action)
+        # At once, as a turn that is made again would: what was scored is estimated the same.
+        contract = rig.contract(journal.state.contract)
+        journal.append_all(estimate(rig, contract, journal.state, now), now)
     else:
         raise Conflict(
             f"the tick of {rig.model!r} does not come to rest",

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tamid.core.stats.arrays import floats, same_length
+from tamid.core.stats.arrays import Bools, Floats, floats, same_length
 
 Grade = Literal["A", "B", "C"]
 
@@ -53,6 +53,33 @@ def skill(estimates: ArrayLike, realised: ArrayLike, baseline: ArrayLike) -> flo
     if theirs == 0:
         return 0.0 if mine == 0 else -math.inf
     return round(1 - mine / theirs, 12)
+
+
+def outside_share(reference: Floats, now: Floats, category: Bools) -> float:
+    """Return the share of rows with a value that the reference never had, beyond what chance gives.
+
+    `reference` (n, f), `now` (m, f), NaN where missing; `category` (f,): True where numbers are
+    codes of words. Outside is a number beyond the least or the largest, a word never seen, a gap
+    where there was none. Formula: share - 2 q / (n + 1) for q columns of numbers, since of n + 1
+    exchangeable numbers the newest is an extreme with chance 2 / (n + 1). NaN without rows.
+    Source: order statistics, David and Nagaraja (2003).
+
+    >>> outside_share(np.array([[1.0], [2.0], [3.0]] * 100), np.array([[2.0], [9.0]]),
+    ...               np.array([False])).__round__(2)
+    0.49
+    """
+    if not len(reference) or not len(now):
+        return math.nan
+    gone = np.isnan(reference)
+    low = np.where(gone, np.inf, reference).min(axis=0)
+    high = np.where(gone, -np.inf, reference).max(axis=0)
+    strange = np.where(np.isnan(now), ~gone.any(axis=0), (now < low) | (now > high))
+    for column in np.flatnonzero(category):
+        known = np.isin(now[:, column], reference[:, column])
+        strange[:, column] = np.where(np.isnan(now[:, column]), strange[:, column], ~known)
+    numbers = int((~category).sum())
+    by_chance = 2 * numbers / (len(reference) + 1)
+    return max(float(strange.any(axis=1).mean()) - by_chance, 0.0)
 
 
 def trust(
