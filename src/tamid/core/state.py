@@ -143,6 +143,17 @@ class State:
         return 0
 
     @property
+    def released_at(self) -> datetime | None:
+        """When a version last went live for the first time; a rollback is no release."""
+        known: set[int] = set()
+        moment = None
+        for reign in self.reigns:
+            if reign.number not in known:
+                moment = reign.since
+            known.add(reign.number)
+        return moment
+
+    @property
     def challenger(self) -> int:
         """Number of the version on its way into production, 0 if none is."""
         for number in sorted(self.versions, reverse=True):

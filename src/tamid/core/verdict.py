@@ -107,7 +107,7 @@ def reasons(
         said = [_sentence(v) for v in _undecided(verdicts)]
     if comparison is not None:
         said.append(comparison.message)
-        if outcome is Outcome.HELD and comparison.finding is Finding.EQUAL:
+        if degraded and outcome is Outcome.HELD and comparison.finding is Finding.EQUAL:
             said.append("the champion is known to be degraded, and this candidate does not cure it")
     elif outcome is Outcome.PROMOTE:
         said.append("first version: there is no champion, and every minimum and baseline is passed")

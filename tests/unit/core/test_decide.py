@@ -191,6 +191,37 @@ def test_rollback_when_the_new_champion_is_proven_worse() -> None:
     assert story.state.previous == 0, "what was withdrawn is no way back"
 
 
+def test_a_rollback_is_no_release() -> None:
+    """What the version that came back was replaced for is still there: alarm and case stay open."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    story.live(READY)
+    story.now += timedelta(days=1)
+    story.live(READY)
+    story.now += timedelta(days=8)
+    story.outcome = lambda run: "held"
+    story.tell(*fallen(2, "2026-02-01"))
+    story.live(Signals(trainable=(*PERIODS, "2026-02-01"), matured=(*PERIODS, "2026-02-01")))
+    assert len(story.state.open_cases) == 1
+    worse = Interval(point=-0.1, low=-0.2, high=-0.02)
+    story.tell(
+        ev.Measured(
+            signal="against_previous",
+            period="2026-02-01",
+            value=-0.1,
+            interval=worse,
+            model_version=2,
+        )
+    )
+    done = kinds(story.live(READY))
+    assert "RollBack" in done
+    assert not {"ClearAlarm", "CloseCase", "CloseIncident"} & set(done)
+    assert story.state.open_alarms
+    assert len(story.state.open_cases) == 1
+    assert drifted(story.state, (*PERIODS, "2026-02-01")) == ("2026-02-01",)
+
+
 def test_two_versions_do_not_take_turns() -> None:
     """A version that was rolled back is not brought back, however bad the one before it looks."""
     story = released()

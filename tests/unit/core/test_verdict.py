@@ -72,6 +72,12 @@ def test_an_equal_candidate_does_not_cure_a_degraded_champion() -> None:
     assert conclude([_PASS], _comparison(Finding.NON_INFERIOR), False, True) is Outcome.PROMOTE
 
 
+def test_only_a_degraded_champion_is_called_degraded() -> None:
+    """A candidate that a gate holds, equal to a healthy champion, is told of the gate alone."""
+    said = reasons([_FAIL], _comparison(Finding.EQUAL), False, False)
+    assert not any("degraded" in text for text in said)
+
+
 def test_a_comparison_belongs_to_a_champion() -> None:
     """A first run with a comparison, or a later one without, is a mistake of the caller."""
     with pytest.raises(ValueError, match="champion"):

@@ -82,42 +82,41 @@ def roll_back(policy: Policy, state: State, signals: Signals, now: datetime) -> 
 
 
 def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
-    """Settle what a release has settled: alarms of the version before it, the rung, cases."""
+    """Settle what a release has settled: alarms of the version before it, the rung, cases.
+
+    A rollback settles nothing: what the version that came back was replaced for is still there.
+    """
     champion = state.versions.get(state.champion)
     if champion is None:
         return []
     since = state.reigns[-1].since
+    released = state.released_at == since
     reason = f"version {state.champion} is live"
-    settled = [a for a in state.open_alarms.values() if _settled(a, since)]
-    found: list[Action] = [
-        ClearAlarm(key=f"clear/{a.raised.alarm}", reason=reason, alarm=a.raised.alarm)
-        for a in settled
-    ]
-    for alarm in state.open_alarms.values():
-        if alarm not in settled and _recovered(policy, state, alarm):
-            name = alarm.raised.alarm
-            why = "measured anew on corrected labels, its periods are as good as the reference"
-            found.append(ClearAlarm(key=f"clear/{name}", reason=why, alarm=name))
-            settled.append(alarm)
-    still = set(state.open_alarms) - {a.raised.alarm for a in settled}
-    if state.rung != "champion" and not still:
-        found.append(SetRung(key=f"rung/champion/{state.seq}", reason=reason, rung="champion"))
-    run = state.runs.get(champion.registered.run)
-    worked = run.started.case if run else 0
-    about = {f"alarm/{a.raised.alarm}" for a in state.alarms.values() if a.cleared} | {
-        f"alarm/{a.raised.alarm}" for a in settled
+    over = {
+        name: reason
+        for name, a in state.open_alarms.items()
+        if released and a.raised.signal == "quality" and a.at <= since
     }
-    if run is not None:
-        about.add(f"trigger/{run.started.trigger}")
+    for name, alarm in state.open_alarms.items():
+        if name not in over and _recovered(policy, state, alarm):
+            over[name] = "measured anew on corrected labels, its periods are as good as usual"
+    found: list[Action] = [
+        ClearAlarm(key=f"clear/{name}", reason=why, alarm=name) for name, why in over.items()
+    ]
+    if state.rung != "champion" and not set(state.open_alarms) - set(over):
+        found.append(SetRung(key=f"rung/champion/{state.seq}", reason=reason, rung="champion"))
+    run = state.runs.get(champion.registered.run) if released else None
+    cleared = {name: a.cleared for name, a in state.alarms.items() if a.cleared} | over
+    about = {f"alarm/{name}": why for name, why in cleared.items()}
     for number, case in state.open_cases.items():
-        over = case.opened.about in about and case.at <= since
-        if number == worked or over:
-            found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
+        why = about.get(case.opened.about, "")
+        if run is not None and number == run.started.case:
+            why = reason
+        elif run is not None and case.at <= since:
+            why = reason if case.opened.about == f"trigger/{run.started.trigger}" else why
+        if why:
+            found.append(CloseCase(key=f"close/{number}", reason=why, case=number))
     return found
-
-
-def _settled(alarm: Alarm, since: datetime) -> bool:
-    return alarm.raised.signal == "quality" and alarm.at <= since
 
 
 def _recovered(policy: Policy, state: State, alarm: Alarm) -> bool:

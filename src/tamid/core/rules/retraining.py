@@ -77,6 +77,7 @@ def forbidden(state: State) -> str:
 
 def drifted(state: State, matured: tuple[str, ...]) -> tuple[str, ...]:
     """Return the matured periods since the onset of a confirmed fall of the champion's quality."""
+    since = state.released_at
     onsets = [
         min(a.raised.periods)
         for a in state.open_alarms.values()
@@ -84,7 +85,7 @@ def drifted(state: State, matured: tuple[str, ...]) -> tuple[str, ...]:
         and a.raised.periods
         and a.diagnosis is not None
         # An alarm from before the last release is about a version that is gone.
-        and not (state.reigns and a.at <= state.reigns[-1].since)
+        and not (since is not None and a.at <= since)
     ]
     return tuple(p for p in matured if onsets and p >= min(onsets))
 
