@@ -5,6 +5,8 @@ A worker runs what the controller never runs: user code, fits, models.
 
 from tamid.workshop.answers import inline_scorer, spawn_scorer
 from tamid.workshop.process import serve
-from tamid.workshop.tools import dry_run, inline_trainer, parse
+from tamid.workshop.tools import bare_learner, dry_run, inline_trainer, parse
 
-__all__ = ["dry_run", "inline_scorer", "inline_trainer", "parse", "serve", "spawn_scorer"]
+__all__ = [
+    "bare_learner", "dry_run", "inline_scorer", "inline_trainer", "parse", "serve", "spawn_scorer",
+]  # fmt: skip

@@ -35,6 +35,13 @@ def inline_trainer(*, tiny: bool = False, studies: Path | None = None) -> Inline
     return InlineTrainer(train)
 
 
+def bare_learner(task: Task, classes: int, threads: int = 1) -> Learner:
+    """Return gradient boosted trees without a contract, for benchmarks on arrays."""
+    from tamid.adapters.lightgbm import LightGBMLearner
+
+    return LightGBMLearner(task, classes, threads)
+
+
 def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     """Load the code, try the features on a sample and the pipeline's types; fit nothing.
 

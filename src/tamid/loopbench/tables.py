@@ -1,0 +1,145 @@
+"""From a world to the product's performance tensor, filled where a policy looks.
+
+A cell that no decision reads need not be fitted. `courses` walks a policy over a tensor whose
+later origins are empty, fills the origins that the policy trained at (and those that judge them),
+and walks again until nothing new is asked for: a walk reads nothing later than its week, so its
+past never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tamid.core.learning.model import Floats, Ints
+from tamid.core.policies.board import JUDGED, board
+from tamid.core.policies.policy import ReplayPolicy
+from tamid.core.policies.tensor import Tensor
+from tamid.core.policies.walk import Walk, walk
+from tamid.core.values import Task
+from tamid.loopbench.fits import WINDOWS, Fits, Fitted, losses, spans
+from tamid.loopbench.world import DEPLOY_LAG, World
+
+# A week is cut into so many blocks in order of its rows (days, where there are seven).
+_BLOCKS = 4
+_TERMS = ("rows", "mass", "loss", "tp", "fp", "fn")
+
+Stop = Callable[[], bool]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Table:
+    """A world's tensor in the making: `barred[t]` are weeks that no model may learn from.
+
+    `closed` are origins at which training was forbidden.
+    """
+
+    world: World
+    fits: Fits
+    origins: Ints
+    barred: set[int] = field(default_factory=set)
+    closed: set[int] = field(default_factory=set)
+    _sums: Floats = field(init=False)
+    _done: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.origins), len(WINDOWS), self.world.weeks, _BLOCKS, len(_TERMS))
+        self._sums = np.zeros(shape)
+
+    def fill(self, places: Iterable[int]) -> None:
+        """Fit the models of these origins and score them on all later weeks."""
+        for place in places:
+            if place in self._done:
+                continue
+            self._done.add(place)
+            known = self.known(place)
+            for w, span in self._windows(known).items():
+                fitted = self.fits.fitted(self.world, span.tolist(), WINDOWS[w])
+                for week in range(int(known[-1]) + 1, self.world.weeks):
+                    self._sums[place, w, week] = self._cell(fitted, week)
+
+    def unfilled(self, place: int) -> list[int]:
+        """Return what a run at this origin rests on and is not there yet: it, and its judges."""
+        week = int(self.origins[place])
+        recipe = int(np.searchsorted(self.origins, week - JUDGED, side="right")) - 1
+        return [p for p in (place, max(recipe, 0)) if p not in self._done]
+
+    def known(self, place: int) -> Ints:
+        """Return the weeks whose labels a model of this origin learns from."""
+        weeks = self.world.matured(int(self.origins[place]))
+        kept = np.asarray([w for w in weeks if w not in self.barred], dtype=np.int64)
+        return kept if len(kept) else weeks
+
+    def model(self, place: int, window: int) -> Fitted:
+        """Return the model of an origin and window."""
+        span = self._windows(self.known(place))[window]
+        return self.fits.fitted(self.world, span.tolist(), WINDOWS[window])
+
+    def tensor(self) -> Tensor:
+        """Return the tensor as far as it is filled."""
+        begins = np.full((len(self.origins), len(WINDOWS)), -1, dtype=np.int64)
+        for place in range(len(self.origins)):
+            if place in self.closed:
+                continue
+            for w, span in self._windows(self.known(place)).items():
+                begins[place, w] = int(span[0])
+        regression = self.world.task is Task.REGRESSION
+        return Tensor(
+            metric="mae" if regression else "accuracy",
+            higher_is_better=not regression,
+            weeks=tuple(f"{t:04d}" for t in range(self.world.weeks)),
+            windows=WINDOWS,
+            origins=self.origins,
+            begins=begins,
+            terms=_TERMS,
+            sums=self._sums,
+            delay=int(self.world.lag.max()),
+            lag=DEPLOY_LAG,
+        )
+
+    def _windows(self, known: Ints) -> dict[int, Ints]:
+        return {WINDOWS.index(name): span for name, span in spans(known).items()}
+
+    def _cell(self, fitted: Fitted, week: int) -> Floats:
+        answers = self.fits.answers(self.world, fitted, week)
+        loss = losses(self.world, answers, week, told=True)
+        parts = [np.ones(len(loss)), np.ones(len(loss)), loss]
+        if self.world.task is Task.BINARY:
+            y = self.world.told[self.world.rows(week)] == 1
+            called = answers >= fitted.threshold
+            parts += [y & called, ~y & called, y & ~called]
+        else:
+            parts += [np.zeros(len(loss))] * 3
+        block = np.arange(len(loss)) * _BLOCKS // max(len(loss), 1)
+        return np.stack(
+            [np.bincount(block, weights=part, minlength=_BLOCKS) for part in parts], axis=1
+        )
+
+
+def course(table: Table, policy: ReplayPolicy) -> Walk:
+    """Walk a policy, filling what it asks for."""
+    table.fill([0])
+    while True:
+        walked = walk(board(table.tensor()), policy)
+        missing = next((m for run in walked.runs if (m := table.unfilled(run.origin))), [])
+        if not missing:
+            return walked
+        table.fill(missing)
+
+
+def fill_all(table: Table, stop: Stop, tell: Callable[[int, int], None]) -> int:
+    """Fill every origin until `stop`; those left are closed. Return how many are there."""
+    for place in range(len(table.origins)):
+        if place > 1 and stop():
+            table.closed |= set(range(place, len(table.origins)))
+            return place
+        table.fill([place])
+        tell(place + 1, len(table.origins))
+    return len(table.origins)
+
+
+def origins_of(world: World, step: int) -> Ints:
+    """Return every `step`-th week from the first in which a model goes live."""
+    return np.arange(world.warm_up - DEPLOY_LAG, world.weeks - DEPLOY_LAG, step, dtype=np.int64)

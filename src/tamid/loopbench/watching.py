@@ -1,0 +1,163 @@
+"""One check a week: what the product's detectors make of the champion's week, and of the labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.random import Generator
+
+from tamid.core.alarms import tie_break
+from tamid.core.learning.model import Ints
+from tamid.core.stats.drift import number_counts, psi, weighted_psi
+from tamid.core.stats.edetector import EDetector, observe
+from tamid.loopbench.checks import Promises, broken, late, promises
+from tamid.loopbench.fits import Fits, Fitted, losses
+from tamid.loopbench.usual import (
+    ESTIMATE,
+    INPUTS,
+    LOSS,
+    SCORES,
+    Usual,
+    estimated_loss,
+    score_columns,
+    usual,
+)
+from tamid.loopbench.world import World
+
+CONTRACT, LATE = "contract", "late_labels"
+# What needs labels; everything else can be seen in the week itself.
+LABEL_BASED = frozenset({LOSS, LATE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """An alarm: at the check of which week, on what signal, about which week, and why."""
+
+    check: int
+    signal: str
+    week: int
+    why: str = ""
+    gross: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Served:
+    """A champion under watch: its reference, its promises and its running detectors."""
+
+    fitted: Fitted
+    usual: Usual
+    promised: Promises
+    detectors: dict[str, EDetector]
+    since: int
+    open: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Watch:
+    """The watch over a world; references of one champion are built once, whatever the world."""
+
+    fits: Fits
+    seed: int
+    _usual: dict[bytes, tuple[Usual, Promises]] = field(default_factory=dict)
+
+    def begin(self, world: World, fitted: Fitted, known: Ints, since: int) -> Served:
+        """Put a champion under watch from the first week that it serves."""
+        if fitted.key not in self._usual:
+            rng = _generator(self.seed, fitted.key)
+            built = usual(world, self.fits, fitted, known, rng)
+            self._usual[fitted.key] = (built, promises(world, known))
+        built, promised = self._usual[fitted.key]
+        return Served(
+            fitted=fitted, usual=built, promised=promised, detectors=dict(built.detectors),
+            since=since,
+        )  # fmt: skip
+
+    def check(self, world: World, champion: Served, now: int) -> tuple[Page, ...]:
+        """Return the pages of the check at the start of week `now`, which the champion served.
+
+        Seen are the rows of the week before, and the labels that have come by now. A breach of
+        the contract, or late labels, page once until they end.
+        """
+        week = now - 1
+        pages = self._contract(world, champion, now)
+        answers = self.fits.answers(world, champion.fitted, week)
+        seen = {
+            SCORES: _score_psi(champion.usual, answers),
+            INPUTS: _input_psi(world, champion.usual, week),
+        }
+        if champion.usual.curves:
+            seen[ESTIMATE] = estimated_loss(world, answers, champion.usual.curves)
+        pages += [p for name, value in seen.items() if (p := _asked(world, champion, name, value, week, now))]
+        for matured in newly_matured(world, now):
+            if matured < champion.since:
+                continue
+            loss = losses(world, self.fits.answers(world, champion.fitted, matured), matured, told=True)
+            page = _asked(world, champion, LOSS, float(loss.mean()), matured, now)
+            pages += [page] if page else []
+        return tuple(pages)
+
+    def _contract(self, world: World, champion: Served, now: int) -> list[Page]:
+        found = []
+        breaches = broken(world, now - 1, champion.promised)
+        if _newly(champion, CONTRACT, bool(breaches)):
+            found.append(Page(check=now, signal=CONTRACT, week=now - 1, why="; ".join(breaches[:3])))
+        if _newly(champion, LATE, late(world, now)):
+            found.append(Page(check=now, signal=LATE, week=now - world.delay - 1))
+        return found
+
+
+def newly_matured(world: World, now: int) -> list[int]:
+    """Return the weeks whose labels came in at this check."""
+    before = set(world.matured(now - 1).tolist()) if now > 0 else set()
+    return [int(w) for w in world.matured(now) if int(w) not in before]
+
+
+def _newly(champion: Served, name: str, there: bool) -> bool:
+    new = there and name not in champion.open
+    (champion.open.add if there else champion.open.discard)(name)
+    return new
+
+
+def _asked(
+    world: World, champion: Served, signal: str, value: float, week: int, now: int
+) -> Page | None:
+    state = champion.detectors.get(signal)
+    if state is None or not math.isfinite(value):
+        return None
+    tie = tie_break(world.name.partition("!")[0], f"{week:04d}", signal)
+    champion.detectors[signal], check = observe(state, value, tie)
+    if not check.alarm:
+        return None
+    return Page(check=now, signal=signal, week=week, gross=check.gross)
+
+
+def _score_psi(reference: Usual, answers: object) -> float:
+    columns = score_columns(np.asarray(answers))
+    values = [
+        psi(total, number_counts(profile, columns[:, k]))
+        for k, (profile, total) in enumerate(
+            zip(reference.score_profiles, reference.score_totals, strict=True)
+        )
+    ]
+    return float(np.mean(values))
+
+
+def _input_psi(world: World, reference: Usual, week: int) -> float:
+    values = world.values[world.rows(week)]
+    found = {
+        profile.column: psi(total, number_counts(profile, values[:, j]))
+        for j, profile, total in zip(
+            reference.columns, reference.profiles, reference.totals, strict=True
+        )
+    }
+    weights = {
+        profile.column: float(reference.importance[j])
+        for j, profile in zip(reference.columns, reference.profiles, strict=True)
+    }
+    return weighted_psi(found, weights)
+
+
+def _generator(seed: int, key: bytes) -> Generator:
+    return np.random.default_rng([seed, int.from_bytes(key[:4], "big")])
