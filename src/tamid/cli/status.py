@@ -65,13 +65,17 @@ def _question(answer: Answer) -> Iterator[str]:
 
 
 def _champion(snap: Snapshot) -> Iterator[str]:
+    from tamid.core.values import STATIC_PERIOD
+
     if snap.champion is None:
         yield "champion    none yet"
     else:
         card = snap.champion
         yield f"champion    version {card.number}, {_crowned(card)}"
         if card.trained_through:
-            yield f"            trained on data up to {card.trained_through} by {card.run}"
+            static = card.trained_through == STATIC_PERIOD
+            span = "all its data" if static else f"data up to {card.trained_through}"
+            yield f"            trained on {span} by {card.run}"
     if snap.challenger is not None:
         card = snap.challenger
         since = f" since {_moment(card.since)}" if card.since else ""

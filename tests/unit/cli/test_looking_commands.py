@@ -195,3 +195,9 @@ def test_every_operator_command_explains_itself(command: object) -> None:
     assert command.summary in text
     if not command.target.startswith("tamid.cli.contract:"):
         assert f"tamid {command.name}" in text.partition("examples:")[2]
+
+
+def test_which_cannot_tell_the_future(fallen: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    """A day that has not come yet is a mistake, not "still is"."""
+    assert run(fallen, "which", "--on", "2999-01-01") == 2
+    assert "has not come yet" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from tamid.core.state import Alarm, Case, Run, Version
 from tamid.core.values import format_duration
 from tamid.core.view.awaited import awaited
 from tamid.core.view.quality import quality_answer, series
-from tamid.core.view.scene import Scene, first_lines
+from tamid.core.view.scene import GRACE, Scene, first_lines
 from tamid.core.view.service import deliveries, service_answer
 from tamid.core.view.snapshot import (
     AlarmCard,
@@ -29,10 +29,6 @@ from tamid.core.view.words import line
 RUNS = 5
 PERIODS = 8
 RECENT = 12
-
-# A turn of the loop may come this much later than planned before it counts as overdue: a tick that
-# trains takes its time, and a machine may sleep a while.
-GRACE = 0.5
 
 # Too frequent to be news: measurements and the machinery of a tick.
 _QUIET = (ev.Measured, ev.Decided, ev.Ticked)

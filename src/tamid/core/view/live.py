@@ -41,21 +41,29 @@ def span_of(text: str, scene: Scene) -> tuple[datetime, datetime]:
     """Return the first and last moment that a date (or a moment) means in the contract's calendar.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is neither, or it has not come yet.
     """
     try:
         if len(text) == 10:
             start = datetime.combine(date.fromisoformat(text), time(), tzinfo=scene.zone)
-            return start.astimezone(UTC), (start + timedelta(days=1)).astimezone(UTC)
-        exact = datetime.fromisoformat(text)
+            end = start + timedelta(days=1)
+        else:
+            start = datetime.fromisoformat(text)
+            start = start if start.tzinfo else start.replace(tzinfo=scene.zone)
+            end = start + timedelta(microseconds=1)
     except ValueError:
         raise UsageError(
             f"{text!r} is not a date",
             why="a date such as 2026-03-01, or a moment such as 2026-03-01T06:00, is needed",
             fix="Write the date as year-month-day.",
         ) from None
-    exact = exact if exact.tzinfo else exact.replace(tzinfo=scene.zone)
-    return exact.astimezone(UTC), exact.astimezone(UTC) + timedelta(microseconds=1)
+    if start > scene.now:
+        raise UsageError(
+            f"{text} has not come yet",
+            why="which version will be live then, nobody can know",
+            fix="Name today or a day before.",
+        )
+    return start.astimezone(UTC), end.astimezone(UTC)
 
 
 def live_between(scene: Scene, start: datetime, end: datetime) -> tuple[Live, ...]:

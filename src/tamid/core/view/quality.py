@@ -8,7 +8,7 @@ from datetime import datetime
 from tamid.core import events as ev
 from tamid.core.periods import period_of
 from tamid.core.values import STATIC_PERIOD
-from tamid.core.view.scene import Scene, count, number, share, spread
+from tamid.core.view.scene import GRACE, Scene, count, number, share, spread
 from tamid.core.view.snapshot import Answer, Point, Reply
 from tamid.core.windows import FEWEST_TO_START
 
@@ -50,7 +50,7 @@ def quality_answer(scene: Scene, points: tuple[Point, ...]) -> Answer:
             reasons=_alarms(scene),
         )
     last = mine[-1]
-    reply = _reply(scene, last)
+    reply = "unknown" if _is_stale(scene, due) else _reply(scene, last)
     sentence = (
         f"{_WORD[reply]}: {scene.metric} of version {champion} is {number(last.value)}"
         f"{spread(last.interval)} in {last.period}{_against(scene)}. "
@@ -69,6 +69,16 @@ def quality_answer(scene: Scene, points: tuple[Point, ...]) -> Answer:
         known_from=due,
         reasons=_alarms(scene),
     )
+
+
+def _is_stale(scene: Scene, due: datetime | None) -> bool:
+    """Say whether newer truth should long have been measured: what is known is of another time.
+
+    An alarm that is open stays the answer.
+    """
+    late = due is not None and scene.now > due + scene.contract.monitoring.every * (1 + GRACE)
+    open_ = any(a.raised.failure == "model_failure" for a in scene.state.open_alarms.values())
+    return late and not open_
 
 
 def next_truth(scene: Scene, points: tuple[Point, ...]) -> tuple[datetime | None, str]:

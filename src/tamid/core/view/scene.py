@@ -14,6 +14,10 @@ from tamid.core.periods import PeriodRule, matured_at, period_rule, start_of
 from tamid.core.state import State
 from tamid.core.values import STATIC_PERIOD, Interval, parse_instant
 
+# A turn of the loop may come this much later than planned before it counts as overdue: a tick that
+# trains takes its time, and a machine may sleep a while.
+GRACE = 0.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:

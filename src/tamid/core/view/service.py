@@ -38,8 +38,10 @@ def service_answer(scene: Scene, cards: tuple[DeliveryCard, ...]) -> Answer:
     troubles = _troubles(scene, cards)
     due = [c for c in cards if c.served != "waiting"]
     answered = [c for c in cards if c.revision]
-    if not answered:
+    if not state.scored:
         return _before_the_first(scene, troubles)
+    if not answered:
+        return _fallen_silent(scene, cards, troubles)
     on_time = sum(c.served == "on time" for c in due)
     interval = wilson(on_time, len(due)) if due else None
     last = answered[-1]
@@ -86,6 +88,24 @@ def _before_the_first(scene: Scene, troubles: tuple[str, ...]) -> Answer:
         sentence=f"{_WORD[reply]}: nothing was scored so far; {known}.",
         reasons=troubles,
         known_from=_next_due(scene) if scene.state.champion else None,
+    )
+
+
+def _fallen_silent(
+    scene: Scene, cards: tuple[DeliveryCard, ...], troubles: tuple[str, ...]
+) -> Answer:
+    """No period of the whole look-back was served, though earlier ones were."""
+    last = max(scene.state.scored)
+    return Answer(
+        question=QUESTION,
+        reply="no",
+        sentence=f"{_WORD['no']}: nothing was served since {last}, {count(len(cards), 'period')}"
+        " in a row or more.",
+        measure="share of periods served on time",
+        number=0.0,
+        on=last,
+        known_from=_next_due(scene),
+        reasons=troubles,
     )
 
 

@@ -273,3 +273,20 @@ def test_a_contract_without_time_has_no_clock() -> None:
     snap = look(life, text)
     assert snap.quality.known_from is None
     assert "Without a time column nothing is watched" in snap.quality.sentence
+
+
+def test_a_service_that_fell_silent_is_not_healthy(live: Life) -> None:
+    """More than a year after the last scores the answer is no, whatever stood there before."""
+    answer = look(live.at(days=500)).service
+    assert answer.reply == "no"
+    assert answer.number == 0.0
+    assert f"nothing was served since {live.period(1)}" in answer.sentence
+
+
+def test_old_truth_does_not_say_that_the_model_is_right_today(live: Life) -> None:
+    """Once newer labels were due and nobody measured them the answer is unknown."""
+    assert look(live.at(days=23)).quality.reply == "yes"
+    answer = look(live.at(days=40)).quality
+    assert answer.reply == "unknown"
+    assert answer.number == 0.83
+    assert "were due on 2026-01-27 and are not measured yet" in answer.sentence
