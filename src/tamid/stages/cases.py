@@ -51,7 +51,8 @@ def case_facts(
     alarms = [
         _alarm_facts(a)
         for a in state.alarms.values()
-        if not a.cleared or action.about == f"alarm/{a.raised.alarm}"
+        if action.about == f"alarm/{a.raised.alarm}"
+        or (not a.cleared and a.raised.signal == "quality")
     ]
     return {
         "case": action.case,
@@ -148,6 +149,8 @@ def _tried(state: State, action: OpenCase) -> list[str]:
 def _commands(action: OpenCase) -> list[str]:
     if action.kind in ("bug", "label_bug"):
         return ["tamid log --kind DataRefused", f'tamid cases comment {action.case} "..."']
+    if action.kind == "delivery" or not action.run:
+        return ["tamid doctor", "tamid log --kind DeliveryDelayed"]
     return [
         f"tamid why run {action.run}",
         f"tamid train --dry-run --case {action.case}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 from tamid.core import actions as do
 from tamid.core import events as ev
@@ -365,3 +365,122 @@ def test_a_settled_alarm_says_nothing_about_the_new_champion() -> None:
     story.tell(ev.Promoted(number=2, previous=1, reason="passed shadow", evidence=""))
     assert story.state.open_alarms
     assert drifted(story.state, PERIODS) == ()
+
+
+def weeks(count: int) -> tuple[str, ...]:
+    """Return the names of so many weeks from the first Sunday of 2026 on."""
+    return tuple((date(2026, 1, 4) + timedelta(weeks=k)).isoformat() for k in range(count))
+
+
+def due(*periods: str) -> Signals:
+    """Return what a turn sees when these periods are due."""
+    return Signals(due=periods, trainable=PERIODS, matured=PERIODS)
+
+
+def test_a_target_that_was_down_for_long_gets_everything_oldest_first() -> None:
+    """Two months without an answer: no week is lost, and they come in order."""
+    story = released()
+    story.tell(scored_by("champion", "2025-12-28", revision=1))
+    story.live(due())
+    story.sink_up = lambda now: False
+    for period in weeks(9):
+        story.now += timedelta(days=7)
+        story.tell(accepted(period))
+        story.live(due(period))
+    story.sink_up = lambda now: True
+    story.now += timedelta(days=2)
+    handed = [a.period for a in story.live(due()) if isinstance(a, do.Deliver)]
+    assert handed == list(weeks(9))
+    assert story.live(due()) == []
+
+
+def test_a_target_that_is_new_gets_the_latest_and_all_that_follows() -> None:
+    """What was scored long before the contract named it was not meant for it."""
+    story = released()
+    for period in weeks(8):
+        story.tell(accepted(period))
+        story.live(due(period))
+        story.now += timedelta(days=7)
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.policy = replace(story.policy, sinks=("1-csv", "2-sql"))
+    handed = [a for a in story.live(due()) if isinstance(a, do.Deliver)]
+    assert [(a.sink, a.period) for a in handed] == [("2-sql", p) for p in weeks(8)[-4:]]
+
+
+def test_a_target_that_stays_down_is_a_case_until_it_took_everything() -> None:
+    """Who runs the target is told once; the case ends when nothing waits any more."""
+    story = released()
+    story.sink_up = lambda now: False
+    story.tell(accepted("2026-02-01"))
+    for _ in range(6):
+        story.live(due("2026-02-01"))
+        story.now += timedelta(days=1)
+    (case,) = story.state.open_cases.values()
+    assert (case.opened.kind, case.opened.role) == ("delivery", Role.MLOPS_ENGINEER)
+    story.sink_up = lambda now: True
+    assert kinds(story.live(due("2026-02-01"))) == ["Deliver", "CloseCase"]
+    assert not story.state.open_cases
+
+
+def test_a_period_without_any_row_is_withheld_and_alarmed() -> None:
+    """No empty file goes out; the incident ends when the rows came after all."""
+    story = released()
+    nothing = replace(scored_by("champion", "2026-02-01", revision=1), rows=0, rungs={})
+    story.tell(nothing)
+    done = story.live(due("2026-02-01"))
+    assert [a.incident for a in done if isinstance(a, do.OpenIncident)] == ["empty/2026-02-01"]
+    assert "Deliver" not in kinds(done)
+    story.tell(accepted("2026-02-01"))
+    assert kinds(story.live(due("2026-02-01"))) == ["Score", "Deliver", "CloseIncident"]
+    assert not story.state.open_incidents
+
+
+def test_the_answer_to_an_incident_fits_what_happened() -> None:
+    """A late turn is not answered by diagnosis and retraining."""
+    story = released()
+    quality, _ = fallen(1, PERIODS[-1])
+    assert isinstance(quality, ev.AlarmRaised)
+    late = replace(
+        quality, alarm="tick/1", signal="tick", failure="system_failure", severity="warning"
+    )
+    story.tell(late)
+    (opened,) = [a for a in story.live(READY) if isinstance(a, do.OpenIncident)]
+    assert "retraining" not in opened.response
+    assert "due" in opened.response
+
+
+def test_a_run_on_a_case_leaves_its_end_in_the_case() -> None:
+    """Also when the candidate is no better and the champion is kept."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.outcome = lambda run: {"run-0002": "held", "run-0003": "keep"}.get(run, "promote")
+    story.tell(*fallen(1, PERIODS[-1]))
+    story.live(READY)
+    story.now += timedelta(days=3)
+    story.tell(ev.ContractAdopted(contract="c2"))
+    done = [a for a in story.live(READY) if isinstance(a, do.Comment)]
+    assert [(a.case, a.run) for a in done] == [(1, "run-0003")]
+    assert "ended keep" in story.state.cases[1].comments[-1]
+    assert story.live(READY) == []
+
+
+def test_an_undecided_case_says_that_evidence_is_missing() -> None:
+    """Nobody is told that no candidate is good enough when that is not known."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.outcome = lambda run: "undecided"
+    story.tell(*fallen(1, PERIODS[-1]))
+    story.live(READY)
+    assert story.state.cases[1].opened.kind == "undecided"
+    assert "too little evidence" in story.state.cases[1].opened.title
+
+
+def test_the_machine_s_case_ends_with_the_next_run_that_comes_to_its_end() -> None:
+    """A full disk that was cleared leaves no open case behind."""
+    story = Story(outcome=lambda run: "system" if run == "run-0001" else "held")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.live(READY)
+    assert [c.opened.role for c in story.state.open_cases.values()] == [Role.MLOPS_ENGINEER]
+    story.now += timedelta(days=3)
+    story.live(READY)
+    assert [c.opened.role for c in story.state.open_cases.values()] == [Role.ML_DEVELOPER]

@@ -12,8 +12,13 @@ from tamid.core.state import Run, State
 from tamid.core.values import Role
 
 # How soon the owner of a case should answer; the clock is shown, nothing happens by itself.
-CLOCK = {"bug": timedelta(days=1), "label_bug": timedelta(days=1)}
+CLOCK = {
+    "bug": timedelta(days=1), "label_bug": timedelta(days=1), "delivery": timedelta(days=1),
+}  # fmt: skip
 USUAL_CLOCK = timedelta(days=7)
+# Attempts at one parcel after which a target counts as down: seven hours of an hourly loop, three
+# days of a daily one. Until then a restart of the target is the likelier story.
+ATTEMPTS_WHEN_DOWN = 4
 
 
 def answer_by(kind: str, opened: datetime) -> datetime:
@@ -41,11 +46,39 @@ def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[
             )
         )
     found.extend(_label_bugs(state, len(state.cases) + len(found) + 1, known))
+    found.extend(_targets_down(state, len(state.cases) + len(found) + 1, known))
     for number, case in state.open_cases.items():
         kind, _, name = case.opened.about.partition("/")
         if kind == "refused" and name not in state.refused:
             reason = "a repaired batch was accepted"
             found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
+        if kind == "delivery" and not any(k.endswith(f"/{name}") for k in state.delayed):
+            reason = f"{name} took all that waited for it"
+            found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
+    return found
+
+
+def _targets_down(state: State, number: int, known: set[str]) -> list[Action]:
+    """Hand a target that stays down to who runs it; its parcels wait."""
+    found: list[Action] = []
+    for sink in sorted({name.rpartition("/")[2] for name in state.delayed}):
+        parcels = {k: n for k, (n, _) in state.delayed.items() if k.endswith(f"/{sink}")}
+        attempts = max(parcels.values())
+        if attempts < ATTEMPTS_WHEN_DOWN or f"delivery/{sink}" in known:
+            continue
+        oldest = min(parcels).rpartition("/")[0]
+        found.append(
+            OpenCase(
+                key=f"case/{number + len(found)}",
+                reason=f"{len(parcels)} period(s) wait for {sink}, the oldest {oldest}, after "
+                f"{attempts} attempts; all are kept and handed over when it answers",
+                case=number + len(found),
+                role=Role.MLOPS_ENGINEER,
+                kind="delivery",
+                title=f"{sink} does not take the scores",
+                about=f"delivery/{sink}",
+            )
+        )
     return found
 
 
@@ -71,14 +104,25 @@ def _label_bugs(state: State, number: int, known: set[str]) -> list[Action]:
 
 
 def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
-    """Hand the first unhandled stopped run to whom it concerns, in an open case if there is one."""
+    """Hand the first unhandled stopped run to whom it concerns, in an open case if there is one.
+
+    A run that worked on a case tells it how it ended, however it ended; a case about a run that no
+    machine finished is over as soon as a later run comes to its end.
+    """
+    if over := _machine_mended(state):
+        return over
     handled = {run for case in state.cases.values() for run in case.runs}
     for name, run in state.runs.items():
+        if name in handled:
+            continue
+        if run.judged is not None and run.started.case in state.open_cases:
+            return [_told(run, run.started.case, f"{name} ended {run.judged.outcome}")]
         kind = _stopped(state, run)
-        if kind is None or name in handled:
+        if kind is None:
             continue
         about, role = _about(state, run), _answers_for(run)
-        text = f"{name} ended {kind}: {'; '.join(_reasons(run)[:4])}"
+        ended = f"{name} ended {kind}"
+        text = _with_reasons(ended, run)
         open_case = run.started.case or next(
             (
                 n
@@ -88,8 +132,7 @@ def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -
             0,
         )
         if open_case in state.open_cases:
-            key = f"comment/{open_case}/{name}"
-            return [Comment(key=key, reason=text, case=open_case, text=text, run=name)]
+            return [_told(run, open_case, ended)]
         number = len(state.cases) + 1
         return [
             OpenCase(
@@ -104,6 +147,30 @@ def failed_runs(policy: Policy, state: State, signals: Signals, now: datetime) -
             )
         ]
     return []
+
+
+def _told(run: Run, case: int, ended: str) -> Comment:
+    text, name = _with_reasons(ended, run), run.started.run
+    return Comment(key=f"comment/{case}/{name}", reason=text, case=case, text=text, run=name)
+
+
+def _with_reasons(ended: str, run: Run) -> str:
+    return f"{ended}: {'; '.join(_reasons(run)[:4])}"
+
+
+def _machine_mended(state: State) -> list[Action]:
+    names = list(state.runs)
+    found: list[Action] = []
+    for number, case in state.open_cases.items():
+        run = state.runs.get(case.opened.run)
+        if run is None or run.failed is None or run.failed.failure != "abandoned":
+            continue
+        later = names[names.index(run.started.run) + 1 :]
+        done = next((n for n in later if state.runs[n].finished is not None), "")
+        if done:
+            reason = f"{done} came to its end"
+            found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
+    return found
 
 
 def _stopped(state: State, run: Run) -> Literal["held", "undecided"] | None:
@@ -141,5 +208,9 @@ def _reasons(run: Run) -> tuple[str, ...]:
 def _title(run: Run) -> str:
     if run.failed is not None:
         return f"{run.started.run} could not be trained"
+    if run.judged is not None and run.judged.outcome == "undecided":
+        when = run.judged.decidable_at
+        what = f"{run.started.run}: too little evidence to decide"
+        return what + (f" ({when})" if when else "")
     gates = ", ".join(run.judged.failed) if run.judged else ""
     return f"{run.started.run}: no candidate is good enough" + (f" ({gates})" if gates else "")

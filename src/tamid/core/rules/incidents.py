@@ -12,7 +12,11 @@ from tamid.core.state import Alarm, Refusal, State
 RESPONSE = {
     "refused": "none of it is used or trained on; a lower rung answers for its periods",
     "late": "the scores stay in the outbox and are handed over as soon as the target takes them",
-    "alarm": "diagnosis, best rung on the drifted periods, then retraining or a case",
+    "empty": "nothing is delivered; the period is scored as soon as its rows arrive",
+    "quality": "diagnosis, best rung on the drifted periods, then retraining or a case",
+    "tick": "this turn makes up for what was due: new data, scores, deliveries",
+    "system_failure": "the next turn tries again; lower rungs answer meanwhile",
+    "model_failure": "diagnosis; nothing is retrained on this sign alone",
 }
 
 
@@ -26,6 +30,7 @@ def incidents(policy: Policy, state: State, signals: Signals, now: datetime) -> 
             opened.append(_alarm(alarm))
     for name in sorted({*signals.late, *state.late}):
         opened.append(_late(name))
+    opened.extend(_empty(period) for period, s in state.scored.items() if not s.rows)
     fresh = [a for a in opened if isinstance(a, OpenIncident) and a.incident not in state.incidents]
     closed = [
         CloseIncident(key=f"close/{name}", reason=over, incident=name)
@@ -62,7 +67,19 @@ def _alarm(alarm: Alarm) -> OpenIncident:
         failure=alarm.raised.failure,
         severity=alarm.raised.severity,
         noticed_by=alarm.raised.noticed_by,
-        response=RESPONSE["alarm"],
+        response=RESPONSE.get(alarm.raised.signal, RESPONSE[alarm.raised.failure]),
+    )
+
+
+def _empty(period: str) -> OpenIncident:
+    return OpenIncident(
+        key=f"incident/empty/{period}",
+        reason=f"no rows arrived for {period}: there is nobody to score",
+        incident=f"empty/{period}",
+        failure="system_failure",
+        severity="critical",
+        noticed_by="scoring",
+        response=RESPONSE["empty"],
     )
 
 
@@ -87,6 +104,9 @@ def _over(state: State, name: str) -> str:
     if kind == "alarm":
         alarm = state.alarms.get(rest)
         return alarm.cleared if alarm else ""
+    if kind == "empty":
+        scored = state.scored.get(rest)
+        return "its rows arrived and were scored" if scored and scored.rows else ""
     if kind == "late":
         period, _, sink = rest.partition("/")
         taken = any(p == period and s == sink for p, _, s in state.delivered)

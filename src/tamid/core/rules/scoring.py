@@ -13,8 +13,8 @@ from tamid.core.state import State
 FIRST_WAIT = timedelta(hours=1)
 LONGEST_WAIT = timedelta(days=1)
 
-# Periods older than this many are no longer worth delivering: their moment is over.
-DELIVERABLE = 4
+# A target that is new to the contract gets this many of the latest periods, and all from then on.
+FIRST_PARCELS = 4
 
 
 def score(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
@@ -45,12 +45,18 @@ def _why_score(state: State, period: str, now: datetime) -> str:
 
 
 def deliver(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
-    """Hand each scored period to each target that has not got it, with growing waits."""
+    """Hand each scored period to each target that has not got it, oldest first, with growing waits.
+
+    However long a target was down, it gets all that was meant for it. A period for which no rows
+    came at all is withheld: an empty file would say that there was nobody to score.
+    """
     found: list[Action] = []
-    for period in sorted(state.scored)[-DELIVERABLE:]:
+    since = {sink: _began(state, sink) for sink in policy.sinks}
+    for period in sorted(state.scored):
         revision = state.scored[period].revision
         for sink in policy.sinks:
-            if (period, revision, sink) in state.delivered:
+            done = (period, revision, sink) in state.delivered
+            if done or period < since[sink] or not state.scored[period].rows:
                 continue
             attempt, last = state.delayed.get(f"{period}/{sink}", (0, now))
             if attempt and now - last < min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT):
@@ -66,6 +72,17 @@ def deliver(policy: Policy, state: State, signals: Signals, now: datetime) -> li
                 )
             )
     return found
+
+
+def _began(state: State, sink: str) -> str:
+    """Return the first period that was ever meant for a target."""
+    taken = [p for p, _, s in state.delivered if s == sink]
+    waiting = [k.rpartition("/")[0] for k in state.delayed if k.rpartition("/")[2] == sink]
+    if taken or waiting:
+        return min(taken + waiting)
+    adopted, all_ = state.adopted_at, sorted(state.scored)
+    meant = [p for p in all_ if adopted is None or state.scored_at.get(p, adopted) >= adopted]
+    return min(meant + all_[-FIRST_PARCELS:], default="")
 
 
 def best_rung(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:

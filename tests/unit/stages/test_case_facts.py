@@ -1,0 +1,49 @@
+"""What a case tells a person: what fell, not whatever else rang meanwhile."""
+
+from __future__ import annotations
+
+from tamid.core import actions as do
+from tamid.core import events as ev
+from tamid.core.values import Role
+from tamid.stages.cases import case_facts, markdown
+from tamid.testing.life import CONTRACT, Life
+from tamid.testing.scenes import fall, first_release, served
+from tamid.workshop import parse
+
+
+def opened(kind: str, about: str, run: str = "run-0001") -> do.OpenCase:
+    """Return the action that opens a case."""
+    return do.OpenCase(
+        key="case/1", reason="r", case=1, role=Role.ML_DEVELOPER, kind=kind,  # type: ignore[arg-type]
+        title="t", about=about, run=run,
+    )  # fmt: skip
+
+
+def late_turn() -> ev.AlarmRaised:
+    """Return the alarm of a turn that came too late."""
+    return ev.AlarmRaised(
+        alarm="tick/1", signal="tick", failure="system_failure", severity="warning",
+        period="2026-01-04", noticed_by="schedule", message="the tick came late",
+    )  # fmt: skip
+
+
+def test_only_what_fell_is_what_changed() -> None:
+    """A late turn stands beside a fall of quality, and in no case about the model."""
+    life = first_release(Life())
+    served(life, 0)
+    alarm = fall(life, 0)
+    life.say(late_turn())
+    about = f"alarm/{alarm}"
+    facts = case_facts(parse(CONTRACT), life.state, opened("held", about), life.now, {})
+    assert [a["alarm"] for a in facts["alarms"]] == [alarm]
+    assert "came late" not in markdown({**facts, "judgement": {}})
+
+
+def test_a_target_that_is_down_is_no_matter_of_training() -> None:
+    """The commands of such a case look at the machine."""
+    life = first_release(Life())
+    facts = case_facts(
+        parse(CONTRACT), life.state, opened("delivery", "delivery/1-csv", ""), life.now, {}
+    )
+    assert facts["commands"][0] == "tamid doctor"
+    assert not any("train" in c for c in facts["commands"])
