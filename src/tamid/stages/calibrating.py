@@ -17,8 +17,8 @@ import polars as pl
 from tamid.core.contract.model import Contract
 from tamid.core.learning.model import Bools, Feature, FeatureTable, Floats, Learner, Param
 from tamid.core.state import State
-from tamid.core.stats.calibration import apply_calibration, fit_platt
-from tamid.core.stats.estimate import class_chances, fit_classes
+from tamid.core.stats.calibration import apply_calibration
+from tamid.core.stats.estimate import class_chances, fit_chances, fit_classes
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
 from tamid.stages.likeness import Sample
 from tamid.stages.quality import judged_periods, matured
@@ -72,7 +72,7 @@ def chances(task: Task, known: Known, rows: pl.DataFrame) -> Floats:
         names = class_columns(rows)
         curves = fit_classes(y, known.rows.select(names).to_numpy(), weight)
         return class_chances(curves, rows.select(names).to_numpy())
-    curve = fit_platt(y, known.rows.get_column("score").to_numpy(), weight)
+    curve = fit_chances(y, known.rows.get_column("score").to_numpy(), weight)
     return apply_calibration(curve, rows.get_column("score").cast(pl.Float64).to_numpy())
 
 

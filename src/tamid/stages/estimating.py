@@ -17,6 +17,7 @@ from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.estimates import SIGNAL, outlook
 from tamid.core.events import Measured
+from tamid.core.ladder import CHAMPION
 from tamid.core.learning.model import Bools, Floats
 from tamid.core.quality import f1_at_rate
 from tamid.core.state import State
@@ -27,7 +28,7 @@ from tamid.core.stats.estimate import (
     expected_metric,
     too_small,
 )
-from tamid.core.values import STATIC_PERIOD, Task
+from tamid.core.values import STATIC_PERIOD, WEIGHT, Task
 from tamid.stages import dataset
 from tamid.stages.calibrating import Known, chances, class_columns, expected_errors, known_rows
 from tamid.stages.likeness import Likeness, Sample, likeness, sample
@@ -81,7 +82,7 @@ def _due(state: State) -> list[str]:
         names = (f"{signal}@{scored.number}/{period}" for signal in (SIGNAL, "quality"))
         said = max(state.measured_seq.get(name, 0) for name in names)
         new = said < state.scored_seq[period]
-        if new and period != STATIC_PERIOD and scored.rungs.get("champion", 0):
+        if new and period != STATIC_PERIOD and scored.rungs.get(CHAMPION, 0):
             found.append(period)
     return found
 
@@ -94,20 +95,32 @@ def _answered(
     mine = [
         p
         for p, s in sorted(state.scored.items())
-        if p <= period and s.number == number and s.rungs.get("champion", 0)
+        if p <= period and s.number == number and s.rungs.get(CHAMPION, 0)
     ]
     pin = state.pins[rig.table("predictions")]
     for merged in range(1, min(len(mine), MERGED) + 1):
         periods = tuple(mine[-merged:])
-        rows = dataset.in_force(rig.tables, state, pin, periods)
-        rows = rows.filter(pl.col("rung") == "champion")
+        rows = dataset.acted_on(rig.tables, state, pin, periods)
+        rows = _unacted(contract, rows.filter(pl.col("rung") == CHAMPION))
         if contract.task is Task.REGRESSION:
             chance, counted = None, rows.get_column("score").cast(pl.Float64).to_numpy()
         else:
             chance = counted = chances(contract.task, known, rows)
-        if not too_small(contract.task, counted):
+        if not too_small(contract.task, counted, rows.get_column(WEIGHT).to_numpy()):
             return _Answered(rows=rows, periods=periods, chance=chance)
     return None
+
+
+def _unacted(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows on which quality will be measured, with their weights.
+
+    Others are of another kind after a while: who was saved last week stands among them.
+    """
+    rows = rows.with_columns(pl.lit(1.0).alias(WEIGHT))
+    if not contract.delivery.control_group:
+        return rows
+    weight = (1.0 / pl.col("propensity")).clip(upper_bound=dataset.LARGEST_WEIGHT)
+    return rows.filter(~pl.col("treated")).with_columns(weight.alias(WEIGHT))
 
 
 def _guess(
@@ -139,17 +152,20 @@ def _guess(
     threshold = threshold_of(rig, state, number)
     if task is Task.BINARY:
         score = score[:, 0]
-    raw = expected_metric(metric, task, here.chance, score, threshold=threshold)
+    weights = here.rows.get_column(WEIGHT).to_numpy()
+    raw = expected_metric(metric, task, here.chance, score, threshold=threshold, weights=weights)
     detail: Mapping[str, float] = {}
     if metric == "f1":
         usual = state.versions[number].registered.reference.get("positive_rate", ())
-        detail = _at_usual_rate(here.chance, score >= threshold, usual)
+        detail = _at_usual_rate(here.chance, score >= threshold, weights, usual)
     return _Guess(raw=raw, detail=detail)
 
 
-def _at_usual_rate(chance: Floats, called: Bools, usual: Sequence[float]) -> Mapping[str, float]:
+def _at_usual_rate(
+    chance: Floats, called: Bools, weights: Floats, usual: Sequence[float]
+) -> Mapping[str, float]:
     """Return the share of positives to expect, and the F1 to expect at the reference's share."""
-    k = expected_counts(chance, called)
+    k = expected_counts(chance, called, weights)
     positive, negative = k.true_positive + k.false_negative, k.false_positive + k.true_negative
     detail = {"expected_prevalence": positive / (positive + negative)}
     if usual and positive > 0 and negative > 0:
@@ -182,9 +198,13 @@ def _measured(
     found = outlook(
         quality_metric(contract), state, scored.number, guess.raw.value, pending=pending
     )
+    more = dict(guess.detail)
+    if "at_reference_prevalence" in more:  # as far off as the estimate itself was
+        same = more["at_reference_prevalence"] + found.value - guess.raw.value
+        more["at_reference_prevalence"] = min(max(same, 0.0), 1.0)
     detail = {
         **found.detail,
-        **guess.detail,
+        **more,
         "periods": float(len(here.periods)),
         "calibrated_on": float(len(known.periods)),
         "sampling_error": guess.raw.sampling_error,

@@ -16,7 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tamid.core.stats.arrays import Floats, floats, ratio, same_length, weights_for
-from tamid.core.stats.calibration import Calibration, apply_calibration, fit_platt
+from tamid.core.stats.calibration import (
+    Calibration,
+    apply_calibration,
+    fit_isotonic,
+    fit_platt,
+)
 from tamid.core.stats.intervals import influence
 from tamid.core.stats.metrics import Terms, terms
 from tamid.core.values import Task
@@ -24,6 +29,7 @@ from tamid.core.values import Task
 # An estimate on fewer rows, or on fewer expected positives or negatives, is mostly sampling noise.
 FEWEST_ROWS = 300
 FEWEST_OF_A_CLASS = 30.0
+_ROWS_FOR_A_FREE_CURVE, _RARER_FOR_A_FREE_CURVE = 1000, 100
 # Matured periods that bias and baseline rest on: enough to average noise, few enough to be recent.
 RECENT = 4
 # Metrics that move with the share of positives, which chances tell; measured on nine data sets,
@@ -151,6 +157,22 @@ def expected_error(
     return Estimate(value=1 - mean / whole, sampling_error=noise * varied / whole**2)
 
 
+def fit_chances(y: ArrayLike, score: ArrayLike, weights: ArrayLike | None = None) -> Calibration:
+    """Fit the curve from score to chance: isotonic where rows suffice for its shape, else Platt.
+
+    From 1000 rows and 100 of the rarer class on, steps that a logistic curve cannot follow (of
+    trees with few leaves) cost more than the noise of a free curve.
+    Source: Niculescu-Mizil and Caruana (2005), ICML (isotonic needs about 1000 rows).
+
+    >>> fit_chances([0, 1] * 100, [0.2, 0.6] * 100).kind
+    'platt'
+    """
+    truth = floats(y, "y")
+    rarer = min(float((truth > 0.5).sum()), float((truth <= 0.5).sum()))
+    free = len(truth) >= _ROWS_FOR_A_FREE_CURVE and rarer >= _RARER_FOR_A_FREE_CURVE
+    return (fit_isotonic if free else fit_platt)(truth, score, weights)
+
+
 def fit_classes(
     y: ArrayLike, score: ArrayLike, weights: ArrayLike | None = None
 ) -> tuple[Calibration, ...]:
@@ -163,7 +185,7 @@ def fit_classes(
     """
     truth, s = floats(y, "y"), floats(score, "score")
     return tuple(
-        fit_platt((truth == k).astype(np.float64), s[:, k], weights) for k in range(s.shape[1])
+        fit_chances((truth == k).astype(np.float64), s[:, k], weights) for k in range(s.shape[1])
     )
 
 
