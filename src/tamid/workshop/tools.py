@@ -42,6 +42,11 @@ def bare_learner(task: Task, classes: int, threads: int = 1) -> Learner:
     return LightGBMLearner(task, classes, threads)
 
 
+def learner_of(contract: Contract, code: Mapping[str, str], classes: int) -> Learner:
+    """Return the learner that a contract names, with the user's code where it is that."""
+    return _learner(contract.training.model, contract, code, classes)
+
+
 def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     """Load the code, try the features on a sample and the pipeline's types; fit nothing.
 

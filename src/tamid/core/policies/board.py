@@ -142,7 +142,8 @@ def _looks(tensor: Tensor, judged: int) -> Iterator[tuple[int, slice, int]]:
 
 def _recipe(tensor: Tensor, week: int, judged: int) -> int | None:
     """Return the newest origin that has learnt from none of the weeks judged at `week`."""
-    place = int(np.searchsorted(tensor.origins, week - judged, side="right")) - 1
+    latest = week - judged - tensor.gap
+    place = int(np.searchsorted(tensor.origins, latest, side="right")) - 1
     return place if place >= 0 else None
 
 
@@ -228,7 +229,7 @@ def _references(
         for w in range(len(tensor.windows)):
             at, model = t, recipe
             if model is None or not np.isfinite(recent[model, w, t]):
-                at, model = t + judged, place
+                at, model = t + judged + tensor.gap, place
             if at < len(tensor.weeks):
                 reference[place, w, at:] = recent[model, w, at]
                 error[place, w, at:] = doubt[model, w, at]

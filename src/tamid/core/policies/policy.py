@@ -21,8 +21,6 @@ AUTO = "auto"
 # "Every four weeks" and "quarterly" in weeks.
 _MONTH, _QUARTER = 4, 13
 _WEEK = timedelta(weeks=1)
-# The contract's own default for `gates.champion.margin`.
-MARGIN = 0.005
 # No policy of the calendar reaches this number of runs in a year.
 _NO_CAP = 10_000
 
@@ -36,9 +34,10 @@ class ReplayPolicy:
     new_data (`new_rows` matured rows since), drift (score PSI above `psi` in two weeks in a row),
     estimate (as quality, on the label-free estimate, two weeks in a row).
     `window`: a name of the tensor's windows, or auto (chosen on matured weeks, with hysteresis).
-    `gate`: the candidate's recipe must not be worse than the champion by more than `margin`, and
-    must not look worse at all. `cooldown`: least weeks between two runs; `per_year`: most runs in
-    52 weeks; `lag`: weeks from a run to the first week it serves (None: the tensor's).
+    `gate`: the candidate's recipe must not be worse than the champion by more than `margin` (in the
+    metric's unit; None: half a point of a rate, half a hundredth of an error), nor look worse.
+    `cooldown`: least weeks between two runs; `per_year`: most runs in 52 weeks; `lag`: weeks from a
+    run to the first week it serves (None: the tensor's).
     `price`: what one run must bring, in rows of full loss (cost of a run / cost of an error); then
     a quality alarm is answered only if the fall beyond one standard error, over `horizon` weeks,
     costs more. `season_guard`: no window that lacks the season of the coming month.
@@ -49,7 +48,7 @@ class ReplayPolicy:
     max_age: int = _QUARTER
     window: str = AUTO
     gate: bool = True
-    margin: float = MARGIN
+    margin: float | None = None
     cooldown: int = 2
     per_year: int = 26
     lag: int | None = None
@@ -120,7 +119,7 @@ def policy_from(contract: Contract, name: str, lag: int | None = None) -> Replay
         max_age=max(1, weeks_of(spec.max_age)),
         window=spec.window,
         gate=True,
-        margin=margin if same else MARGIN,
+        margin=margin if same else None,
         cooldown=weeks_of(spec.cooldown),
         per_year=spec.per_year,
         lag=lag,

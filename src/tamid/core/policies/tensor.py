@@ -26,7 +26,8 @@ class Tensor:
     `terms`, `sums`: see :mod:`measure`; zero in weeks that the model has learnt from, and where it
     does not exist. `delay`: at the start of week t the labels of weeks before t - delay are known,
     and models of origin t have learnt from exactly those. `lag`: weeks from a fit to the first week
-    that it serves. `season` (T,): bucket of the year of each week, -1 where unknown.
+    that it serves. `gap`: further weeks after the last one learnt from in which a model has seen
+    some labels and is not scored. `season` (T,): bucket of the year of each week, -1 where unknown.
     `estimate` (O, W, T): what was estimated of the metric without labels at the end of the week,
     `psi` (O, W, T): shift of the scores; NaN where not given. `seconds` (O, W): cost of each fit.
     """
@@ -41,6 +42,7 @@ class Tensor:
     sums: Floats = field(repr=False)
     delay: int
     lag: int = 1
+    gap: int = 0
     season: Ints | None = field(default=None, repr=False)
     estimate: Floats | None = field(default=None, repr=False)
     psi: Floats | None = field(default=None, repr=False)
@@ -60,7 +62,7 @@ class Tensor:
             )
         if self.begins[0, 0] < 0:
             raise ValueError("the first origin has no model of the default window")
-        learnt = np.arange(t) < self.origins[:, None] - self.delay
+        learnt = np.arange(t) < self.origins[:, None] - self.delay + self.gap
         if self.sums[..., self.terms.index("rows")].sum(axis=(1, 3))[learnt].any():
             raise ValueError("a model is scored on a week that it has learnt from")
         object.__setattr__(self, "measure", measure(self.metric, self.terms))

@@ -23,6 +23,8 @@ from tamid.core.policies.policy import (
 from tamid.core.stats.arrays import Floats, Ints
 from tamid.core.verdict import Outcome
 
+# How much worse still counts as not worse, unless the policy says so.
+_MARGIN = 0.005
 # A champion that is known to have fallen may be replaced by what is worse by no more than this.
 _DEGRADED_MARGIN = 0.02
 _YEAR = 52
@@ -200,9 +202,11 @@ class _Steps:
         if not np.isfinite(gain):
             return Outcome.UNDECIDED
         fallen = trigger == QUALITY
-        scale = self._tables.scale[*self._champion, int(self._tables.tensor.origins[place])]
-        forgiven = max(self._policy.margin, _DEGRADED_MARGIN) if fallen else self._policy.margin
-        margin = forgiven * (scale if np.isfinite(scale) else 1.0)
+        week = int(self._tables.tensor.origins[place])
+        known = self._tables.quick.scale[self._champion[0]][self._champion[1]][week]
+        scale = known if known == known else 1.0
+        margin = _MARGIN * scale if self._policy.margin is None else self._policy.margin
+        margin = max(margin, _DEGRADED_MARGIN * scale) if fallen else margin
         low, high = gain - Z * doubt, gain + Z * doubt
         if high < 0 and low <= -margin:
             return Outcome.HELD

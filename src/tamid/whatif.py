@@ -1,0 +1,184 @@
+"""Policies tried on the user's own history: the wiring of the performance tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import process_time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tamid.core.errors import DataError
+from tamid.wiring import sources_of, user_code
+from tamid.workshop import inline_scorer, inline_trainer, parse
+from tamid.workshop.tools import learner_of, load_features
+
+if TYPE_CHECKING:
+    from tamid.core.contract.model import Contract
+    from tamid.core.state import State
+    from tamid.ports import Progress, Source
+    from tamid.stages.matrix import Matrix
+    from tamid.stages.rig import Rig
+    from tamid.stages.tensor import Made
+
+# A batch costs a check and a write, whatever its size: single weeks would outlast the fits.
+_PERIODS_A_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a tensor is made for: history up to `until`, the windows, the lag, how many weeks apart.
+
+    `first`: the week (as index) of the first model; None for a fifth of the history.
+    """
+
+    until: datetime
+    windows: tuple[str, ...] = ("all", "long", "short")
+    lag: int = 1
+    first: int | None = None
+    step: int | None = None
+
+
+def performance(
+    contract: Contract,
+    path: Path,
+    asked: Asked,
+    progress: Progress,
+    kept: MutableMapping[str, bytes] | None = None,
+) -> Made:
+    """Fit and score the models of a contract's history; `path` is the contract's file.
+
+    The user's code runs in this process. What `kept` holds of an earlier time is taken from there.
+
+    Raises:
+        DataError: no history, or too short; UserCodeError: as in training.
+    """
+    from tamid.stages.fits import Bench
+    from tamid.stages.tensor import layout, tensor
+
+    code = user_code(contract, path.parent)
+    rows = history(contract, path, asked.until)
+    plan = layout(rows, asked.windows, lag=asked.lag)
+    plan = replace(
+        plan,
+        first=plan.first if asked.first is None else asked.first,
+        step=asked.step or plan.step,
+    )
+    bench = Bench(
+        learner=learner_of(contract, code, rows.classes),
+        params=dict(contract.training.params),
+        seed=contract.training.seed,
+        seconds=process_time,
+    )
+    return tensor(rows, plan, bench, progress, kept)
+
+
+def history(contract: Contract, path: Path, until: datetime) -> Matrix:
+    """Return the labelled rows of a contract's files as one matrix.
+
+    Raises:
+        DataError: there is none; UserCodeError: the feature code failed.
+    """
+    from tamid.stages.matrix import matrix
+
+    code = user_code(contract, path.parent)
+    entry = contract.features.code
+    with _taken_in(contract, path, code, until) as (rig, state):
+        features = load_features(code, entry) if entry else None
+        return matrix(rig, contract, state, features, until)
+
+
+@contextmanager
+def _taken_in(
+    contract: Contract, path: Path, code: dict[str, str], until: datetime
+) -> Iterator[tuple[Rig, State]]:
+    """Take all batches in, as the loop would, into tables in memory."""
+    from tamid.stages.intake import intake
+    from tamid.stages.journal import Journal
+    from tamid.stages.loop import adopt
+
+    with TemporaryDirectory(prefix="tamid-replay-") as keys:
+        rig = _rig(contract, path, until, Path(keys))
+        adopt(rig, path.read_text("utf-8"), code, until, reason="a replay of policies begins")
+        journal = Journal(rig.ledger, rig.model)
+        for event in intake(rig, contract, lambda: journal.state, until, 0):
+            journal.append(event, until)
+        if rig.table("rows") not in journal.state.pins:
+            raise DataError(
+                f"model {contract.name!r} has no rows that could be taken in",
+                why="; ".join(r for x in journal.state.refused.values() for r in x.event.reasons)
+                or "its source is empty",
+            )
+        yield rig, journal.state
+
+
+def _rig(contract: Contract, path: Path, until: datetime, keys: Path) -> Rig:
+    from tamid.adapters.keys import Keys
+    from tamid.adapters.memory import MemoryLeases, MemoryLedger
+    from tamid.adapters.memory_blobs import MemoryBlobs
+    from tamid.adapters.memory_clock import SimulatedClock
+    from tamid.adapters.memory_tables import MemoryTables
+    from tamid.stages.rig import Rig
+
+    class Silent:
+        def step(self, text: str, done: int, total: int) -> None:
+            """Say nothing."""
+
+    leases, blobs, signer = MemoryLeases(), MemoryBlobs(), Keys(keys)
+    signer.create()
+    clock = SimulatedClock(until)
+    scorer = inline_scorer(blobs, signer)
+    return Rig(
+        model=contract.name,
+        clock=clock,
+        ledger=MemoryLedger(leases),
+        leases=leases,
+        blobs=blobs,
+        tables=MemoryTables(),
+        sources=_dealt(contract, sources_of(contract, path.parent), until),
+        trainer=inline_trainer(),
+        scorer=scorer,
+        rules=scorer,
+        signer=signer,
+        sinks={},
+        progress=Silent(),
+        parse=parse,
+        generator=np.random.default_rng,
+        salt="replay",
+    )
+
+
+def _dealt(contract: Contract, sources: dict[str, Source], until: datetime) -> dict[str, Source]:
+    """Return each source in batches of some periods, so that a bad one is refused alone."""
+    from tamid.adapters.history import HistorySource
+    from tamid.adapters.memory_clock import SimulatedClock
+    from tamid.stages.feeds import LABELS, ROWS
+    from tamid.stages.past import known_events, known_labels, known_rows
+
+    def history(frame: pl.DataFrame, known: pl.Series) -> HistorySource:
+        begin = known.min() or until
+        return HistorySource(
+            frame, known, SimulatedClock(until), begin=begin, end=until,  # type: ignore[arg-type]
+            every=_PERIODS_A_BATCH * contract.delivery.every,
+        )  # fmt: skip
+
+    rows = _whole(sources[ROWS])
+    heard = _whole(sources[LABELS]) if LABELS in sources else rows
+    found: dict[str, Source] = {
+        ROWS: history(rows, known_rows(contract, rows)),
+        LABELS: history(heard, known_labels(contract, heard)),
+    }
+    for name in contract.data.tables:
+        events = _whole(sources[name])
+        found[name] = history(events, known_events(contract, name, events))
+    return found
+
+
+def _whole(source: Source) -> pl.DataFrame:
+    return pl.concat([source.read(b) for b in source.batches()], how="diagonal_relaxed")
