@@ -15,7 +15,7 @@ from tamid.core.policy import Policy
 from tamid.core.rules.cases import bugs, failed_runs
 from tamid.core.rules.incidents import incidents
 from tamid.core.rules.release import aftermath, release, roll_back
-from tamid.core.rules.retraining import judge, retrain
+from tamid.core.rules.retraining import awaited, judge, retrain
 from tamid.core.rules.scoring import best_rung, deliver, score
 from tamid.core.signals import Signals
 from tamid.core.state import State
@@ -52,4 +52,6 @@ def _waiting(policy: Policy, state: State, signals: Signals) -> tuple[str, ...]:
         found.append(f"version {state.challenger} waits for approval by {roles}")
     if not state.champion and signals.missing:
         found.append(signals.missing)
+    elif text := awaited(state, signals):
+        found.append(text)
     return tuple(found)

@@ -41,6 +41,9 @@ class DataAccepted(Event):
     """A batch was read into a table; bad rows were set aside, counted per rule.
 
     `latest` is the moment of the last row of each period: from it the labels' maturity is reckoned.
+    `notes`: what is odd and was not so in the last batch; `standing`: what is odd still. `new`,
+    `changed` and `removed` count rows against what was stored, all others were there already.
+    `volume`: how many rows more a period has by it.
     """
 
     source: str
@@ -52,6 +55,11 @@ class DataAccepted(Event):
     periods: tuple[str, ...] = ()
     latest: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    standing: tuple[str, ...] = ()
+    new: int = 0
+    changed: int = 0
+    removed: int = 0
+    volume: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +78,11 @@ class DataRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelsAccepted(Event):
-    """Labels were put into the inbox."""
+    """Labels were put into the inbox.
+
+    `stale`: labels that say otherwise than a later one which came before; they are history.
+    `invalid`: labels that were left out because value, entity or a moment cannot be read.
+    """
 
     source: str
     batch: str
@@ -83,6 +95,7 @@ class LabelsAccepted(Event):
     future: int = 0
     periods: tuple[str, ...] = ()
     invalid: int = 0
+    stale: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +217,10 @@ class RunFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged(Event):
-    """The gates' verdicts on a candidate and its outcome; `report` is the blob with all numbers."""
+    """The gates' verdicts on a candidate and its outcome; `report` is the blob with all numbers.
+
+    `periods_missing`: how many more periods with labels an undecided outcome waits for, 0 unknown.
+    """
 
     run: str
     outcome: Literal["promote", "keep", "held", "undecided"]
@@ -214,6 +230,7 @@ class Judged(Event):
     difference: Interval | None = None
     decidable_at: str = ""
     periods: tuple[str, ...] = ()
+    periods_missing: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

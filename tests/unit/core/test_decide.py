@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from tamid.core import actions as do
 from tamid.core import events as ev
+from tamid.core.decide import decide
 from tamid.core.rules.retraining import drifted
 from tamid.core.signals import Signals
-from tamid.core.values import Interval, Role, VersionRef
+from tamid.core.values import Interval, Role, TablePin, VersionRef
 from tamid.testing.histories import PIN, Story, accepted, fallen, refused
 
 PERIODS = tuple(f"2026-01-{d:02d}" for d in (4, 11, 18, 25))
+START_OF_2027 = datetime(2027, 1, 1, tzinfo=UTC)
 READY = Signals(trainable=PERIODS, matured=PERIODS)
 
 
@@ -316,17 +318,108 @@ def test_missed_deadline_is_an_incident_that_ends_with_the_delivery() -> None:
     assert not story.state.open_incidents
 
 
+def known(count: int) -> Signals:
+    """Return what a turn sees when the labels of so many weeks are in."""
+    return Signals(trainable=weeks(count), matured=weeks(count))
+
+
 def test_case_of_a_first_run_ends_when_a_later_first_run_goes_live() -> None:
-    """Two failed first runs share one case; the release that follows closes it."""
+    """Failed first runs share one case; the release that follows closes it."""
     story = Story(outcome=lambda run: "promote" if run == "run-0003" else "held")
     story.tell(ev.ContractAdopted(contract="c1"))
-    for _ in range(3):
-        story.live(READY)
-        story.now += timedelta(days=3)
-    story.live(READY)
+    for week in range(8, 12):
+        story.live(known(week))
+        story.now += timedelta(days=7)
     assert story.state.champion == 1
     assert len(story.state.cases) == 1
     assert not story.state.open_cases
+
+
+def test_a_first_run_is_never_repeated_on_the_same_evidence() -> None:
+    """Day after day on the same labels there is one run; with new ones there is another."""
+    story = Story(outcome=lambda run: "undecided")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    for _ in range(30):
+        story.live(known(8))
+        story.now += timedelta(days=1)
+    assert len(story.state.runs) == 1
+    story.live(known(9))
+    assert len(story.state.runs) == 2
+
+
+def test_an_undecided_first_run_is_tried_until_it_is_decided() -> None:
+    """However many weeks it takes, within the yearly budget and with ever longer pauses."""
+    story = Story(outcome=lambda run: "promote" if story.now > START_OF_2027 else "undecided")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    for week in range(8, 80):
+        story.live(known(week))
+        story.now += timedelta(days=7)
+    assert story.state.champion
+    assert len(story.state.runs) < 14
+
+
+def test_an_undecided_run_says_how_long_it_waits() -> None:
+    """The gates told how many weeks are missing: no try before, and a line says so."""
+    story = Story(outcome=lambda run: "undecided")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.live(known(8))
+    (run,) = story.state.runs.values()
+    assert run.judged is not None
+    story.tell(replace(run.judged, periods_missing=5))
+    story.now += timedelta(days=28)
+    waiting = decide(story.policy, story.state, known(12), story.now)
+    assert not waiting.actions
+    assert waiting.waiting == (
+        "run-0001 ended undecided; the next try waits for 1 more period(s) with all labels, "
+        "or for new code",
+    )
+    assert kinds(story.live(known(13)))[0] == "Train"
+
+
+def test_new_code_is_tried_at_once_after_a_first_run_that_failed() -> None:
+    """What failed is not repeated, what is new is; without a champion just as with one."""
+    story = Story(outcome=lambda run: "user_code" if run == "run-0001" else "promote")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    for _ in range(5):
+        story.live(known(8))
+        story.now += timedelta(days=3)
+    assert len(story.state.runs) == 1
+    story.tell(ev.ContractAdopted(contract="c2"))
+    story.live(known(8))
+    assert story.state.champion == 1
+
+
+def test_data_without_time_is_tried_again_when_it_is_new() -> None:
+    """There the table itself is the evidence."""
+    table = TablePin(table="m.rows", version=1, digest="sha256:1")
+    story = Story(outcome=lambda run: "undecided")
+    static = Signals(trainable=("static",), matured=("static",))
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.tell(replace(accepted("static"), pin=table))
+    story.live(static)
+    (run,) = story.state.runs.values()
+    story.state = replace(
+        story.state,
+        runs={"run-0001": replace(run, started=replace(run.started, pins=(table,)))},
+    )
+    story.now += timedelta(days=9)
+    assert story.live(static) == []
+    assert "new data" in decide(story.policy, story.state, static, story.now).waiting[0]
+    story.tell(replace(accepted("static"), pin=replace(table, version=2, digest="sha256:2")))
+    assert "Train" in kinds(story.live(static))
+
+
+def test_an_undecided_change_of_code_is_judged_again_when_more_is_known() -> None:
+    """It would otherwise be forgotten: no trigger fires for code that was tried once."""
+    story = released()
+    story.now += timedelta(days=3)
+    story.outcome = lambda run: "undecided" if run == "run-0002" else "promote"
+    story.tell(ev.ContractAdopted(contract="c2"))
+    story.live(known(8))
+    story.now += timedelta(days=3)
+    assert story.live(known(8)) == []
+    story.now += timedelta(days=4)
+    assert "Train" in kinds(story.live(known(9)))
 
 
 def test_labels_that_cannot_be_right_are_a_case_and_corrected_ones_settle_it() -> None:

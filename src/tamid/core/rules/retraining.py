@@ -8,7 +8,7 @@ from tamid.core.actions import Abandon, Action, Judge, Train
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, Run, State
-from tamid.core.values import Role
+from tamid.core.values import STATIC_PERIOD, Role, TablePin
 
 YEAR = timedelta(days=365)
 
@@ -43,7 +43,7 @@ def retrain(policy: Policy, state: State, signals: Signals, now: datetime) -> li
     if state.challenger or not signals.trainable or not state.contract or forbidden(state):
         return []
     trigger, reason, degraded = _trigger(policy, state, signals, now)
-    if not trigger or _exhausted(policy, state, trigger, degraded, now):
+    if not trigger or _exhausted(policy, state, signals, trigger, degraded, now):
         return []
     name = f"run-{len(state.runs) + 1:04d}"
     return [
@@ -99,6 +99,8 @@ def _trigger(
         return "first", "there is no champion yet", ()
     if "code" in policy.triggers and _changed(state):
         return "code", "the contract or the code changed", degraded
+    if "code" in policy.triggers and (name := _open_question(state, signals)):
+        return "code", f"{name} was undecided, and more is known now", degraded
     if "quality" in policy.triggers and (alarm := _quality(state)) is not None:
         return "quality", alarm.raised.message, degraded
     last = max((r.at for r in state.runs.values()), default=now)
@@ -110,11 +112,8 @@ def _trigger(
 
 
 def _changed(state: State) -> bool:
-    last = next(reversed(list(state.runs.values())), None)
-    return last is not None and (last.started.contract, dict(last.started.code)) != (
-        state.contract,
-        dict(state.code),
-    )
+    last = _last(state)
+    return last is not None and not _same_recipe(state, last)
 
 
 def _quality(state: State) -> Alarm | None:
@@ -125,12 +124,36 @@ def _quality(state: State) -> Alarm | None:
     return None
 
 
+def awaited(state: State, signals: Signals) -> str:
+    """Return what the next try waits for after a run that left no new champion, or ""."""
+    run = _last(state)
+    if run is None or state.run_in_flight or not _same_recipe(state, run):
+        return ""
+    undecided = run.judged is not None and run.judged.outcome == "undecided"
+    if (state.champion and not undecided) or not _nothing_new(state, signals, [run]):
+        return ""
+    ended = run.judged.outcome if run.judged else "without a candidate"
+    name = run.started.run
+    if signals.trainable == (STATIC_PERIOD,):
+        return f"{name} ended {ended}; the next try waits for new data or new code"
+    missing = _wanted(state, run) - len(_fresh(signals, run))
+    return (
+        f"{name} ended {ended}; the next try waits for {max(missing, 1)} more period(s) with all "
+        "labels, or for new code"
+    )
+
+
 def _exhausted(
-    policy: Policy, state: State, trigger: str, degraded: tuple[str, ...], now: datetime
+    policy: Policy,
+    state: State,
+    signals: Signals,
+    trigger: str,
+    degraded: tuple[str, ...],
+    now: datetime,
 ) -> bool:
     """Cooldown, yearly budget, and no second try on the same evidence."""
     runs = list(state.runs.values())
-    if not runs or trigger == "code":
+    if not runs or (trigger == "code" and _changed(state)):
         return False
     if now - runs[-1].at < policy.cooldown:
         return True
@@ -138,13 +161,72 @@ def _exhausted(
         return True
     tried = [r for r in runs if r.started.trigger == trigger]
     if trigger == "first":
-        return len(tried) >= policy.attempts
+        return bool(tried) and _tried_enough(policy, state, signals, runs)
     alarm = _quality(state)
     if trigger == "quality" and alarm is not None:
         tried = [r for r in tried if r.at >= alarm.at]
         same = bool(tried) and set(degraded) <= set(tried[-1].started.degraded_periods)
         return len(tried) >= policy.attempts or same or not degraded
     return False
+
+
+def _tried_enough(policy: Policy, state: State, signals: Signals, runs: list[Run]) -> bool:
+    """Whether the next first run would only repeat the last; what the machine spoilt may be."""
+    if not _same_recipe(state, runs[-1]):
+        return False
+    if not _nothing_new(state, signals, runs):
+        return False
+    spoilt = [r for r in runs if _abandoned_by_machine(r) and not _fresh(signals, r)]
+    return not _abandoned_by_machine(runs[-1]) or len(spoilt) >= policy.attempts
+
+
+def _nothing_new(state: State, signals: Signals, runs: list[Run]) -> bool:
+    run = runs[-1]
+    if signals.trainable == (STATIC_PERIOD,):
+        return all(state.pins.get(pin.table, pin) == pin for pin in run.started.pins if _given(pin))
+    return len(_fresh(signals, run)) < _wanted(state, run)
+
+
+def _fresh(signals: Signals, run: Run) -> list[str]:
+    """Return the periods whose labels came in since a run."""
+    return [p for p in signals.trainable if p > max(run.started.periods, default="")]
+
+
+def _wanted(state: State, run: Run) -> int:
+    """Return how many new periods are worth a next try: as many as are missing, or ever more."""
+    told = run.judged.periods_missing if run.judged is not None else 0
+    same = [r for r in state.runs.values() if _recipe(r) == _recipe(run)]
+    return told or max(len(same), 1)
+
+
+def _given(pin: TablePin) -> bool:
+    """Whether a table came from outside; what the loop itself wrote is no new evidence."""
+    return not pin.table.endswith((".predictions", ".judged"))
+
+
+def _open_question(state: State, signals: Signals) -> str:
+    """Return the latest run if it was undecided, on today's recipe, and more is known by now."""
+    run = _last(state)
+    if run is None or run.judged is None or run.judged.outcome != "undecided":
+        return ""
+    asked = run.started.trigger in ("code", "case", "person") and _same_recipe(state, run)
+    return run.started.run if asked and not _nothing_new(state, signals, [run]) else ""
+
+
+def _last(state: State) -> Run | None:
+    return next(reversed(list(state.runs.values())), None)
+
+
+def _recipe(run: Run) -> tuple[str, dict[str, str]]:
+    return run.started.contract, dict(run.started.code)
+
+
+def _same_recipe(state: State, run: Run) -> bool:
+    return _recipe(run) == (state.contract, dict(state.code))
+
+
+def _abandoned_by_machine(run: Run) -> bool:
+    return run.failed is not None and run.failed.failure == "abandoned"
 
 
 def _case_worked(state: State) -> int:
