@@ -41,6 +41,7 @@ def page(snap: Snapshot) -> Iterator[str]:
     yield from _question(snap.service)
     yield ""
     yield from _question(snap.quality)
+    yield from _estimated(snap)
     yield ""
     yield from _champion(snap)
     yield from _troubles(snap)
@@ -62,6 +63,14 @@ def _question(answer: Answer) -> Iterator[str]:
         yield f"  {more} will be known from {_moment(answer.known_from)}"
     for reason in answer.reasons:
         yield f"  - {reason}"
+
+
+def _estimated(snap: Snapshot) -> Iterator[str]:
+    card = snap.estimate
+    if card is None:
+        return
+    yield f"  {card.sentence}"
+    yield f"  grade {card.grade}, {card.word}: {'; '.join(card.reasons)}"
 
 
 def _champion(snap: Snapshot) -> Iterator[str]:

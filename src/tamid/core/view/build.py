@@ -10,6 +10,7 @@ from tamid.core.rules.cases import answer_by
 from tamid.core.state import Alarm, Case, Run, Version
 from tamid.core.values import format_duration
 from tamid.core.view.awaited import awaited
+from tamid.core.view.estimate import estimate_card
 from tamid.core.view.quality import quality_answer, series
 from tamid.core.view.scene import GRACE, Scene, first_lines
 from tamid.core.view.service import deliveries, service_answer
@@ -57,6 +58,7 @@ def snapshot(scene: Scene) -> Snapshot:
         series=points,
         awaited=awaited(scene, points),
         recent=_recent(scene),
+        estimate=estimate_card(scene),
     )
 
 

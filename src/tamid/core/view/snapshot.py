@@ -145,6 +145,31 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateCard:
+    """What a period's quality will probably be, before its labels; `reasons` are the grade's.
+
+    `coverage`: share of the `checks` earlier intervals that held their truth (None: none has met it
+    yet); `first_truth`: when the labels are due. Of grade C `sentence` says that nothing can be
+    estimated, and `value` is for the record only.
+    """
+
+    period: str
+    version: int
+    measure: str
+    value: float
+    interval: Interval | None
+    at_reference_prevalence: float | None
+    sampling_error: float
+    grade: Literal["A", "B", "C"]
+    word: str
+    reasons: tuple[str, ...]
+    coverage: float | None
+    checks: int
+    first_truth: datetime | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Awaited:
     """What is awaited of whom; `who` is a role, or "time"."""
 
@@ -201,6 +226,7 @@ class Snapshot:
     series: tuple[Point, ...]
     awaited: tuple[Awaited, ...]
     recent: tuple[Line, ...]
+    estimate: EstimateCard | None = None
 
     @property
     def condition(self) -> Condition:

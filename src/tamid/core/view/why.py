@@ -8,6 +8,7 @@ from typing import Any
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.errors import NotFound, UsageError
+from tamid.core.estimates import SIGNAL
 from tamid.core.view.evidence import Explanation, step
 from tamid.core.view.scene import Scene, moment
 
@@ -173,7 +174,7 @@ def _alarm(scene: Scene, ident: str) -> Explanation:
         r.seq
         for r in scene.records
         if isinstance(r.event, ev.Measured)
-        and r.event.signal == alarm.raised.signal
+        and (r.event.signal == alarm.raised.signal or _estimated(alarm.raised, r.event))
         and r.seq < raised
     ][-BEFORE_ALARM:]
 
@@ -186,6 +187,11 @@ def _alarm(scene: Scene, ident: str) -> Explanation:
         return record.seq in before or getattr(event, "alarm", None) == name
 
     return _explained(scene, "alarm", name, alarm.raised.message, keep)
+
+
+def _estimated(raised: ev.AlarmRaised, seen: ev.Measured) -> bool:
+    """Say whether this is what was estimated of the alarm's periods before their labels."""
+    return seen.signal == SIGNAL and seen.period in (raised.periods or (raised.period,))
 
 
 def _incident(scene: Scene, ident: str) -> Explanation:

@@ -7,7 +7,9 @@ from typing import Any
 
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
+from tamid.core.estimates import SIGNAL
 from tamid.core.values import Interval
+from tamid.core.view.estimate import estimate_words
 from tamid.core.view.scene import count, first_lines, number, share, spread
 from tamid.core.view.snapshot import Line
 
@@ -101,6 +103,8 @@ def _labels(e: ev.LabelsAccepted) -> str:
 
 
 def _measured(e: ev.Measured) -> str:
+    if e.signal == SIGNAL:
+        return estimate_words(e)
     text = f"{e.signal.replace('_', ' ')} in {e.period} is {number(e.value)}{spread(e.interval)}"
     if e.model_version:
         text += f" for version {e.model_version}"
