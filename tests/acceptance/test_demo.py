@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ def test_the_story_holds(year: tuple[Played, list[Told]]) -> None:
     assert body["held_cases"] == 1
     assert body["cases_closed"] == 2
     assert body["duplicate_deliveries"] == body["false_alarms"] == body["cases_open"] == 0
+    assert set(body["acts"].values()) == {True}
     assert "champion" not in body["outage_rungs"]
     assert sum(body["outage_rungs"].values()) > 0
     lost = [body[f"f1_weeks_lost{k}"] for k in ("", "_manual", "_never_retraining")]
@@ -59,14 +61,28 @@ def test_the_story_holds(year: tuple[Played, list[Told]]) -> None:
     assert body["peak_mb"] < 2_000
 
 
-def test_every_version_was_measured_as_monitoring_measures(
+def test_a_plain_week_is_judged_as_monitoring_judges_it(
     year: tuple[Played, list[Told]],
 ) -> None:
-    """The matrix of versions and weeks agrees with the figures that the loop acted on."""
+    """Where the champion answered once, the demo's figures are those that the loop acted on."""
+    weeks = year[0].figures.weeks
+    points = {p: i.point for p, i in year[0].figures.intervals.items()}
+    assert len(points) > 5
+    assert {p: weeks.f1["ours"][p] for p in points} == pytest.approx(points)
+
+
+def test_weeks_of_lower_rungs_count(year: tuple[Played, list[Told]]) -> None:
+    """The bug week and the outage week are judged by what was really delivered in them."""
     figures = year[0].figures
-    ours = figures.weeks.series(figures.weeks.ours)
-    points = {p: i.point for p, i in figures.intervals.items()}
-    assert ours == pytest.approx(points)
+    weeks = figures.weeks
+    bug, down = (str(day) for day in (figures.bug and figures.bug.day, figures.outage_day))
+    assert list(weeks.f1["ours"]) == list(weeks.periods)
+    for week in (bug, down):
+        first, last = weeks.answered[week]
+        assert "champion" not in first
+        assert set(last) == {"champion"}
+    # Three days of last week's scores cost more than one day of them.
+    assert weeks.f1["ours"][bug] < weeks.f1["ours"][down] < max(weeks.f1["ours"].values())
 
 
 def test_the_log_tells_what_each_role_saw(year: tuple[Played, list[Told]]) -> None:
@@ -86,9 +102,33 @@ def test_the_report_stands_alone(year: tuple[Played, list[Told]]) -> None:
     assert (year[0].report.parent / "year.svg").read_text("utf-8").startswith("<svg")
 
 
+def test_a_bug_that_gets_through_fails_the_act(tmp_path: Path) -> None:
+    """Values that no range can tell from true ones are trained on, and the figures say so."""
+    story = Story(
+        history_weeks=12, live_weeks=4, offer_week=1, bug_week=1, bug_factor=4.0,
+        bug_repaired_after=timedelta(days=40),
+    )  # fmt: skip
+    options = Options(folder=tmp_path / "y", customers=5_000, weeks=4, story=story)
+    body = play(options, lambda told: None).body()
+    assert body["bug_weeks_trained_on"] > 0
+    assert body["acts"]["bug"] is False
+
+
+@pytest.mark.parametrize("words", [["--seed", "-1"], ["--weeks", "4", "--slow-labels"]])
+def test_a_world_that_cannot_be_played_is_refused(words: list[str]) -> None:
+    """Arguments that give nothing to judge end with what is wrong, before anything is written."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tamid", "demo", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "T000" not in done.stderr
+    assert words[-1] in done.stderr or "slow labels" in done.stderr
+
+
 def test_the_command_ends_with_one_json_object(tmp_path: Path) -> None:
     """`tamid demo --json` prints the figures as the last line of stdout, the log on stderr."""
-    words = ["demo", "--json", "--weeks", "4", "--customers", "2000", "--dir", str(tmp_path / "y")]
+    words = ["demo", "--json", "--weeks", "5", "--customers", "2000", "--slow-labels"]
+    words += ["--dir", str(tmp_path / "y")]
     done = subprocess.run(
         [sys.executable, "-m", "tamid", *words], capture_output=True, text=True, check=False
     )

@@ -21,6 +21,8 @@ _DEMO = "tamid.examples.telecom.demo"
 # Fewer customers leave too few leavers a week for a fall to be seen.
 _FEWEST = 2_000
 _FEWEST_WEEKS = 4
+# Slow labels are in after thirty days: sooner there is nothing that could be judged.
+_FEWEST_SLOW_WEEKS = 5
 _YEAR = 52
 # Columns: the date, who sees it, and the width of a line of text.
 _DAY, _WHO, _WIDTH = 10, 14, 96
@@ -35,7 +37,7 @@ _COLOURS = {
 
 def add_demo(parser: ArgumentParser) -> None:
     """Declare the arguments of `demo`."""
-    parser.add_argument("--seed", type=int, default=1, help="another world (1)")
+    parser.add_argument("--seed", type=_at_least(0), default=1, help="another world (1)")
     parser.add_argument("--customers", type=_at_least(_FEWEST), default=12_000, help="(12000)")
     parser.add_argument("--weeks", type=_weeks, default=_YEAR, help="live weeks to play (52)")
     parser.add_argument(
@@ -53,6 +55,12 @@ def demo(args: Namespace, out: Output) -> int:
             f"{folder} is not empty",
             why="each demo plays in a fresh folder, and nothing of yours is overwritten",
             fix="Name another folder with --dir, or leave it out.",
+        )
+    if args.slow_labels and args.weeks < _FEWEST_SLOW_WEEKS:
+        raise UsageError(
+            f"{args.weeks} weeks are too few for slow labels",
+            why="who leaves is known after 30 days, so that no week could be judged",
+            fix=f"Play at least {_FEWEST_SLOW_WEEKS} weeks.",
         )
     module = import_module(_DEMO)
     options = module.Options(
@@ -124,9 +132,14 @@ def _summary(out: Output, body: dict[str, Any]) -> None:
     """Print the figures as a table, then where the report is and what to try next."""
     money = f"{body['money_saved']:,.0f} {body['currency']}"
     low, high = body["churn_reduction_interval"]
+    played = {name: held for name, held in body["acts"].items() if held is not None}
+    failed = [name.replace("_", " ") for name, held in played.items() if not held]
     rows = [
         ("F1 at release, lowest, recovered",
          " / ".join(_figure(body[f"f1_{k}"]) for k in ("at_release", "lowest", "recovered"))),
+        ("acts of the story that held",
+         f"{len(played) - len(failed)} of {len(played)}"
+         + (f"; not: {', '.join(failed)}" if failed else "")),
         ("days from the change to the alarm", body["days_onset_to_alarm"]),
         ("days from the alarm to the new champion", body["days_alarm_to_new_champion"]),
         ("F1 below contract, summed over weeks: Tamid", f"{body['f1_weeks_lost']:.2f}"),

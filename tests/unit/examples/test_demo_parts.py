@@ -19,7 +19,7 @@ from tamid.examples.telecom.demo_year import Day
 from tamid.examples.telecom.report_bars import Bar, bars
 from tamid.examples.telecom.report_picture import Moment, Picture, draw
 from tamid.testing.life import Life
-from tamid.testing.scenes import fall, first_release, held, served
+from tamid.testing.scenes import fall, first_release, held, measured, served
 
 START = date(2026, 1, 4)
 BUSY = "import time\nend = time.monotonic() + 30\nwhile time.monotonic() < end: pass\n"
@@ -71,13 +71,40 @@ def test_quiet_weeks_are_one_line() -> None:
     """Weeks without news are told together, as soon as there is news again."""
     life = first_release(Life())
     narrator = Narrator()
-    list(narrator.tell(_day(life, 0), None))
+    list(narrator.tell(_day(life, 0)))
     for week in range(3):
         before = life.state.seq
         served(life, week)
-        assert not list(narrator.tell(_day(life, before), None))
+        assert not list(narrator.tell(_day(life, before)))
     (line,) = narrator.rest(START)
     assert "3 quiet weeks" in line.text
+    assert "3,000 answers" in line.text
+
+
+def test_what_raised_an_alarm_is_no_part_of_the_quiet_weeks() -> None:
+    """The quiet weeks are told before the alarm, with the figures of their own weeks alone."""
+    life = first_release(Life())
+    narrator = Narrator()
+    list(narrator.tell(_day(life, 0)))
+    for week, value in ((0, 0.86), (1, 0.84)):
+        before = life.state.seq
+        served(life, week)
+        measured(life, week, value)
+        assert not list(narrator.tell(_day(life, before)))
+    before = life.state.seq
+    served(life, 2)
+    fall(life, 2, 0.61)
+    quiet, *news = narrator.tell(_day(life, before))
+    assert "2 quiet weeks" in quiet.text
+    assert quiet.text.endswith("F1 0.840 to 0.860")
+    assert any("0.610" in told.text for told in news)
+    before = life.state.seq
+    served(life, 3)
+    measured(life, 2, 0.62)  # known better by now, and still none of the quiet weeks that follow
+    assert not list(narrator.tell(_day(life, before)))
+    (line,) = narrator.rest(START)
+    assert "1 quiet week up to" in line.text
+    assert "F1" not in line.text
 
 
 def test_every_decision_of_a_held_candidate_is_told() -> None:

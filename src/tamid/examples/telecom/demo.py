@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from tamid.core.events import Delivered
+from tamid.examples.telecom.demo_acts import acts
 from tamid.examples.telecom.demo_figures import Figures, figures_of
 from tamid.examples.telecom.demo_memory import Watcher
-from tamid.examples.telecom.demo_story import acts_of, human_acts
+from tamid.examples.telecom.demo_story import acts_of
 from tamid.examples.telecom.demo_words import WORLD, Narrator, Told
-from tamid.examples.telecom.demo_year import MODEL, Day, Options, Year, begin, delivered
+from tamid.examples.telecom.demo_year import MODEL, Options, Year, begin
 from tamid.examples.telecom.report import picture_of, report
 from tamid.examples.telecom.report_picture import draw
 
@@ -48,7 +46,7 @@ class Played:
             "f1_weeks_lost": f.f1_weeks_lost["ours"],
             "f1_weeks_lost_never_retraining": f.f1_weeks_lost["never"],
             "f1_weeks_lost_manual": f.f1_weeks_lost["manual"],
-            "bug_weeks_trained_on": f.bug_weeks_trained_on,
+            "bug_weeks_trained_on": f.bug.trained_on if f.bug else 0,
             "held_cases": f.held_cases,
             "cases_closed": f.cases_closed,
             "cases_open": f.cases_open,
@@ -64,7 +62,8 @@ class Played:
             "money_saved_against_manual": worth.saved["manual"].point,
             "currency": worth.currency,
             "drifts": f.drifts,
-            "outage_rungs": f.outage_rungs,
+            "outage_rungs": f.outages[0].rungs if f.outages else {},
+            "acts": acts(f),
             "wall_s": round(self.wall_s, 1),
             "cpu_s": round(self.cpu_s, 1),
             "peak_mb": round(self.peak_mb, 1),
@@ -98,20 +97,14 @@ def play(options: Options, tell: Callable[[Told], None]) -> Played:
 def _live(year: Year) -> Iterator[Told]:
     narrator = Narrator()
     for day in year.days():
-        yield from narrator.tell(day, _listed(year, day))
+        yield from narrator.tell(day)
     yield from narrator.rest(year.world.last_day)
 
 
-def _listed(year: Year, day: Day) -> pl.DataFrame | None:
-    sent = [r.event for r in day.records if isinstance(r.event, Delivered)]
-    return delivered(year.options.folder, sent[-1].period) if sent else None
-
-
 def _write(year: Year, figures: Figures) -> Path:
-    records = year.app.records(MODEL)
-    acts = acts_of(records)
+    done = acts_of(year.app.records(MODEL))
     page = year.options.folder / REPORT
-    page.write_text(report(year, figures, acts, human_acts(records)), encoding="utf-8")
-    picture = draw(picture_of(year, figures, acts))
+    page.write_text(report(year, figures, done), encoding="utf-8")
+    picture = draw(picture_of(year, figures, done))
     (year.options.folder / PICTURE).write_text(picture + "\n", encoding="utf-8")
     return page

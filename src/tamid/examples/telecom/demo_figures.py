@@ -1,7 +1,7 @@
 """The year in figures: from the ledger, the tables and the delivered files.
 
-The story's dates are used for one thing: to say how long an alarm came after its drift began, and
-whether an alarm had a drift behind it at all.
+The story's dates are used to ask what became of what happened then: how long after its drift an
+alarm came, whether it had a drift behind it at all, and whether the broken week was trained on.
 """
 
 from __future__ import annotations
@@ -10,17 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import fmean
-from typing import TypeVar
 
 from tamid.app import App
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
+from tamid.core.errors import Held
 from tamid.core.values import Interval
+from tamid.examples.telecom.demo_happenings import (
+    Answer,
+    Bug,
+    Outage,
+    answers_of,
+    bug_of,
+    of_kind,
+    outages_of,
+)
 from tamid.examples.telecom.demo_money import Worth, worth_of
 from tamid.examples.telecom.demo_weeks import Weeks, weeks_of
 from tamid.examples.telecom.demo_year import MODEL, Year
-
-E = TypeVar("E", bound=ev.Event)
 
 # The recovery is the mean over the first weeks of the new champion: one week alone is noisy.
 _RECOVERY_WEEKS = 4
@@ -63,36 +70,51 @@ class Figures:
     worth: Worth
     drifts: tuple[Drift, ...]
     f1_weeks_lost: dict[str, float]
-    bug_weeks: tuple[str, ...]
-    bug_weeks_trained_on: int
-    held_cases: int
+    bug: Bug | None
+    outages: tuple[Outage, ...]
+    answers: tuple[Answer, ...]
+    outage_day: date | None
+    last_day: date
+    horizon: timedelta
+    cases: dict[str, int]
     cases_closed: int
     cases_open: int
     deliveries: int
     duplicate_deliveries: int
     alarms: int
     false_alarms: int
-    outage_rungs: dict[str, int]
     runs: int
     versions: int
 
+    @property
+    def held_cases(self) -> int:
+        """How many cases a held candidate opened."""
+        return self.cases.get("held", 0)
+
 
 def figures_of(year: Year) -> Figures:
-    """Work out all figures of a year that was played."""
+    """Work out all figures of a year that was played.
+
+    Raises:
+        Held: no version was ever released, so that there is nothing to tell.
+    """
     app, records = year.app, year.app.records(MODEL)
     contract, state = app.contract(MODEL), app.state(MODEL)
+    if not state.reigns:
+        raise Held(
+            "no version was released in the year",
+            why="the gates found no candidate good enough with so few customers",
+            fix="Play with more --customers, or look into it with `tamid cases` in its folder.",
+        )
     weeks = weeks_of(app, MODEL)
     drifts = _drifts(year, records, weeks)
     demanded = contract.monitoring.quality.at_least or 0.0
-    named = {"ours": weeks.ours, "never": weeks.never, "manual": weeks.manual}
     lost = {
-        name: sum(max(demanded - f1, 0.0) for f1 in weeks.series(who).values())
-        for name, who in named.items()
+        policy: sum(max(demanded - f1, 0.0) for f1 in series.values())
+        for policy, series in weeks.f1.items()
     }
-    first = next(e for e in _events(records, ev.RunFinished) if _led_to(records, e.run) == 1)
-    refused = [e for e in _events(records, ev.DataRefused) if e.source == "rows"]
-    closed, opened = _events(records, ev.CaseClosed), _events(records, ev.CaseOpened)
-    sent = [(e.period, e.revision, e.sink) for e in _events(records, ev.Delivered)]
+    first = next(e for e in of_kind(records, ev.RunFinished) if _led_to(records, e.run) == 1)
+    opened = of_kind(records, ev.CaseOpened)
     alarms = [(r.at.date(), r.event) for r in records if isinstance(r.event, ev.AlarmRaised)]
     return Figures(
         demanded=demanded,
@@ -103,30 +125,44 @@ def figures_of(year: Year) -> Figures:
         worth=worth_of(app, MODEL, weeks, year.options.seed),
         drifts=drifts,
         f1_weeks_lost=lost,
-        bug_weeks=tuple(sorted({p for e in refused for p in e.periods})),
-        bug_weeks_trained_on=_trained_on_refused(records),
-        held_cases=sum(e.kind == "held" for e in opened),
-        cases_closed=len(closed),
+        bug=_bug(year, records),
+        outages=outages_of(records),
+        answers=answers_of(records),
+        outage_day=_played(year, year.story.outage_week),
+        last_day=year.world.last_day,
+        horizon=contract.data.label.horizon,
+        cases={kind: sum(e.kind == kind for e in opened) for kind in {e.kind for e in opened}},
+        cases_closed=len(of_kind(records, ev.CaseClosed)),
         cases_open=len(state.open_cases),
-        deliveries=len(sent),
-        duplicate_deliveries=len(sent) - len(set(sent)),
+        deliveries=year.postbox.parcels,
+        duplicate_deliveries=year.postbox.repeated,
         alarms=len(alarms),
         false_alarms=sum(not _real(day, alarm, drifts) for day, alarm in alarms),
-        outage_rungs=_outage(records),
         runs=len(state.runs),
         versions=len(state.versions),
     )
 
 
+def _played(year: Year, week: int) -> date | None:
+    """Return the Sunday of a live week, None if it was not played."""
+    day = year.world.first_live + timedelta(weeks=week)
+    return day if day <= year.world.last_day else None
+
+
+def _bug(year: Year, records: Sequence[Recorded]) -> Bug | None:
+    day = _played(year, year.story.bug_week)
+    return bug_of(records, day, day + year.story.bug_repaired_after) if day else None
+
+
 def _drifts(year: Year, records: Sequence[Recorded], weeks: Weeks) -> tuple[Drift, ...]:
-    first, story = year.world.first_live, year.story
+    story = year.story
     acts = {"competitor offer": story.offer_week, "billing change": story.billing_week}
-    onsets = {name: first + timedelta(weeks=week) for name, week in acts.items()}
-    last = date.fromisoformat(weeks.periods[-1])
-    onsets = {name: day for name, day in onsets.items() if day <= last}
+    onsets = {name: day for name, week in acts.items() if (day := _played(year, week))}
     ends = [*list(onsets.values())[1:], date.max]
-    spans = zip(onsets.items(), ends, strict=True)
-    return tuple(_drift(name, onset, end, records, weeks) for (name, onset), end in spans)
+    return tuple(
+        _drift(name, onset, end, records, weeks)
+        for (name, onset), end in zip(onsets.items(), ends, strict=False)
+    )
 
 
 def _drift(name: str, onset: date, end: date, records: Sequence[Recorded], weeks: Weeks) -> Drift:
@@ -141,7 +177,8 @@ def _drift(name: str, onset: date, end: date, records: Sequence[Recorded], weeks
             alarm = day
         if isinstance(record.event, ev.Promoted) and alarm and champion is None:
             champion, number = day, record.event.number
-    f1 = {date.fromisoformat(p): v for p, v in weeks.series(weeks.ours).items()}
+    ours = weeks.f1["ours"]
+    f1 = {date.fromisoformat(p): ours[p] for p in weeks.modelled if p in ours}
     sick = [v for day, v in f1.items() if onset <= day < min(champion or end, end)]
     well = [v for day, v in f1.items() if champion and champion <= day < end]
     return Drift(
@@ -162,46 +199,14 @@ def _real(day: date, alarm: ev.AlarmRaised, drifts: tuple[Drift, ...]) -> bool:
     return any(d.onset <= day <= (d.champion or date.max) for d in drifts)
 
 
-def _trained_on_refused(records: Sequence[Recorded]) -> int:
-    """Return how many refused periods were offered to a run before they were repaired."""
-    broken: dict[str, tuple[str, ...]] = {}
-    learnt: set[str] = set()
-    for record in records:
-        event = record.event
-        if isinstance(event, ev.DataRefused):
-            broken[f"{event.source}/{event.batch}"] = event.periods
-        if isinstance(event, ev.DataAccepted):
-            broken.pop(f"{event.source}/{event.batch}", None)
-        if isinstance(event, ev.RunStarted):
-            learnt |= {p for periods in broken.values() for p in periods} & set(event.periods)
-    return len(learnt)
-
-
-def _outage(records: Sequence[Recorded]) -> dict[str, int]:
-    """Return who answered in the period of the first outage, before it was healed."""
-    down = {
-        e.incident.removeprefix("outage/")
-        for e in _events(records, ev.IncidentOpened)
-        if e.incident.startswith("outage/")
-    }
-    for scored in _events(records, ev.Scored):
-        if scored.period in down:
-            return dict(scored.rungs)
-    return {}
-
-
 def _intervals(app: App, weeks: Weeks) -> dict[str, Interval]:
-    """Return the interval that monitoring gave each week."""
+    """Return the interval that monitoring gave each week that one revision answered."""
     state = app.state(MODEL)
-    found = {p: state.measure("quality", weeks.ours[p], p) for p in weeks.periods}
+    found = {p: state.measure("quality", state.scored[p].number, p) for p in weeks.plain}
     return {p: m.interval for p, m in found.items() if m is not None and m.interval is not None}
 
 
 def _led_to(records: Sequence[Recorded], run: str) -> int:
     """Return the version that a run became, 0 if none."""
-    registered = _events(records, ev.VersionRegistered)
+    registered = of_kind(records, ev.VersionRegistered)
     return next((e.ref.number for e in registered if e.run == run), 0)
-
-
-def _events(records: Sequence[Recorded], kind: type[E]) -> list[E]:
-    return [r.event for r in records if isinstance(r.event, kind)]

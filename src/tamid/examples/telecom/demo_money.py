@@ -13,7 +13,7 @@ import polars as pl
 from tamid.app import App
 from tamid.core.contract.model import Contract
 from tamid.core.values import ENTITY, LABEL, PERIOD, Interval
-from tamid.examples.telecom.demo_weeks import Weeks
+from tamid.examples.telecom.demo_weeks import POLICIES, Weeks, outcomes
 from tamid.stages import dataset
 
 # Resamples of customers behind each interval, and how many are drawn at once (memory).
@@ -24,7 +24,6 @@ Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 # What is summed over rows, customer by customer.
 _CAMPAIGN = ("treated", "treated_left", "held", "held_left", "all", "all_left", "kept", "kept_left")
-_POLICIES = ("ours", "never", "manual")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,7 @@ def worth_of(app: App, model: str, weeks: Weeks, seed: int) -> Worth:
     """Estimate effect, reduction and money with intervals at 95 %, resampling customers."""
     contract = app.contract(model)
     sums = _campaign(app, model, weeks.periods).join(_policies(weeks), on=ENTITY, how="full")
-    names = [*_CAMPAIGN, *(f"{p}_{what}" for p in _POLICIES for what in ("called", "caught"))]
+    names = [*_CAMPAIGN, *(f"{p}_{what}" for p in POLICIES for what in ("called", "caught"))]
     table = sums.select(names).fill_null(0.0).to_numpy()
     point = _figures(table.sum(axis=0, keepdims=True), names, contract)
     spread = _figures(_resampled(table, seed), names, contract)
@@ -67,19 +66,19 @@ def worth_of(app: App, model: str, weeks: Weeks, seed: int) -> Worth:
         control_rate=float(point["control_rate"][0]),
         policy_rate=float(point["policy_rate"][0]),
         customers_kept=interval("kept"),
-        net={p: interval(f"net_{p}") for p in _POLICIES},
-        saved={p: interval(f"saved_{p}") for p in _POLICIES[1:]},
+        net={p: interval(f"net_{p}") for p in POLICIES},
+        saved={p: interval(f"saved_{p}") for p in POLICIES[1:]},
     )
 
 
 def _campaign(app: App, model: str, periods: tuple[str, ...]) -> pl.DataFrame:
     """Return by customer: rows and leavers among treated, held back, control and the others."""
     rig, state, now = app.rig(model), app.state(model), app.clock.now()
-    pin = state.pins[rig.table("predictions")]
-    rows = dataset.in_force(rig.tables, state, pin, periods)
+    rows = outcomes(app, model, periods)
+    rows = rows.filter(pl.col("revision") == pl.col("revision").max().over(PERIOD))
     rows = dataset.labelled(rig.tables, app.contract(model), state.pins, rows, now)
     left = pl.col(LABEL).cast(pl.Float64)
-    high, control, treated = pl.col("propensity") < 1, pl.col("control"), pl.col("treated")
+    high, control, treated = pl.col("chance") < 1, pl.col("control"), pl.col("acted")
     groups = {"treated": treated, "held": high & control, "all": control, "kept": ~control}
     counted = [
         part
@@ -94,15 +93,15 @@ def _campaign(app: App, model: str, periods: tuple[str, ...]) -> pl.DataFrame:
 
 def _policies(weeks: Weeks) -> pl.DataFrame:
     """Return by customer: weighted rows in the high band, and leavers among them, per policy."""
-    parts = []
-    for name, who in zip(_POLICIES, (weeks.ours, weeks.never, weeks.manual), strict=True):
-        high = pl.lit(value=False)
-        for version in weeks.versions:
-            mine = [p for p, n in who.items() if n == version]
-            high = pl.when(pl.col(PERIOD).is_in(mine)).then(pl.col(f"v{version}")).otherwise(high)
-        called = pl.col("weight").filter(high).sum().alias(f"{name}_called")
-        caught = (pl.col("weight") * pl.col("y")).filter(high).sum().alias(f"{name}_caught")
-        parts += [called, caught]
+    weight, left = pl.col("weight"), pl.col("y")
+    parts = [
+        part
+        for name in POLICIES
+        for part in (
+            weight.filter(pl.col(name)).sum().alias(f"{name}_called"),
+            (weight * left).filter(pl.col(name)).sum().alias(f"{name}_caught"),
+        )
+    ]
     return weeks.rows.group_by(ENTITY).agg(parts)
 
 
@@ -126,7 +125,7 @@ def _figures(sums: Floats, names: list[str], contract: Contract) -> dict[str, Fl
     cost = float(goal.offer_cost.amount) if goal.offer_cost else 0.0
     called = 1.0 - contract.delivery.control_group
     net = {
-        p: called * (value * effect * s[f"{p}_caught"] - cost * s[f"{p}_called"]) for p in _POLICIES
+        p: called * (value * effect * s[f"{p}_caught"] - cost * s[f"{p}_called"]) for p in POLICIES
     }
     return {
         "effect": effect,
@@ -134,6 +133,6 @@ def _figures(sums: Floats, names: list[str], contract: Contract) -> dict[str, Fl
         "control_rate": control,
         "policy_rate": policy,
         "kept": called * effect * s["ours_caught"],
-        **{f"net_{p}": net[p] for p in _POLICIES},
-        **{f"saved_{p}": net["ours"] - net[p] for p in _POLICIES[1:]},
+        **{f"net_{p}": net[p] for p in POLICIES},
+        **{f"saved_{p}": net["ours"] - net[p] for p in POLICIES[1:]},
     }

@@ -34,16 +34,6 @@ def acts_of(records: Sequence[Recorded]) -> tuple[Act, ...]:
     return tuple(act for record in records for act in _act(record))
 
 
-def human_acts(records: Sequence[Recorded]) -> dict[str, int]:
-    """Return how often each person's role wrote into the ledger."""
-    found: dict[str, int] = {}
-    for record in records:
-        if record.role is not Role.CONTROLLER:
-            who = _WHO.get(record.role, record.role.value)
-            found[who] = found.get(who, 0) + 1
-    return found
-
-
 def _act(record: Recorded) -> Iterator[Act]:
     event, day = record.event, record.at.date()
     who = _WHO.get(record.role, record.role.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeVar
 
 import polars as pl
 
@@ -31,20 +32,21 @@ class Told:
 
 @dataclass(slots=True)
 class Quiet:
-    """Weeks in which nothing asked for anybody."""
+    """Weeks in which nothing asked for anybody; `f1` of those that were measured by now."""
 
     first: date | None = None
-    weeks: int = 0
-    answers: int = 0
-    f1: list[float] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=dict)
+    f1: dict[str, float] = field(default_factory=dict)
 
     def line(self, until: date) -> Told | None:
         """Return the weeks as one line, None if there were none."""
-        if not self.weeks or self.first is None:
+        if self.first is None:
             return None
-        span = f", F1 {min(self.f1):.3f} to {max(self.f1):.3f}" if self.f1 else ""
-        weeks = "1 quiet week" if self.weeks == 1 else f"{self.weeks} quiet weeks"
-        text = f"{weeks} up to {until}: {self.answers:,} answers delivered on time{span}"
+        span = f", F1 {min(self.f1.values()):.3f} to {max(self.f1.values()):.3f}" if self.f1 else ""
+        count = len(self.answers)
+        weeks = "1 quiet week" if count == 1 else f"{count} quiet weeks"
+        answers = sum(self.answers.values())
+        text = f"{weeks} up to {until}: {answers:,} answers delivered on time{span}"
         return Told(day=str(self.first), who=LOOP, text=text)
 
 
@@ -54,20 +56,26 @@ class Narrator:
     def __init__(self) -> None:
         self._quiet = Quiet()
 
-    def tell(self, day: Day, listed: pl.DataFrame | None) -> Iterator[Told]:
-        """Yield what is worth telling of a day; `listed` is the file delivered on it."""
-        news = [
+    def tell(self, day: Day) -> Iterator[Told]:
+        """Yield what is worth telling of a day."""
+        news = [Told(day=str(day.date), who=WORLD, text=t) for t in day.happened]
+        news += [
             Told(day=str(day.date), who=who, text=text)
             for record in day.records
-            for who, text in _seen(record.event, listed)
+            for who, text in _seen(record.event)
         ]
-        news = [Told(day=str(day.date), who=WORLD, text=t) for t in day.happened] + news
-        quietly = self._note(day)
+        told = [text for parcel in day.received for text in _found(parcel)]
+        news += [Told(day=str(day.date), who=MARKETING, text=text) for text in told]
         if news:
             yield from self.rest(day.date)
             yield from news
-        elif quietly:
+            return
+        for sent in _of(day, ev.Delivered):
             self._quiet.first = self._quiet.first or day.date
+            self._quiet.answers[sent.period] = sent.rows
+        for measured in _of(day, ev.Measured):
+            if measured.signal == "quality" and measured.period in self._quiet.answers:
+                self._quiet.f1[measured.period] = measured.value
 
     def rest(self, until: date) -> Iterator[Told]:
         """Yield the quiet weeks that were not told yet."""
@@ -76,31 +84,26 @@ class Narrator:
         if line is not None:
             yield line
 
-    def _note(self, day: Day) -> bool:
-        scored = [r.event for r in day.records if isinstance(r.event, ev.Scored)]
-        plain = [e for e in scored if _plain(e)]
-        self._quiet.weeks += len(plain)
-        self._quiet.answers += sum(e.rows for e in plain)
-        self._quiet.f1 += [
-            r.event.value
-            for r in day.records
-            if isinstance(r.event, ev.Measured) and r.event.signal == "quality"
-        ]
-        return bool(plain)
+
+E = TypeVar("E", bound=ev.Event)
+
+
+def _of(day: Day, kind: type[E]) -> list[E]:
+    return [r.event for r in day.records if isinstance(r.event, kind)]
 
 
 def _plain(scored: ev.Scored) -> bool:
     return scored.revision == 1 and set(scored.rungs) == {_CHAMPION}
 
 
-def _seen(event: ev.Event, listed: pl.DataFrame | None) -> Iterator[tuple[str, str]]:
+def _seen(event: ev.Event) -> Iterator[tuple[str, str]]:
     """Yield who sees an event, and in which words."""
     match event:
         case ev.RunStarted() | ev.RunFinished() | ev.Judged() | ev.StageEntered():
             yield LOOP, sentence(event)
         case ev.Promoted():
             yield LOOP, sentence(event)
-            yield ENGINEER, f"sees version {event.number} live, its bundle verified and probed"
+            yield ENGINEER, f"sees version {event.number} live"
         case ev.RungSet() | ev.RolledBack() | ev.ReleaseStopped() | ev.RunFailed():
             yield LOOP, sentence(event)
         case ev.AlarmRaised():
@@ -120,19 +123,22 @@ def _seen(event: ev.Event, listed: pl.DataFrame | None) -> Iterator[tuple[str, s
             yield LOOP, sentence(event)
         case ev.Scored() if not _plain(event):
             yield LOOP, sentence(event)
-        case ev.Delivered():
-            yield from _marketing(event, listed)
+        case ev.DeliveryDelayed():
+            yield LOOP, sentence(event)
+        case ev.Delivered() if event.late:
+            yield LOOP, sentence(event)
         case _:
             return
 
 
-def _marketing(event: ev.Delivered, listed: pl.DataFrame | None) -> Iterator[tuple[str, str]]:
+def _found(parcel: pl.DataFrame) -> Iterator[str]:
     """Tell what marketing finds in a file that is not like every week's."""
-    if listed is None or (event.revision == 1 and set(listed["rung"].unique()) == {_CHAMPION}):
+    revision = int(parcel.get_column("revision").to_numpy().max())
+    if revision == 1 and set(parcel["rung"].unique()) == {_CHAMPION}:
         return
-    calls = int(listed["treat"].sum())
+    calls = int(parcel["treat"].sum())
     rungs = ", ".join(
-        f"{name} {n:,}" for name, n in sorted(listed["rung"].value_counts().iter_rows())
+        f"{name} {n:,}" for name, n in sorted(parcel["rung"].value_counts().iter_rows())
     )
-    again = f", correction {event.revision}" if event.revision > 1 else ""
-    yield MARKETING, f"finds {listed.height:,} scores{again}: {calls} to call, answers by {rungs}"
+    again = "" if revision == 1 else f", correction {revision}"
+    yield f"finds {parcel.height:,} scores{again}: {calls} to call, answers by {rungs}"

@@ -8,6 +8,7 @@ with new code. Nothing here tells the loop what is going to happen.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,24 +20,23 @@ import polars as pl
 
 from tamid.app import App
 from tamid.core.chain import Recorded
-from tamid.core.events import CaseCommented, Delivered
-from tamid.core.state import State
+from tamid.core.events import CaseCommented
+from tamid.core.state import Case, State
 from tamid.core.values import Role
+from tamid.examples.telecom.demo_developer import look
 from tamid.examples.telecom.demo_outage import outage
+from tamid.examples.telecom.demo_postbox import Postbox
 from tamid.examples.telecom.story import Story
 from tamid.examples.telecom.world import Files, World, write_day
 
 MODEL = "churn"
 # The loop turns at four in the morning UTC: six or seven o'clock in Jerusalem, before eight.
 TURN_AT = time(4, tzinfo=UTC)
-# How long the ML developer takes to answer a case.
-ANSWERS_AFTER = timedelta(days=4)
+# How long the ML developer takes to look into a case, and when he looks again at one he could not
+# answer: after another week's truth.
+LOOKS_AFTER, LOOKS_AGAIN = timedelta(days=4), timedelta(days=7)
 # Only a case about a candidate is the ML developer's: bugs go to the owner of the source.
 _HIS_CASES = ("held", "undecided")
-ANSWER = (
-    "leavers have failed direct debits that the features cannot see: contract and features "
-    "now read the payments"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +64,12 @@ class HandClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """What one day brought: the ledger's new records and what happened outside the loop."""
+    """What one day brought: new records, files that marketing got, and what else happened."""
 
     date: date
     records: tuple[Recorded, ...]
     state: State
+    received: tuple[pl.DataFrame, ...] = ()
     happened: tuple[str, ...] = ()
 
 
@@ -81,6 +82,8 @@ class Year:
     clock: HandClock
     app: App
     story: Story
+    postbox: Postbox
+    looked: dict[int, datetime] = field(default_factory=dict)
     answered: set[int] = field(default_factory=set)
 
     def days(self) -> Iterator[Day]:
@@ -107,38 +110,52 @@ class Year:
         else:
             self.app.tick(MODEL)
         records = tuple(self.app.ledger.read(MODEL, before))
-        self._campaign(day, records)
-        return Day(date=day, records=records, state=self.app.state(MODEL), happened=tuple(happened))
+        received = tuple(self.postbox.collect())
+        for listed in received:
+            self.world.act(day, listed.select(customer_id="entity", treated="treat"))
+        return Day(
+            date=day,
+            records=records,
+            state=self.app.state(MODEL),
+            received=received,
+            happened=tuple(happened),
+        )
 
     @property
     def data(self) -> Path:
         """The folder in which the operator's systems put their files."""
         return self.options.folder / "data"
 
-    def _campaign(self, day: date, records: tuple[Recorded, ...]) -> None:
-        """Marketing calls whom the delivered file names."""
-        for record in records:
-            if isinstance(record.event, Delivered):
-                listed = delivered(self.options.folder, record.event.period)
-                acts = listed.select(customer_id="entity", treated="treat")
-                self.world.act(day, acts)
-
     def _answer_cases(self) -> list[str]:
-        """Let the ML developer answer a case that has waited for some days."""
+        """Let the ML developer look into his cases, and answer those that he found the cause of."""
         happened = []
         for number, case in self.app.state(MODEL).open_cases.items():
-            waited = self.clock.moment - case.at
+            due = case.at + LOOKS_AFTER
+            if number in self.looked:
+                due = self.looked[number] + LOOKS_AGAIN
             his = case.opened.kind in _HIS_CASES and number not in self.answered
-            if not his or waited < ANSWERS_AFTER:
-                continue
+            if his and self.clock.moment >= due:
+                self.looked[number] = self.clock.moment
+                happened += self._look_into(number, case)
+        return happened
+
+    def _look_into(self, number: int, case: Case) -> list[str]:
+        report = json.loads(self.app.blobs.get(case.opened.report))
+        horizon = self.app.contract(MODEL).data.label.horizon
+        found = look(self.options.folder, report, horizon)
+        if found is None:
+            return []
+        if found.worth_it:
             self.answered.add(number)
             put_code(self.options, second=True)
-            event = CaseCommented(key=f"comment/{number}/answer", case=number, text=ANSWER)
-            self.app.record(
-                MODEL, event, role=Role.ML_DEVELOPER, actor="ml-team", reason="the case's answer"
-            )
-            happened.append(f"the ML developer answers case {number}: {ANSWER}")
-        return happened
+        event = CaseCommented(
+            key=f"comment/{number}/{self.clock.moment.date()}", case=number, text=found.words
+        )
+        self.app.record(
+            MODEL, event, role=Role.ML_DEVELOPER, actor="ml-team", reason="looked into the case"
+        )
+        did = "answers" if found.worth_it else "looks into"
+        return [f"the ML developer {did} case {number}: {found.words}"]
 
 
 def begin(options: Options) -> Year:
@@ -155,7 +172,8 @@ def begin(options: Options) -> Year:
     _hand_over_history(world, options.folder / "data")
     clock = HandClock(datetime.combine(world.first_live, TURN_AT) - timedelta(days=1))
     app = App.open(options.folder, clock=clock)
-    return Year(options=options, world=world, clock=clock, app=app, story=story)
+    box = Postbox(options.folder / "out")
+    return Year(options=options, world=world, clock=clock, app=app, story=story, postbox=box)
 
 
 def put_code(options: Options, *, second: bool) -> None:
@@ -179,11 +197,6 @@ def _put_salt(options: Options) -> None:
     salt = store / "salt"
     salt.touch(mode=0o600)
     salt.write_text(hashlib.sha256(f"demo/{options.seed}".encode()).hexdigest(), encoding="utf-8")
-
-
-def delivered(folder: Path, period: str) -> pl.DataFrame:
-    """Return what marketing got for a period, as it stands in the delivered file."""
-    return pl.read_csv(folder / "out" / f"scores-{period}.csv")
 
 
 def _hand_over_history(world: World, folder: Path) -> None:

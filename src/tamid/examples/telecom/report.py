@@ -13,6 +13,8 @@ from tamid.examples.telecom.demo_year import Year
 from tamid.examples.telecom.report_bars import Bar, bars
 from tamid.examples.telecom.report_page import PAGE
 from tamid.examples.telecom.report_picture import Moment, Picture, draw
+from tamid.examples.telecom.report_roles import role_cards
+from tamid.examples.telecom.report_words import NAMES, count, days, money, number, span, times
 
 _SIGNS = {
     "alarm": "alarm", "diagnosis": "diagnosis", "gate": "gate", "champion": "release",
@@ -21,7 +23,7 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def report(year: Year, figures: Figures, acts: tuple[Act, ...], human: dict[str, int]) -> str:
+def report(year: Year, figures: Figures, acts: tuple[Act, ...]) -> str:
     """Return the report as HTML."""
     picture = picture_of(year, figures, acts)
     return PAGE.substitute(
@@ -33,9 +35,9 @@ def report(year: Year, figures: Figures, acts: tuple[Act, ...], human: dict[str,
         churn_words=_churn_words(figures),
         money=bars(_money_bars(figures), unit=f"k {figures.worth.currency}"),
         money_words=_money_words(figures),
-        roles="\n".join(_roles(figures, human)),
+        roles="\n".join(role_cards(figures)),
         acts="\n".join(_act_row(act) for act in acts),
-        matrix=_matrix(figures),
+        matrix=_week_table(figures),
         facts="\n".join(f"<li>{escape(fact)}</li>" for fact in _facts(year, figures)),
     )
 
@@ -44,17 +46,17 @@ def picture_of(year: Year, figures: Figures, acts: tuple[Act, ...]) -> Picture:
     """Return the picture of the year: F1 by week, and what happened."""
     weeks = figures.weeks
 
-    def by_day(who: dict[str, int]) -> dict[date, float]:
-        return {date.fromisoformat(p): v for p, v in weeks.series(who).items()}
+    def by_day(policy: str) -> dict[date, float]:
+        return {date.fromisoformat(p): v for p, v in weeks.f1[policy].items()}
 
     last = date.fromisoformat(weeks.periods[-1])
     return Picture(
-        ours=by_day(weeks.ours),
+        ours=by_day("ours"),
         intervals={date.fromisoformat(p): i for p, i in figures.intervals.items()},
-        never=by_day(weeks.never),
-        manual=by_day(weeks.manual),
+        never=by_day("never"),
+        manual=by_day("manual"),
         owed=figures.demanded,
-        sick=[(d.onset, min(d.champion or last, last)) for d in figures.drifts],
+        sick=[(d.onset, min(d.champion or last, last)) for d in figures.drifts if d.onset < last],
         moments=tuple(_moments(figures, acts)),
         title="F1 of the churn scores by week: with Tamid, repaired by hand, never retrained",
     )
@@ -64,7 +66,7 @@ def _moments(figures: Figures, acts: tuple[Act, ...]) -> Iterator[Moment]:
     for drift in figures.drifts:
         yield Moment(day=drift.onset, text=f"drift: {drift.name}")
         if drift.alarm:
-            live = f", version {drift.number} after {_days(drift.days_to_champion)}"
+            live = f", version {drift.number} after {days(drift.days_to_champion)}"
             yield Moment(day=drift.alarm, text=f"alarm{live if drift.champion else ''}")
     for act in acts:
         if act.kind == "bug":
@@ -77,13 +79,17 @@ def _moments(figures: Figures, acts: tuple[Act, ...]) -> Iterator[Moment]:
 
 def _lead(year: Year, figures: Figures) -> str:
     first, last = figures.weeks.periods[0], figures.weeks.periods[-1]
+    files = "no file" if figures.bug is None else "one file"
     return escape(
         f"{year.options.customers:,} customers scored every Sunday, {first} to {last}. The market "
-        f"changed {_times(len(figures.drifts))}, {_count(len(figures.bug_weeks), 'file')} "
-        f"came broken, the scorer was down {_times(min(len(figures.outage_rungs), 1))}. "
-        "The loop noticed, retrained, checked and released by itself, and asked a person only "
-        "where data alone could not cure it."
+        f"changed {times(len(figures.drifts))}, {files} came broken, the scorer was down "
+        f"{times(len(figures.outages))}. The loop trained {times(figures.runs)}, released "
+        f"{count(figures.versions, 'version')}, and asked people {times(_asked(figures))}."
     )
+
+
+def _asked(figures: Figures) -> int:
+    return sum(figures.cases.values())
 
 
 def _tiles(figures: Figures) -> Iterator[str]:
@@ -91,23 +97,23 @@ def _tiles(figures: Figures) -> Iterator[str]:
     worth = figures.worth
     if first is not None:
         yield _tile(
-            _days(first.days_to_champion),
+            days(first.days_to_champion),
             "from alarm to new champion",
-            f"alarm {_days(first.days_to_alarm)} after the market changed, "
-            f"F1 {_number(figures.f1_at_release)} → {_number(first.lowest)} → "
-            f"{_number(first.recovered)}",
+            f"alarm {days(first.days_to_alarm)} after the market changed, "
+            f"F1 {number(figures.f1_at_release)} → {number(first.lowest)} → "
+            f"{number(first.recovered)}",
         )
     yield _tile(
         f"{100 * worth.reduction.point:.0f} %",
         "less churn than the control group",
-        f"{_span(worth.reduction, 100, '%')}; the goal is {100 * figures.goal:.0f} %",
+        f"{span(worth.reduction, 100, '%')}; the goal is {100 * figures.goal:.0f} %",
     )
     for policy, words in (("never", "never retraining"), ("manual", "repairing by hand")):
         saved = worth.saved[policy]
         yield _tile(
-            _money(saved.point, worth.currency),
+            money(saved.point, worth.currency),
             f"more than {words}",
-            f"{_money(saved.low, '')} to {_money(saved.high, worth.currency)}, at 95 %",
+            f"{money(saved.low, '')} to {money(saved.high, worth.currency)}, at 95 %",
         )
 
 
@@ -142,14 +148,13 @@ def _churn_words(figures: Figures) -> str:
 
 
 def _money_bars(figures: Figures) -> list[Bar]:
-    names = {"ours": "with Tamid", "manual": "repaired by hand", "never": "never retrained"}
     return [
         Bar(
             name=name,
             interval=Interval(point=net.point / 1000, low=net.low / 1000, high=net.high / 1000),
             style=policy,
         )
-        for policy, name in names.items()
+        for policy, name in NAMES.items()
         for net in (figures.worth.net[policy],)
     ]
 
@@ -158,37 +163,10 @@ def _money_words(figures: Figures) -> str:
     worth = figures.worth
     return escape(
         f"The campaign keeps {100 * worth.effect.point:.0f} % of the leavers it calls "
-        f"({_span(worth.effect, 100, '%')}), measured against those who were held back by "
+        f"({span(worth.effect, 100, '%')}), measured against those who were held back by "
         f"chance: about {worth.customers_kept.point:,.0f} customers in the year. Shown is their "
         "value less the cost of all offers."
     )
-
-
-def _roles(figures: Figures, human: dict[str, int]) -> Iterator[str]:
-    answered = human.get("ML developer", 0)
-    weeks = len(figures.weeks.periods)
-    yield _card(
-        "ML developer",
-        f"{_count(figures.held_cases, 'case')} to answer",
-        f"Answered {answered} with new features; {figures.runs} runs and {figures.versions} "
-        "versions needed no other hand.",
-    )
-    yield _card(
-        "MLOps engineer",
-        f"{_count(len(figures.bug_weeks), 'broken file')} to repair",
-        f"The file was refused on arrival, {figures.bug_weeks_trained_on} of its weeks were "
-        "trained on. The outage healed itself at the next turn.",
-    )
-    yield _card(
-        "Marketing",
-        "nothing to do",
-        f"{figures.deliveries} files for {weeks} judged weeks, {figures.duplicate_deliveries} "
-        "sent twice. Even on the bad Sundays every customer had a score.",
-    )
-
-
-def _card(who: str, number: str, text: str) -> str:
-    return f"<div class='card'><h3>{who}</h3><b>{escape(number)}</b><p>{escape(text)}</p></div>"
 
 
 def _act_row(act: Act) -> str:
@@ -199,24 +177,24 @@ def _act_row(act: Act) -> str:
     )
 
 
-def _matrix(figures: Figures) -> str:
-    """Return F1 of every version on every week; the live one stands in bold."""
+def _week_table(figures: Figures) -> str:
+    """Return F1 of every week under each policy, and who answered it."""
     weeks = figures.weeks
     head = "".join(f"<th>{p[5:]}</th>" for p in weeks.periods)
-    rows = []
-    for version in weeks.versions:
-        cells = "".join(_cell(figures, version, p) for p in weeks.periods)
-        rows.append(f"<tr><th>version {version}</th>{cells}</tr>")
+    rows = [
+        f"<tr><th>{name}</th>{''.join(_cell(figures, policy, p) for p in weeks.periods)}</tr>"
+        for policy, name in NAMES.items()
+    ]
     return f"<table class='matrix'><tr><th></th>{head}</tr>{''.join(rows)}</table>"
 
 
-def _cell(figures: Figures, version: int, period: str) -> str:
-    value = figures.weeks.f1[version].get(period)
+def _cell(figures: Figures, policy: str, period: str) -> str:
+    value = figures.weeks.f1[policy].get(period)
     if value is None:
         return "<td></td>"
-    live = " live" if figures.weeks.ours[period] == version else ""
     low = " low" if value < figures.demanded else ""
-    return f'<td class="f1{live}{low}">{100 * value:.0f}</td>'
+    rungs = ", then ".join(" and ".join(sheet) for sheet in figures.weeks.answered[period])
+    return f'<td class="f1{low}" title="{escape(rungs)}">{100 * value:.0f}</td>'
 
 
 def _facts(year: Year, figures: Figures) -> Iterator[str]:
@@ -229,16 +207,18 @@ def _facts(year: Year, figures: Figures) -> Iterator[str]:
     for drift in figures.drifts:
         yield _drift_words(drift)
     yield (
-        f"{_count(figures.alarms, 'alarm')}, {figures.false_alarms} of them false; "
-        f"{_count(figures.cases_closed, 'case')} closed, {figures.cases_open} open at the end."
+        f"{count(figures.alarms, 'alarm')}, {figures.false_alarms} of them false; "
+        f"{count(figures.cases_closed, 'case')} closed, {figures.cases_open} open at the end."
     )
     yield (
         "Quality is measured on rows that nobody acted on, weighted by the chance of not being "
         "called; intervals are at 95 % and count rows of one customer as one."
     )
     yield (
+        "With Tamid is what was really delivered, every answer for as long as it was in force. "
         "Repaired by hand means the same new versions, live 21 days after the alarm. Never "
-        "retrained means version 1 on the same weeks. Both are computed by scoring those weeks."
+        "retrained means version 1 on the same weeks. Both are computed by scoring those weeks; "
+        "where no model could be asked, all three have the lower rung's answer."
     )
     yield f"World: seed {year.options.seed}, {year.options.customers:,} customers, synthetic."
 
@@ -247,36 +227,11 @@ def _drift_words(drift: Drift) -> str:
     text = f"{drift.name}, from {drift.onset}: "
     if drift.alarm is None:
         return text + "no alarm."
-    text += f"alarm on {drift.alarm} ({_days(drift.days_to_alarm)}), lowest F1 "
-    text += f"{_number(drift.lowest)}"
+    text += f"alarm on {drift.alarm} ({days(drift.days_to_alarm)}), lowest F1 "
+    text += f"{number(drift.lowest)}"
     if drift.champion is None:
         return text + ", not cured in the year."
     return (
         f"{text}, version {drift.number} live on {drift.champion} "
-        f"({_days(drift.days_to_champion)} after the alarm), then F1 {_number(drift.recovered)}."
+        f"({days(drift.days_to_champion)} after the alarm), then F1 {number(drift.recovered)}."
     )
-
-
-def _days(days: int | None) -> str:
-    return "never" if days is None else _count(days, "day")
-
-
-def _times(value: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(value, f"{value} times")
-
-
-def _count(value: int, one: str) -> str:
-    return f"{value} {one}" + ("" if value == 1 else "s")
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _span(interval: Interval, scale: float, unit: str) -> str:
-    return f"{scale * interval.low:.0f} to {scale * interval.high:.0f} {unit}"
-
-
-def _money(value: float, currency: str) -> str:
-    amount = f"{value / 1e6:.2f} M" if abs(value) >= 1e6 else f"{value / 1e3:.0f} k"
-    return f"{amount} {currency}".strip()

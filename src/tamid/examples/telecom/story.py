@@ -43,6 +43,8 @@ class Story:
     )
     # Minutes of one weekly file arrive in seconds; the supplier repairs the file some days later.
     bug_week: int = 13
+    # Seconds for minutes. A smaller factor gives values that no range can tell from true ones.
+    bug_factor: float = 60.0
     bug_repaired_after: timedelta = timedelta(days=3)
     # The scorer is down; the world itself does not change.
     outage_week: int = 20
