@@ -49,6 +49,9 @@ def _accepted(s: State, e: ev.DataAccepted, r: Recorded) -> State:
         pins=_put(s.pins, e.pin.table, e.pin),
         periods=arrived,
         latest=_latest(s, e),
+        volume=_volume(s, e),
+        first_seen={e.source: r.at, **s.first_seen},
+        noted=_put(s.noted, e.source, (*e.notes, *e.standing)),
         refused=repaired,
     )
 
@@ -58,6 +61,12 @@ def _latest(s: State, e: ev.DataAccepted) -> Mapping[str, str]:
         return s.latest
     later = {p: max(moment, s.latest.get(p, "")) for p, moment in e.latest.items()}
     return {**s.latest, **later}
+
+
+def _volume(s: State, e: ev.DataAccepted) -> Mapping[str, int]:
+    if e.source != "rows" or not e.volume:
+        return s.volume
+    return {**s.volume, **{p: n + s.volume.get(p, 0) for p, n in e.volume.items()}}
 
 
 def _covers(repair: ev.DataAccepted, refusal: ev.DataRefused) -> bool:
@@ -101,7 +110,7 @@ def _diagnosed(s: State, e: ev.Diagnosed, r: Recorded) -> State:
 
 
 def _cleared(s: State, e: ev.AlarmCleared, r: Recorded) -> State:
-    over = replace(s.alarms[e.alarm], cleared=e.reason, cleared_at=r.at)
+    over = replace(s.alarms[e.alarm], cleared=e.reason, cleared_at=r.at, cleared_seq=r.seq)
     return replace(s, alarms=_put(s.alarms, e.alarm, over))
 
 

@@ -64,6 +64,7 @@ class Alarm:
     diagnosis: ev.Diagnosed | None = None
     cleared: str = ""
     cleared_at: datetime | None = None
+    cleared_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The present of one model. Mappings are never changed in place."""
+    """The present of one model. Mappings are never changed in place.
+
+    `volume`: rows of each period. `first_seen`: when the first batch of a source came. `noted`: what
+    was odd about the last batch of a source.
+    """
 
     seq: int = 0
     head: str = GENESIS
@@ -110,6 +115,9 @@ class State:
     pins: Mapping[str, TablePin] = field(default_factory=dict)
     periods: Mapping[str, int] = field(default_factory=dict)
     latest: Mapping[str, str] = field(default_factory=dict)
+    volume: Mapping[str, int] = field(default_factory=dict)
+    first_seen: Mapping[str, datetime] = field(default_factory=dict)
+    noted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     relabelled: Mapping[str, int] = field(default_factory=dict)
     measured: Mapping[str, Mapping[str, ev.Measured]] = field(default_factory=dict)
     measured_seq: Mapping[str, int] = field(default_factory=dict)

@@ -67,7 +67,7 @@ def _score(
     )
     yield found.event
     good = dataset.good(job.rows)
-    yield from measure_drift(rig, state, mine.task, good, found.frame, a.period)
+    yield from measure_drift(rig, state, mine, good, found.frame, a.period)
     system = [f for f in found.failures if f.kind != "impossible"]
     if system and f"outage/{a.period}" not in state.incidents:
         yield ev.IncidentOpened(

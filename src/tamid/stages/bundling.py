@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,12 @@ from tamid.core.errors import UserCodeError
 from tamid.core.stats.calibration import Calibration
 from tamid.core.stats.drift import Profile, profile_numbers, profile_texts
 from tamid.core.stats.metrics import evaluate
-from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, canonical_json, jsonable
+from tamid.core.values import LABEL, PERIOD, TIME, WEIGHT, Task, canonical_json, jsonable
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages.answering import Predictor, visible
 from tamid.stages.fitting import Tools
 from tamid.stages.training import Learnt
+from tamid.stages.usual import MOST_COLUMNS, weekly
 
 MODEL, CODE, CONTRACT = "model", "code", "contract.yaml"
 GOLDEN, PROFILE, SCHEMA, CARD, PARITY = (
@@ -30,6 +31,8 @@ _GOLDEN_ROWS = 16
 # Rows of the profile: ten bins are known to within half a percent.
 _PROFILE_ROWS = 50_000
 _PARITY_ROWS = 5_000
+# Rows of all reference weeks: with half a year of weeks each column's bins hold thousands.
+_WEEKLY_ROWS = 400_000
 _TYPES = {
     "number": pl.Float64(), "integer": pl.Int64(), "text": pl.String(), "boolean": pl.Boolean(),
     "datetime": pl.Datetime("us", "UTC"), "naive": pl.Datetime("us"), "date": pl.Date(),
@@ -202,7 +205,28 @@ def _profile(
     score = profile_numbers(
         "score", judged.get_column("score").to_numpy(), weights=judged.get_column(WEIGHT).to_numpy()
     )
-    return {"inputs": made, "score": score}
+    weeks = {
+        "inputs": _input_weeks(job.frame, made, learnt, contract),
+        "score": weekly(judged, [score], judged.get_column(WEIGHT).to_numpy()),
+    }
+    return {"inputs": made, "score": score, "weeks": weeks}
+
+
+def _input_weeks(
+    frame: pl.DataFrame, profiles: Sequence[Profile], learnt: Learnt, contract: Contract
+) -> Mapping[str, object]:
+    """Count the inputs of every week that was offered: what goes in is usual, learnt from or not.
+
+    Only the columns that the model rests on most.
+    """
+    known = dict(_shares(learnt))
+    ranked = sorted(profiles, key=lambda p: (-known.get(p.column, 0.0), p.column))
+    some = frame.gather_every(max(1, -(-frame.height // _WEEKLY_ROWS)))
+    weights = some.get_column(WEIGHT).to_numpy() if WEIGHT in some.columns else None
+    shown = visible(some, contract).with_columns(
+        some.get_column(n) for n in (PERIOD, TIME) if n in some.columns
+    )
+    return weekly(shown, ranked[:MOST_COLUMNS], weights)
 
 
 def _reference(learnt: Learnt, contract: Contract) -> Mapping[str, list[float]]:

@@ -1,6 +1,7 @@
-"""Drift of what goes in and what comes out, held against the profile that the bundle carries.
+"""Drift of what goes in and what comes out, held against the weeks that the bundle carries.
 
-Needs no labels and proves nothing about quality: it is recorded for the diagnosis and for people.
+Needs no labels and proves nothing about quality. Scores and importance-weighted inputs are signals
+that may page; that single columns stand out is recorded for people and for the diagnosis.
 """
 
 from __future__ import annotations
@@ -9,84 +10,111 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import polars as pl
 
+from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
 from tamid.core.learning.bundle import read_manifest
 from tamid.core.state import State
-from tamid.core.stats.drift import (
-    Profile,
-    number_counts,
-    profile_from,
-    psi,
-    text_counts,
-    weighted_psi,
-)
+from tamid.core.stats.drift import Profile, psi, weighted_psi
+from tamid.core.usual import INPUT_PSI, SCORE_PSI, Movement, Weeks, movement, ordinary, outstanding
 from tamid.core.values import Task
 from tamid.stages.bundling import PROFILE
+from tamid.stages.feeds import rule_of
 from tamid.stages.rig import Rig
+from tamid.stages.usual import column_counts, special_of, usual_in, weights_of
 
 # Columns named in the record of a period: those that moved most.
 NAMED = 8
+# How far the column that stands out most stands out: a ticket, never a page.
+COLUMN_DRIFT = "column_drift"
 
 
 def measure_drift(
-    rig: Rig, state: State, task: Task, rows: pl.DataFrame, answered: pl.DataFrame, period: str
+    rig: Rig,
+    state: State,
+    contract: Contract,
+    rows: pl.DataFrame,
+    answered: pl.DataFrame,
+    period: str,
 ) -> Iterator[Measured]:
-    """Yield the PSI of a scored period's scores and, weighted by importance, of its inputs.
+    """Yield how far a scored period's scores and inputs moved, and the column that stands out.
 
-    `rows`: joined good rows; `answered`: the period's predictions.
+    `contract`: the champion's; `rows`: joined good rows; `answered`: the period's predictions.
     """
     number = state.champion
     registered = state.versions[number].registered
     manifest = read_manifest(rig.blobs.get(registered.ref.bundle))
-    stored = json.loads(rig.blobs.get(manifest.files[PROFILE]))
+    usual = usual_in(rig.blobs.get(manifest.files[PROFILE]))
+    # Signals are measured anew when a period is scored anew: the second truth replaces the first.
+    key = f"{number}/{period}/{state.seq}"
     mine = answered.filter(pl.col("rung") == "champion")
-    if task is not Task.MULTICLASS and not mine.is_empty():
-        profile = profile_from(stored["score"])
-        scores = mine.get_column("score").cast(pl.Float64).to_numpy()
-        yield from _measured("score_psi", psi(profile.counts, number_counts(profile, scores)),
-                             period, number, len(scores))  # fmt: skip
-    moved = {
-        p.column: _psi(p, rows.get_column(p.column))
-        for p in map(profile_from, stored["inputs"])
-        if p.column in rows.columns
-    }
-    if moved and not rows.is_empty():
-        value = weighted_psi(moved, _importance(rig, state, registered.run, moved))
-        most = sorted(moved.items(), key=lambda item: -item[1])[:NAMED]
-        yield from _measured("input_psi", value, period, number, rows.height, dict(most))
+    if contract.task is not Task.MULTICLASS and not mine.is_empty():
+        weeks = _ordinary(rig, contract, usual.score_weeks)
+        found = _moved(weeks, (usual.score,), mine, period, {usual.score.column: 1.0})
+        yield from _measured(
+            f"{SCORE_PSI}/{key}", SCORE_PSI, period, found.value, number, mine.height
+        )
+    if rows.is_empty():
+        return
+    weeks = _ordinary(rig, contract, usual.input_weeks)
+    importance = _importance(rig, state, registered.run)
+    weight = weights_of(weeks, importance) if weeks.names else {}
+    profiles = [p for p in usual.inputs if p.column in rows.columns]
+    watched = [p for p in profiles if p.column in weight] or profiles
+    weight = weight or {p.column: importance.get(p.column, 0.0) for p in watched}
+    if not any(weight.get(p.column, 0.0) > 0 for p in watched):
+        weight = {p.column: 1.0 for p in watched}
+    found = _moved(weeks, tuple(watched), rows, period, weight)
+    most = dict(sorted(found.columns.items(), key=lambda item: -item[1])[:NAMED])
+    yield from _measured(
+        f"{INPUT_PSI}/{key}", INPUT_PSI, period, found.value, number, rows.height, most
+    )
+    yield from _measured(
+        f"{COLUMN_DRIFT}/{key}", COLUMN_DRIFT, period, found.z, number, rows.height,
+        outstanding(weeks, found.columns, NAMED),
+    )  # fmt: skip
 
 
-def _psi(profile: Profile, column: pl.Series) -> float:
-    if profile.kind == "categories":
-        return psi(profile.counts, text_counts(profile, column.cast(pl.String).to_list()))
-    numbers = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-    return psi(profile.counts, number_counts(profile, numbers))
+def _ordinary(rig: Rig, contract: Contract, weeks: Weeks) -> Weeks:
+    rule = rule_of(contract)
+    special = special_of(rig, contract, weeks.names, rule.days) if rule else {}
+    return ordinary(weeks, special)
 
 
-def _importance(
-    rig: Rig, state: State, run: str, columns: Mapping[str, float]
-) -> Mapping[str, float]:
-    """Return the model's importance of the columns; all alike where it knows them otherwise."""
+def _moved(
+    weeks: Weeks,
+    profiles: tuple[Profile, ...],
+    frame: pl.DataFrame,
+    period: str,
+    weight: Mapping[str, float],
+) -> Movement:
+    counts = {p.column: column_counts(p, frame.get_column(p.column)) for p in profiles}
+    if weeks.names:
+        return movement(weeks, period, counts, weight)
+    moved = {p.column: psi(p.counts, counts[p.column]) for p in profiles}
+    return Movement(value=weighted_psi(moved, weight), columns=moved, z=math.nan, column="")
+
+
+def _importance(rig: Rig, state: State, run: str) -> Mapping[str, float]:
+    """Return the model's importance of its features, by name."""
     finished = state.runs[run].finished
     report = json.loads(rig.blobs.get(finished.report)) if finished else {}
-    known = {n: float(v) for n, v in report.get("importance", {}).items() if n in columns}
-    return known if sum(known.values()) > 0 else dict.fromkeys(columns, 1.0)
+    return {name: float(share) for name, share in report.get("importance", {}).items()}
 
 
 def _measured(
+    key: str,
     signal: str,
-    value: float,
     period: str,
+    value: float,
     number: int,
     rows: int,
     detail: Mapping[str, float] | None = None,
 ) -> Iterator[Measured]:
     if math.isfinite(value):
         yield Measured(
-            key=f"{signal}/{number}/{period}",
+            key=key,
             signal=signal,
             period=period,
             value=value,

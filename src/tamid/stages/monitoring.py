@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from tamid.core.alarms import quality_alarm
+from tamid.core.alarms import quality_alarm, unlabelled_alarm
 from tamid.core.contract.model import Contract
 from tamid.core.deadline import is_late
 from tamid.core.events import AlarmRaised
@@ -19,13 +19,24 @@ from tamid.core.windows import FEWEST_TO_START
 from tamid.stages.dataset import told_periods, trickling
 from tamid.stages.quality import error_of, level_of, matured, rule_of
 from tamid.stages.rig import Rig
+from tamid.stages.usual import special_of
 
 
 def alarms(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[AlarmRaised]:
-    """Yield new alarms."""
-    found = quality_alarm(rig.model, state, level_of(contract))
+    """Yield new alarms: of realised quality, else of the strongest signal that needs no label."""
+    level, special = level_of(contract), _special(rig, contract, state)
+    found = quality_alarm(rig.model, state, level, special)
+    found = found or unlabelled_alarm(rig.model, state, level, special)
     if found is not None:
         yield found
+
+
+def _special(rig: Rig, contract: Contract, state: State) -> Mapping[str, frozenset[str]]:
+    """Return the special ones among all periods that were ever measured."""
+    if not contract.calendar.special:
+        return {}
+    measured = {p for periods in state.measured.values() for p in periods}
+    return special_of(rig, contract, measured, rule_of(contract).days)
 
 
 def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signals:

@@ -14,7 +14,8 @@ from tamid.core.actions import (
     RollBack,
     SetRung,
 )
-from tamid.core.alarms import reference_losses
+from tamid.core.alarms import is_back_to_normal, reference_losses
+from tamid.core.paging import QUALITY, UNLABELLED
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, State
@@ -95,15 +96,18 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
     over = {
         name: reason
         for name, a in state.open_alarms.items()
-        if released and a.raised.signal == "quality" and a.at <= since
+        if released and a.raised.signal in (QUALITY, *UNLABELLED) and a.at <= since
     }
     for name, alarm in state.open_alarms.items():
         if name not in over and _recovered(policy, state, alarm):
             over[name] = "measured anew on corrected labels, its periods are as good as usual"
+        elif name not in over and is_back_to_normal(state, alarm):
+            over[name] = "the latest periods are as the reference again"
     found: list[Action] = [
         ClearAlarm(key=f"clear/{name}", reason=why, alarm=name) for name, why in over.items()
     ]
-    if state.rung != "champion" and not set(state.open_alarms) - set(over):
+    fallen = {n for n, a in state.open_alarms.items() if a.raised.signal not in UNLABELLED}
+    if state.rung != "champion" and not fallen - set(over):
         found.append(SetRung(key=f"rung/champion/{state.seq}", reason=reason, rung="champion"))
     run = state.runs.get(champion.registered.run) if released else None
     cleared = {name: a.cleared for name, a in state.alarms.items() if a.cleared} | over

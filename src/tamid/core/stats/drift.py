@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tamid.core.stats.arrays import Floats, floats, weights_for
+from tamid.core.stats.arrays import Floats, Ints, floats, weights_for
 
 # Ten quantile bins; a numeric column with no more distinct values than this is a set of values.
 BINS = 10
@@ -98,18 +98,7 @@ def number_counts(
     >>> number_counts(p, [1.0, 7.0, np.nan])
     array([0., 1., 1., 1.])
     """
-    x = floats(values, profile.column, finite=False)
-    w = weights_for(weights, len(x))
-    edges = np.asarray(profile.edges, dtype=np.float64)
-    bins = len(edges) + 1
-    place = np.searchsorted(edges, x)
-    if profile.kind == "values":
-        known = np.zeros(len(x), dtype=bool)
-        inside = place < len(edges)
-        known[inside] = edges[place[inside]] == x[inside]
-        place = np.where(known, place, len(edges))
-    place = np.where(np.isnan(x), bins, place)
-    return np.bincount(place, weights=w, minlength=bins + 1).astype(np.float64)
+    return _tally(number_places(profile, values), bins_of(profile), weights)
 
 
 def text_counts(
@@ -121,13 +110,49 @@ def text_counts(
     >>> text_counts(p, ["basic", "fibre", None])
     array([1., 0., 0., 1., 1.])
     """
+    return _tally(text_places(profile, values), bins_of(profile), weights)
+
+
+def bins_of(profile: Profile) -> int:
+    """Return how many bins a profile has.
+
+    >>> bins_of(profile_numbers("flag", [0.0, 1.0])), bins_of(profile_texts("plan", ["basic"]))
+    (4, 4)
+    """
+    if profile.kind == "categories":
+        return len(profile.names) + 3
+    return len(profile.edges) + 2
+
+
+def number_places(profile: Profile, values: ArrayLike) -> Ints:
+    """Return the bin of each number.
+
+    >>> number_places(profile_numbers("flag", [0.0, 1.0]), [1.0, 7.0, np.nan])
+    array([1, 2, 3])
+    """
+    x = floats(values, profile.column, finite=False)
+    edges = np.asarray(profile.edges, dtype=np.float64)
+    place = np.searchsorted(edges, x)
+    if profile.kind == "values":
+        known = np.zeros(len(x), dtype=bool)
+        inside = place < len(edges)
+        known[inside] = edges[place[inside]] == x[inside]
+        place = np.where(known, place, len(edges))
+    place[np.isnan(x)] = len(edges) + 1
+    return place.astype(np.int64, copy=False)
+
+
+def text_places(profile: Profile, values: Sequence[str | None]) -> Ints:
+    """Return the bin of each text.
+
+    >>> text_places(profile_texts("plan", ["basic", "plus"]), ["plus", "fibre", None])
+    array([1, 3, 4])
+    """
     known = len(profile.names)
     place: dict[str | None, int] = {name: i for i, name in enumerate(profile.names)}
     place.update(dict.fromkeys(profile.tail, known))
     place[None] = known + 2
-    bins = np.fromiter((place.get(v, known + 1) for v in values), dtype=np.int64, count=len(values))
-    w = weights_for(weights, len(bins))
-    return np.bincount(bins, weights=w, minlength=known + 3).astype(np.float64)
+    return np.fromiter((place.get(v, known + 1) for v in values), dtype=np.int64, count=len(values))
 
 
 def psi(reference: ArrayLike, counts: ArrayLike) -> float:
@@ -197,6 +222,13 @@ def profile_from(stored: Mapping[str, Any]) -> Profile:
         names=tuple(str(x) for x in stored["names"]),
         tail=tuple(str(x) for x in stored["tail"]),
     )
+
+
+def _tally(places: Ints, bins: int, weights: ArrayLike | None) -> Floats:
+    if weights is None:  # whole numbers are counted several times faster than weights are summed
+        return np.bincount(places, minlength=bins).astype(np.float64)
+    w = weights_for(weights, len(places))
+    return np.bincount(places, weights=w, minlength=bins).astype(np.float64)
 
 
 def _counted(blank: Profile, counts: Floats) -> Profile:

@@ -1,0 +1,164 @@
+"""What is usual: the reference weeks' counts, and the measures of a later week against them.
+
+The same for a week of scored rows, a week of served answers and a week of a backtest: all it takes
+is counts in stored bins. Special weeks are left out of the reference; what they are compared with
+is each other (:mod:`tamid.core.alarms`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.random import Generator
+
+from tamid.core.stats.arrays import Floats, codes_of, floats, group_sums
+from tamid.core.stats.drift import psi_rows
+from tamid.core.stats.reference import (
+    ENOUGH_WEEKS,
+    column_z,
+    leave_one_out,
+    max_z,
+    max_z_reference,
+    psi_reference,
+    weighted_rows,
+)
+from tamid.core.stats.seasons import counts_the_calendar, season_mates, season_table
+
+# Signals that need no label: how scores are spread, and how inputs are, weighted by importance.
+SCORE_PSI, INPUT_PSI = "score_psi", "input_psi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weeks:
+    """Counts of reference weeks: `names[i]` is the week of block i (a day or a week) ...
+
+    ... and `counts[column]` holds the counts of the blocks, (blocks, bins).
+    """
+
+    names: tuple[str, ...] = ()
+    counts: Mapping[str, Floats]
+
+    @property
+    def distinct(self) -> tuple[str, ...]:
+        """Return the weeks, oldest first."""
+        return tuple(sorted(set(self.names)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """How far a week has moved: importance-weighted, by column, and which stands out most."""
+
+    value: float
+    columns: Mapping[str, float]
+    z: float
+    column: str
+
+
+def ordinary(weeks: Weeks, special: Collection[str]) -> Weeks:
+    """Return the weeks without the special ones.
+
+    >>> weeks = Weeks(names=("a", "b"), counts={"x": np.array([[1.0], [2.0]])})
+    >>> ordinary(weeks, {"a"}).counts["x"].tolist()
+    [[2.0]]
+    """
+    kept = [place for place, name in enumerate(weeks.names) if name not in special]
+    return Weeks(
+        names=tuple(weeks.names[place] for place in kept),
+        counts={column: table[kept] for column, table in weeks.counts.items()},
+    )
+
+
+def calendar_columns(weeks: Weeks) -> frozenset[str]:
+    """Return the columns that drift by construction, such as a month."""
+    return frozenset(c for c, table in _summed(weeks).items() if counts_the_calendar(table))
+
+
+def movement(
+    weeks: Weeks, period: str, counts: Mapping[str, Floats], importance: Mapping[str, float]
+) -> Movement:
+    """Return how far a week's counts lie from the weeks that it is compared with.
+
+    With enough years those are the weeks of its season in other years, else all.
+    """
+    summed = _summed(weeks)
+    near = _near(weeks, period)
+    base = {name: summed[name][near].sum(axis=0) for name in counts if name in summed}
+    psi = {
+        n: float(psi_rows(b[None, :], floats(counts[n], n)[None, :])[0]) for n, b in base.items()
+    }
+    value = weighted_rows({n: [v] for n, v in psi.items()}, importance)
+    mates = _table(weeks)
+    z, column = max_z(psi, {n: leave_one_out(summed[n], mates) for n in psi})
+    return Movement(
+        value=float(value[0]) if len(value) else math.nan, columns=psi, z=z, column=column
+    )
+
+
+def usual_scores(
+    weeks: Weeks, signal: str, importance: Mapping[str, float], rng: Generator
+) -> dict[str, tuple[float, ...]]:
+    """Return what a version's reference says of a signal, by name, as it is recorded.
+
+    `signal` holds the scores that a later week is ranked among, `signal/weeks` how many real weeks
+    they come from, `signal/seasons` whether seasons are told apart, `signal/rows` the rows of the
+    smallest week; with more than one column, `signal/z` the max-z of each reference week. Empty if
+    too little is known.
+    """
+    if not weeks.names or not weeks.counts:
+        return {}
+    mates = _table(weeks)
+    found = psi_reference(weeks.counts, np.array(weeks.names), importance, rng, mates)
+    if not found.scores:
+        return {}
+    recorded = {
+        signal: found.scores,
+        f"{signal}/weeks": (float(found.weeks),),
+        f"{signal}/seasons": (0.0 if mates is None else 1.0,),
+        f"{signal}/rows": (_fewest_rows(weeks),),
+    }
+    if len(weeks.counts) > 1:
+        table = {name: leave_one_out(w, mates) for name, w in _summed(weeks).items()}
+        z = max_z_reference(table)
+        recorded[f"{signal}/z"] = tuple(z[np.isfinite(z)].tolist())
+    return recorded
+
+
+def outstanding(weeks: Weeks, columns: Mapping[str, float], most: int) -> dict[str, float]:
+    """Return the z of the columns that stand out most, the largest first."""
+    summed, mates = _summed(weeks), _table(weeks)
+    usual = {n: leave_one_out(summed[n], mates) for n in columns if n in summed}
+    z = column_z(columns, usual)
+    return dict(sorted(z.items(), key=lambda item: (-item[1], item[0]))[:most])
+
+
+def _summed(weeks: Weeks) -> dict[str, Floats]:
+    codes, count = codes_of(np.array(weeks.names, dtype=np.str_))
+    return {name: group_sums(table, codes, count) for name, table in weeks.counts.items()}
+
+
+def _fewest_rows(weeks: Weeks) -> float:
+    return float(next(iter(_summed(weeks).values())).sum(axis=1).min())
+
+
+def _table(weeks: Weeks) -> np.ndarray | None:
+    names = weeks.distinct
+    if len(names) < ENOUGH_WEEKS:
+        return None
+    return season_table(np.array([_day(n) for n in names], dtype=np.float64))
+
+
+def _near(weeks: Weeks, period: str) -> np.ndarray:
+    names = weeks.distinct
+    everything = np.ones(len(names), dtype=bool)
+    if _table(weeks) is None:
+        return everything
+    near = season_mates(np.array([_day(n) for n in names], dtype=np.float64), _day(period))
+    return near if near.any() else everything
+
+
+def _day(period: str) -> float:
+    return float(date.fromisoformat(period).toordinal())
