@@ -17,7 +17,7 @@ from tamid.core.stats.calibration import Calibration
 from tamid.core.values import Task
 from tamid.core.windows import LONG, SHORT
 from tamid.stages.answering import calibrated
-from tamid.stages.matrix import BLOCKS, Matrix, narrow, vocabulary
+from tamid.stages.matrix import BLOCKS, Matrix, known_weights, narrow, vocabulary
 from tamid.stages.tallies import Judged, estimated, shifts, sums, term_names
 
 _FEWEST_ROWS, _FEWEST_A_CLASS = 50, 5
@@ -28,17 +28,12 @@ _EMPTY = np.zeros(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """With what is fitted: the learner, its parameters, and a clock of computing time.
-
-    `weigh(now)` gives each row's weight in a fit at that moment (microseconds), for labels that
-    trickle in; None where all labels of a matured week weigh the same.
-    """
+    """With what is fitted: the learner, its parameters, and a clock of computing time."""
 
     learner: Learner
     params: dict[str, Param]
     seed: int
     seconds: Callable[[], float]
-    weigh: Callable[[int], Floats] | None = None
 
 
 def gap_of(rows: Matrix) -> int:
@@ -63,8 +58,8 @@ class Fits:
         """Fit the windows of one origin and tally their answers for all later weeks."""
         rows = self._rows
         now = int(rows.starts[origin])
-        weight = None if self._bench.weigh is None else self._bench.weigh(now)
-        known = self._known(origin, now, weight)
+        weight = known_weights(rows, now) if rows.slow and self._task is Task.BINARY else None
+        known = self._known(origin, now)
         places, features = vocabulary(rows.table.values[known], rows.table.features)
         begin = int(rows.offsets[max(origin - rows.delay + self._gap, 0)])
         later = FeatureTable(
@@ -148,13 +143,13 @@ class Fits:
         table = FeatureTable(features=later.features, values=values)
         return bench.learner.fit(table, rows.y[mine], weighed, bench.params, bench.seed)
 
-    def _known(self, origin: int, now: int, weight: Floats | None) -> Bools:
+    def _known(self, origin: int, now: int) -> Bools:
         """Say which rows a fit at an origin may learn from."""
         rows = self._rows
         seen = rows.row_known <= now
         if rows.slow:
             seen = seen & (rows.label_known <= now)
-            return np.asarray(seen & np.isfinite(weight)) if weight is not None else seen
+            return np.asarray(seen)
         return np.asarray(seen & (rows.week < origin - rows.delay))
 
     def _windowed(self, known: Bools, window: str) -> Bools:

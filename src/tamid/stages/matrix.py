@@ -7,7 +7,7 @@ told by then about a row's own columns (a later correction of it) stays as it fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from tamid.core.errors import DataError
 from tamid.core.learning.model import Feature, FeatureTable, Floats, Ints
 from tamid.core.periods import PeriodRule, end_of, micros_of, period_of, span, start_of
 from tamid.core.state import State
-from tamid.core.values import ENTITY, KNOWN_AT, LABEL, PERIOD, TIME, Task, digest_of
+from tamid.core.values import ENTITY, KNOWN_AT, LABEL, PERIOD, TIME, WEIGHT, Task, digest_of
 from tamid.stages import dataset, labels
 from tamid.stages.answering import FeatureCode, encode, learn_features, model_frame
 from tamid.stages.feeds import rule_of
@@ -30,6 +30,7 @@ _SPREAD = 4
 # A trickling week counts as told, and its delay is over, when so much of it is known.
 _TOLD = 0.9
 _MICRO = timedelta(microseconds=1)
+_PLACE = "_place"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -150,6 +151,29 @@ def narrow(values: Floats, features: tuple[Feature, ...], places: Floats) -> Flo
         found = values.copy() if found is values else found
         there = np.isfinite(values[:, i])
         found[there, i] = places[i, values[there, i].astype(np.int64)]
+    return found
+
+
+def known_weights(rows: Matrix, now: int) -> Floats:
+    """Return what each row weighs in a fit at a moment: 1 / chance of being known at its age.
+
+    For labels that trickle in, as a run weighs them; rows not known by then weigh nothing.
+    """
+    there = np.flatnonzero(rows.row_known <= now)
+    heard = pl.Series(rows.label_known[there]).cast(pl.Datetime("us", "UTC"))
+    frame = pl.DataFrame(
+        {
+            _PLACE: there,
+            TIME: pl.Series(rows.time[there]).cast(pl.Datetime("us", "UTC")),
+            LABEL: rows.y[there],
+            labels.LABEL_KNOWN_AT: heard,
+            labels.KNOWN: rows.label_known[there] <= now,
+        }
+    )
+    moment = datetime.fromtimestamp(now / 1_000_000, UTC)
+    known = labels.weights_known(frame, frame, moment)
+    found = np.zeros(len(rows))
+    found[known.get_column(_PLACE).to_numpy()] = known.get_column(WEIGHT).to_numpy()
     return found
 
 

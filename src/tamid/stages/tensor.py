@@ -27,7 +27,7 @@ from tamid.stages.matrix import Matrix
 WINDOWS = ("all", "long", "short")
 # Twice the year of weekly origins takes minutes and tells little more than every second week.
 MOST_ORIGINS = 60
-# A fifth of the history is for the first model, so that four fifths show how it ages.
+# A fifth of the rows is for the first model, so that four fifths show how it ages.
 _WARM_SHARE = 5
 # Grows when a stored part would be read otherwise.
 _FORMAT = 1
@@ -66,7 +66,9 @@ def layout(rows: Matrix, windows: tuple[str, ...] = WINDOWS, *, lag: int = 1) ->
         DataError: the history is too short for a first model and weeks to compare on.
     """
     weeks = len(rows.weeks)
-    first = rows.delay + max(FEWEST_TO_START, weeks // _WARM_SHARE)
+    told = rows.told if rows.slow else rows.week + rows.delay
+    enough = int(np.sort(told)[len(told) // _WARM_SHARE]) + 1
+    first = max(enough, rows.delay + FEWEST_TO_START)
     if first + lag + 2 * TUNE_PERIODS > weeks:
         raise DataError(
             f"{weeks} weeks with all labels are too few to compare policies",
