@@ -1,0 +1,191 @@
+"""A week of rows against reference weeks: is something broken, in which column, and how.
+
+Six statistics a column (missing, commonest, unseen, outside, moved, unexplained) and, where the
+same entities come again, a seventh (`other_entity`) share one budget of false alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tamid.core.stats.arrays import Floats
+from tamid.core.stats.dependence import (
+    Bins,
+    Sums,
+    added,
+    bins_of,
+    marginal_psi,
+    sums_of,
+    unexplained,
+)
+from tamid.core.stats.family import MIN_WEEKS, MOST, Oddest, Scale, oddest
+from tamid.core.stats.oddities import (
+    commonest_shares,
+    missing_shares,
+    outside_now,
+    outside_shares,
+    unseen_now,
+    unseen_shares,
+)
+
+# From which value a statistic matters, and the least spread it is measured in: differences that a
+# week of a few hundred rows shows by chance. PSI and unexplained share are logarithms.
+_PSI_FLOOR = 0.02
+SCALES: Mapping[str, Scale] = {
+    "missing": Scale(least=0.05, spread=0.03),
+    "commonest": Scale(least=0.2, spread=0.05),
+    "unseen": Scale(least=0.05, spread=0.05),
+    "outside": Scale(least=0.05, spread=0.02),
+    "moved": Scale(least=float(np.log(0.25)), spread=0.25),
+    "unexplained": Scale(least=-9.0, spread=0.08),
+    "other_entity": Scale(least=0.02, spread=0.02),
+}
+# A column that is one value throughout most weeks follows the calendar; it steps by construction.
+_CALENDAR = 0.97
+# A column is stuck when so many rows are one value and no reference week came near.
+_STUCK, _NEVER_STUCK = 0.98, 0.9
+# The reference is cut into so many folds of weeks; each is judged by a model of the others.
+_FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BugCheck:
+    """What a week's check found: columns beyond the level, oddest first, with the level.
+
+    `nearest`: the oddest column, alarm or not. `reliable`: whether there were reference weeks
+    enough to say anything.
+    """
+
+    found: tuple[Oddest, ...]
+    nearest: Oddest | None
+    level: float
+    reliable: bool
+
+    @property
+    def suspected(self) -> bool:
+        """Whether the week is suspected of a bug."""
+        return bool(self.found)
+
+
+def check_week(
+    reference: Sequence[Floats],
+    now: Floats,
+    categorical: Sequence[bool],
+    *,
+    entity_reference: Floats | None = None,
+    entity_now: Floats | None = None,
+) -> BugCheck:
+    """Hold a week (n, d) against reference weeks, each (n_w, d); NaN is missing.
+
+    Categories are any codes that are the same in all weeks. `entity_reference` (weeks, d) and
+    `entity_now` (d,) are what :func:`tamid.core.stats.joins.changed` says of each week.
+    False alarms: one budget over all columns and statistics, see :mod:`.family`. Measured shares
+    stand in docs/why/diagnosis.md. Fewer than 8 reference weeks: nothing is suspected.
+
+    >>> rng = np.random.default_rng(1)
+    >>> weeks = [rng.normal(size=(200, 3)) for _ in range(12)]
+    >>> check_week(weeks, rng.normal(size=(200, 3)), [False] * 3).suspected
+    False
+    >>> broken = rng.normal(size=(200, 3)) * [1.0, 100.0, 1.0]
+    >>> [o.column for o in check_week(weeks, broken, [False] * 3).found]
+    [1]
+    """
+    weeks = [w for w in reference if len(w)]
+    if len(weeks) < MIN_WEEKS or not len(now):
+        return BugCheck(found=(), nearest=None, level=MOST, reliable=False)
+    past, present = _statistics(weeks, now, categorical)
+    if entity_reference is not None and entity_now is not None:
+        past = {**past, "other_entity": entity_reference}
+        present = {**present, "other_entity": entity_now}
+    ranked = _stuck(oddest(_paired(past), present, SCALES), past, present)
+    return BugCheck(
+        found=tuple(o for o in ranked if o.alarm),
+        nearest=ranked[0] if ranked else None,
+        level=ranked[0].level if ranked else MOST,
+        reliable=True,
+    )
+
+
+def _statistics(
+    weeks: Sequence[Floats], now: Floats, categorical: Sequence[bool]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Return each statistic of the reference weeks (weeks, d) and of this week (d,)."""
+    bins = bins_of(np.concatenate(list(weeks)), categorical)
+    sums = [sums_of(bins, w) for w in weeks]
+    mine, total = sums_of(bins, now), added(sums)
+    past = {
+        "missing": np.stack([missing_shares(w) for w in weeks]),
+        "commonest": np.stack([commonest_shares(w) for w in weeks]),
+        "unseen": unseen_shares(weeks),
+        "outside": outside_shares(weeks),
+        "moved": np.stack([_moved(bins, _without(total, s), s) for s in sums]),
+        "unexplained": _log(_cross_fitted(bins, sums)),
+    }
+    present = {
+        "missing": missing_shares(now),
+        "commonest": commonest_shares(now),
+        "unseen": unseen_now(weeks, now),
+        "outside": outside_now(weeks, now),
+        "moved": _moved(bins, total, mine),
+        "unexplained": _log(unexplained(bins, total, [mine])[0]),
+    }
+    steps = np.median(past["commonest"], axis=0) > _CALENDAR
+    category = np.asarray(categorical, dtype=bool)
+    for name, none in (("unseen", steps), ("moved", steps), ("unexplained", steps),
+                       ("outside", steps | category)):  # fmt: skip
+        present[name] = np.where(none, -np.inf, present[name])
+        past[name] = np.where(none, 0.0, past[name])
+    return past, present
+
+
+def _paired(past: Mapping[str, Floats]) -> Mapping[str, Floats]:
+    """Keep the last weeks that every statistic has: entities have none for the first week."""
+    least = min(len(table) for table in past.values())
+    return {name: table[-least:] for name, table in past.items()}
+
+
+def _stuck(
+    ranked: tuple[Oddest, ...], past: Mapping[str, Floats], present: Mapping[str, Floats]
+) -> tuple[Oddest, ...]:
+    """Raise a column that is one value now, and never nearly was, above every level."""
+    one = (present["commonest"] >= _STUCK) & (past["commonest"].max(axis=0) < _NEVER_STUCK)
+    found = [
+        replace(
+            o,
+            statistic="commonest",
+            value=float(present["commonest"][o.column]),
+            usual=float(np.median(past["commonest"][:, o.column])),
+            oddity=max(o.oddity, MOST),
+        )
+        if one[o.column]
+        else o
+        for o in ranked
+    ]
+    return tuple(sorted(found, key=lambda o: (-o.oddity, o.column)))
+
+
+def _cross_fitted(bins: Bins, sums: Sequence[Sums]) -> Floats:
+    found = np.empty((len(sums), len(bins.edges)))
+    for fold in range(_FOLDS):
+        held = list(range(fold, len(sums), _FOLDS))
+        rest = [s for i, s in enumerate(sums) if i % _FOLDS != fold]
+        if held:
+            found[held] = unexplained(bins, added(rest), [sums[i] for i in held])
+    return found
+
+
+def _without(total: Sums, week: Sums) -> Sums:
+    return Sums(rows=total.rows - week.rows, pairs=total.pairs - week.pairs)
+
+
+def _moved(bins: Bins, reference: Sums, week: Sums) -> Floats:
+    found: Floats = np.log(marginal_psi(bins, reference, week) + _PSI_FLOOR)
+    return found
+
+
+def _log(shares: Floats) -> Floats:
+    found: Floats = np.log(shares + _PSI_FLOOR)
+    return found

@@ -1,0 +1,145 @@
+"""One budget of false alarms over many statistics of many columns, learnt from reference weeks.
+
+A statistic of a column is odd by how far it lies above every reference week, in units of its own
+spread. The reference weeks, each held against the others, say how odd the oddest of all becomes by
+chance: a new week must be odder than nearly all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tamid.core.stats.arrays import Floats
+
+# With fewer reference weeks the largest of them says little about the next one.
+MIN_WEEKS = 8
+# The level that the oddest of a week must reach whatever the reference says, in spreads above the
+# reference's maximum, and the one that is always enough: one odd reference week hides no bug.
+LEAST, MOST = 3.0, 6.0
+# Share of reference weeks whose oddest statistic must stay below.
+_SHARE = 0.9
+# What cannot be odd at all.
+NEVER = -99.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What counts for a statistic: values above `least`, and a spread of at least `spread`."""
+
+    least: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oddest:
+    """The oddest statistic of a week, its column, how odd it is, and the level it must reach."""
+
+    statistic: str
+    column: int
+    value: float
+    usual: float
+    oddity: float
+    level: float
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the week is odder than the budget allows."""
+        return self.oddity >= self.level
+
+
+def oddities(reference: Floats, now: Floats, scale: Scale) -> Floats:
+    """Return how odd each column's value is: (weeks, d) and (d,) give (d,).
+
+    Formula: (now - max) / max(q90 - q50, spread) over the reference weeks; no oddity at or below
+    `least`, the value from which the statistic matters in practice.
+
+    >>> oddities(np.array([[0.0], [0.1]]), np.array([0.6]), Scale(least=0.05, spread=0.1))
+    array([5.])
+    """
+    width = reference.shape[1]
+    return _odd(reference, now, np.full(width, scale.least), np.full(width, scale.spread))
+
+
+def family_level(reference: Mapping[str, Floats], scales: Mapping[str, Scale]) -> float:
+    """Return the oddity that a week must reach, over all statistics and columns at once.
+
+    Formula: the 90 % quantile, over reference weeks, of the largest oddity of a week held against
+    the other weeks, kept between 3 and 6. For exchangeable weeks the oddest of the next week
+    exceeds the oddest of n others with chance 1 / (n + 1) already at level 0 and one statistic;
+    the quantile pays for the number of statistics and columns (max-statistic calibration).
+    Source: Westfall and Young (1993), Resampling-based Multiple Testing (single step max T).
+
+    >>> quiet = {"a": np.zeros((10, 2))}
+    >>> family_level(quiet, {"a": Scale(least=0.0, spread=1.0)})
+    3.0
+    """
+    table = np.concatenate([np.asarray(t, dtype=np.float64) for t in reference.values()], axis=1)
+    least, spread = _limits(reference, scales)
+    largest = []
+    for week in range(len(table)):
+        others = np.arange(len(table)) != week
+        largest.append(_odd(table[others], table[week], least, spread).max(initial=NEVER))
+    return float(np.clip(np.quantile(largest, _SHARE), LEAST, MOST))
+
+
+def oddest(
+    reference: Mapping[str, Floats], now: Mapping[str, Floats], scales: Mapping[str, Scale]
+) -> tuple[Oddest, ...]:
+    """Return each column's oddest statistic, the oddest column first.
+
+    Raises:
+        ValueError: fewer than 8 reference weeks.
+
+    >>> ref = {"missing": np.zeros((10, 2))}
+    >>> found = oddest(ref, {"missing": np.array([0.0, 0.4])}, {"missing": Scale(least=0.05,
+    ...     spread=0.03)})
+    >>> found[0].column, found[0].statistic, found[0].alarm
+    (1, 'missing', True)
+    """
+    weeks, columns = next(iter(reference.values())).shape
+    if weeks < MIN_WEEKS:
+        raise ValueError(f"{weeks} reference weeks; {MIN_WEEKS} are needed to know what is usual")
+    level = family_level(reference, scales)
+    names = list(reference)
+    table = np.stack([oddities(reference[n], now[n], scales[n]) for n in names])
+    found = []
+    for column in range(columns):
+        which = int(table[:, column].argmax())
+        name = names[which]
+        found.append(
+            Oddest(
+                statistic=name,
+                column=column,
+                value=float(now[name][column]),
+                usual=float(np.median(reference[name][:, column])),
+                oddity=float(table[which, column]),
+                level=level,
+            )
+        )
+    return tuple(sorted(found, key=lambda o: (-o.oddity, o.column)))
+
+
+def _limits(reference: Mapping[str, Floats], scales: Mapping[str, Scale]) -> tuple[Floats, Floats]:
+    least = [np.full(t.shape[1], scales[n].least) for n, t in reference.items()]
+    spread = [np.full(t.shape[1], scales[n].spread) for n, t in reference.items()]
+    return np.concatenate(least), np.concatenate(spread)
+
+
+def _odd(reference: Floats, now: Floats, least: Floats, spread: Floats) -> Floats:
+    ranked = np.sort(reference, axis=0)
+    middle, upper = _at(ranked, 0.5), _at(ranked, 0.9)
+    unit = np.maximum(upper - middle, spread)
+    found: Floats = np.where(now > least, (now - ranked[-1]) / unit, NEVER)
+    return found
+
+
+def _at(ranked: Floats, level: float) -> Floats:
+    """Return a quantile of sorted columns, linear between order statistics."""
+    place = level * (len(ranked) - 1)
+    low = int(place)
+    high = min(low + 1, len(ranked) - 1)
+    found: Floats = ranked[low] + (place - low) * (ranked[high] - ranked[low])
+    return found

@@ -1,0 +1,86 @@
+"""Can these labels be right? Their rate, and how many of them came at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tamid.core.stats.arrays import floats
+
+# A rate below a quarter of the usual, or above four times it, at eight standard errors, is a feed
+# that defaulted; the world moves less in a week.
+COLLAPSE, JUMP = 0.25, 4.0
+_ERRORS = 8.0
+# A share of labels this far below every earlier one is a join that lost its keys.
+JOIN_FALL = 0.2
+# Weeks that a comparison needs.
+_FEWEST = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRate:
+    """A week's rate of positives against the usual one, and what it is taken for ("" if sound)."""
+
+    rate: float
+    usual: float
+    errors: float
+    kind: str
+
+
+def label_rate(positives: float, rows: float, usual: float) -> LabelRate:
+    """Hold the rate of positives against the usual one.
+
+    Formula: z = (rate - usual) / sqrt(usual (1 - usual) / rows); "collapse" when the rate is below
+    a quarter of the usual and z < -8, "jump" when it is above four times and z > 8.
+    Source: normal approximation of a binomial share (Wald); eight errors for the weeks' own spread.
+
+    >>> label_rate(0, 2000, 0.1).kind, label_rate(150, 2000, 0.1).kind
+    ('collapse', '')
+    >>> label_rate(1000, 2000, 0.1).kind
+    'jump'
+    """
+    if rows <= 0 or not 0 < usual < 1:
+        return LabelRate(rate=math.nan, usual=usual, errors=0.0, kind="")
+    rate = positives / rows
+    errors = (rate - usual) / math.sqrt(usual * (1 - usual) / rows)
+    kind = ""
+    if rate < COLLAPSE * usual and errors < -_ERRORS:
+        kind = "collapse"
+    elif rate > JUMP * usual and errors > _ERRORS:
+        kind = "jump"
+    return LabelRate(rate=rate, usual=usual, errors=errors, kind=kind)
+
+
+def join_fell(shares: Sequence[float], now: float) -> bool:
+    """Say whether far fewer rows than ever before found their label, all being due.
+
+    Formula: now < min(earlier shares) - 0.2; needs four earlier periods.
+
+    >>> join_fell([0.98, 0.97, 0.99, 0.98], 0.6), join_fell([0.98, 0.97, 0.7, 0.98], 0.6)
+    (True, False)
+    """
+    known = [s for s in shares if math.isfinite(s)]
+    return len(known) >= _FEWEST and math.isfinite(now) and now < min(known) - JOIN_FALL
+
+
+def disagreement_share(wrong: ArrayLike, group: ArrayLike) -> float:
+    """Return the largest share of all wrong answers that one group of rows has, over its size.
+
+    Formula: max_g (wrong_g / wrong) / (rows_g / rows); 1: spread evenly. A label bug of one branch
+    or feed sits in that group; a changed world does not know the feed's name.
+
+    >>> disagreement_share([1, 1, 0, 0], ["a", "a", "b", "b"])
+    2.0
+    """
+    miss = floats(wrong, "wrong")
+    _, codes = np.unique(np.asarray(group), return_inverse=True)
+    total = float(miss.sum())
+    if total <= 0:
+        return 1.0
+    part = np.bincount(codes, weights=miss) / total
+    size = np.bincount(codes) / len(miss)
+    return float((part / size).max())

@@ -1,0 +1,143 @@
+"""Shares that need no distribution: missing, always the same, never seen before, out of range.
+
+Each week is held against the other weeks. What the weeks do to each other by themselves is the
+measure of what is odd: a price that always brings new values is no news, a code list that does is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tamid.core.stats.arrays import Floats
+
+# A value counts as out of range beyond the reference's range widened by this share of it: growth
+# and seasons step over yesterday's maximum by little, a wrong unit by much.
+MARGIN = 0.25
+
+
+def missing_shares(week: Floats) -> Floats:
+    """Return the share of missing values of each column: (n, d) gives (d,).
+
+    >>> missing_shares(np.array([[1.0, np.nan], [2.0, 3.0]]))
+    array([0. , 0.5])
+    """
+    return np.isnan(week).mean(axis=0) if len(week) else np.ones(week.shape[1])
+
+
+def commonest_shares(week: Floats) -> Floats:
+    """Return the share of each column's known values that are its commonest value; 1: stuck.
+
+    >>> commonest_shares(np.array([[1.0, 7.0], [2.0, 7.0], [2.0, np.nan]])).round(2)
+    array([0.67, 1.  ])
+    """
+    return np.array([_commonest(week[:, j]) for j in range(week.shape[1])])
+
+
+def unseen_shares(weeks: Sequence[Floats]) -> Floats:
+    """Return the share of each week's known values that no other week has: (weeks, d).
+
+    Categories and numbers alike: a number that is recorded to a grid (whole years, cents, tenths of
+    a degree) leaves it when its unit changes.
+
+    >>> unseen_shares([np.array([[1.0], [2.0]]), np.array([[1.0], [1.0]])])
+    array([[0.5],
+           [0. ]])
+    """
+    stacked, owner = _stacked(weeks)
+    found = [_unseen(stacked[:, j], owner, len(weeks)) for j in range(stacked.shape[1])]
+    return np.stack(found, axis=1)
+
+
+def unseen_now(weeks: Sequence[Floats], now: Floats) -> Floats:
+    """Return the share of a new week's known values that no reference week has: (d,).
+
+    >>> unseen_now([np.array([[1.0], [2.0]])], np.array([[2.0], [3.0]]))
+    array([0.5])
+    """
+    stacked, _ = _stacked(weeks)
+    found = []
+    for j in range(now.shape[1]):
+        mine = now[:, j][~np.isnan(now[:, j])]
+        there = np.sort(stacked[:, j])
+        near = np.searchsorted(there, mine).clip(max=len(there) - 1)
+        found.append(float((there[near] != mine).mean()) if len(mine) else 0.0)
+    return np.array(found)
+
+
+def outside_shares(weeks: Sequence[Floats], margin: float = MARGIN) -> Floats:
+    """Return the share of each week's rows outside the other weeks' widened range: (weeks, d).
+
+    >>> outside_shares([np.array([[0.0], [1.0]]), np.array([[0.5], [9.0]])])
+    array([[0. ],
+           [0.5]])
+    """
+    low, high = _ranges(weeks)
+    found = []
+    for i, week in enumerate(weeks):
+        others = [k for k in range(len(weeks)) if k != i]
+        bounds = (
+            np.nanmin(low[others], axis=0, initial=np.inf),
+            np.nanmax(high[others], axis=0, initial=-np.inf),
+        )
+        found.append(_outside(week, *bounds, margin))
+    return np.stack(found)
+
+
+def outside_now(weeks: Sequence[Floats], now: Floats, margin: float = MARGIN) -> Floats:
+    """Return the share of a new week's rows outside the reference's widened range: (d,).
+
+    >>> outside_now([np.array([[0.0], [1.0]])], np.array([[1.2], [100.0]]))
+    array([0.5])
+    """
+    low, high = _ranges(weeks)
+    bounds = np.nanmin(low, axis=0, initial=np.inf), np.nanmax(high, axis=0, initial=-np.inf)
+    return _outside(now, *bounds, margin)
+
+
+def _stacked(weeks: Sequence[Floats]) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    owner = np.repeat(np.arange(len(weeks)), [len(w) for w in weeks])
+    return np.concatenate(list(weeks)), owner
+
+
+def _commonest(column: Floats) -> float:
+    known = column[~np.isnan(column)]
+    if not len(known):
+        return 1.0
+    ranked = np.sort(known)
+    turns = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1], [True]]))
+    return float(np.diff(turns).max() / len(known))
+
+
+def _unseen(
+    column: Floats, owner: np.ndarray[tuple[int], np.dtype[np.int64]], weeks: int
+) -> Floats:
+    known = ~np.isnan(column)
+    values, mine = column[known], owner[known]
+    total = np.bincount(mine, minlength=weeks)
+    order = np.argsort(values, kind="stable")
+    ranked, whose = values[order], mine[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    if not len(ranked):
+        return np.zeros(weeks)
+    # The sort is stable and weeks come in order: one week's value begins and ends with that week.
+    ends = np.append(starts[1:], len(ranked)) - 1
+    alone = whose[starts] == whose[ends]
+    new = np.bincount(whose[starts], weights=alone * (ends - starts + 1.0), minlength=weeks)
+    return new / np.maximum(total, 1)
+
+
+def _ranges(weeks: Sequence[Floats]) -> tuple[Floats, Floats]:
+    low = [np.where(np.isnan(w), np.inf, w).min(axis=0, initial=np.inf) for w in weeks]
+    high = [np.where(np.isnan(w), -np.inf, w).max(axis=0, initial=-np.inf) for w in weeks]
+    return np.stack(low), np.stack(high)
+
+
+def _outside(week: Floats, low: Floats, high: Floats, margin: float) -> Floats:
+    known = np.isfinite(low) & np.isfinite(high)
+    wide = np.where(known, margin * (np.where(known, high, 0) - np.where(known, low, 0)), 0.0)
+    with np.errstate(invalid="ignore"):
+        beyond = (week < low - wide) | (week > high + wide)
+    beyond &= ~np.isnan(week) & known
+    return beyond.mean(axis=0) if len(week) else np.zeros(week.shape[1])
