@@ -159,6 +159,7 @@ def test_a_whole_workspace_is_verified_and_audited(shop: Path) -> None:
     body = json.loads(audit.stdout)
     assert body["same"]
     assert body["models"]["churn"]["decisions"] == 4
+    assert body["models"]["churn"]["rests"] >= 1
 
 
 def test_altered_content_is_found_and_named(shop: Path) -> None:
@@ -203,6 +204,28 @@ def test_a_cut_tail_is_found_by_the_signed_head(shop: Path, tmp_path: Path) -> N
     result = tamid(shop, "verify", "--head", str(head))
     assert result.returncode == 6
     assert "signed were" in result.stdout
+
+
+def test_a_turn_that_rested_too_early_fails_the_audit(shop: Path) -> None:
+    """A recorded rest at a moment when something was to be done is a difference too; 6."""
+    app = App(find(shop))
+    records = app.ledger.read("churn")
+    decided = next(r for r in records if isinstance(r.event, ev.Decided))
+    from tamid.adapters.memory import MemoryLedger  # the ledger up to the first decision
+    from tamid.core.chain import Draft
+    from tamid.stages.audit import audit
+
+    ledger = MemoryLedger()
+    before = [r for r in records if r.seq < decided.seq]
+    rest = ev.Ticked(key="tick/forged", tick="forged")
+    drafts = [
+        Draft(event=r.event, at=r.at, actor=r.actor, role=r.role, reason=r.reason) for r in before
+    ]
+    ledger.append("churn", [*drafts, Draft(event=rest, at=decided.at)], expected=0, token=0)
+    found = audit(app.rig("churn"), ledger.read("churn"))
+    assert found.first is not None
+    assert found.first.seq == decided.seq
+    assert found.first.repeated != "[]"
 
 
 def test_a_changed_decision_fails_the_audit(shop: Path) -> None:

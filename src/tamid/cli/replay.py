@@ -129,7 +129,10 @@ def _audit(args: Namespace, out: Output) -> int:
     out.json({"same": all(a.first is None for a in found.values()), "models": found})
     for model, one in found.items():
         if one.first is None:
-            out.text(f"{model}: {one.decisions} decisions of {one.ticks} ticks came out the same")
+            out.text(
+                f"{model}: {one.decisions} decisions of {one.ticks} ticks came out the same, and "
+                f"{one.rests} times again that nothing more was to do"
+            )
             continue
         first = one.first
         out.text(

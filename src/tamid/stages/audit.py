@@ -36,31 +36,55 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """How many decisions were repeated, and the first that differs, if one does."""
+    """How many decisions were repeated, and the first that differs, if one does.
+
+    `ticks`: turns in which something was decided; `rests`: turns that found nothing more to do.
+    """
 
     decisions: int
     ticks: int
+    rests: int = 0
     first: Difference | None = None
 
 
 def audit(rig: Rig, records: Sequence[Recorded]) -> Audit:
     """Repeat every recorded decision on the events before it and on the pinned tables.
 
-    Stops at the first decision whose signals, actions or policy are not the same bytes.
+    That a turn ended is a decision too: that there was nothing more to do. Stops at the first
+    decision whose signals, actions or policy are not the same bytes.
     """
-    asked = sum(isinstance(r.event, ev.Decided) for r in records)
-    state, done, ticks = State(), 0, set()
+    asked = sum(isinstance(r.event, ev.Decided | ev.Ticked) for r in records)
+    state, done, rests, ticks = State(), 0, 0, set()
+    found: Difference | None = None
     for record in records:
         event = record.event
         if isinstance(event, ev.Decided):
             done += 1
             ticks.add(event.tick)
-            rig.progress.step("decisions repeated", done, asked)
             found = _repeat(rig, state, record, event)
-            if found is not None:
-                return Audit(decisions=done, ticks=len(ticks), first=found)
+        elif isinstance(event, ev.Ticked):
+            rests += 1
+            found = _repeat_rest(rig, state, record, event)
+        if isinstance(event, ev.Decided | ev.Ticked):
+            rig.progress.step("decisions repeated", done + rests, asked)
+        if found is not None:
+            break
         state = evolve(state, record)
-    return Audit(decisions=done, ticks=len(ticks))
+    return Audit(decisions=done, ticks=len(ticks), rests=rests, first=found)
+
+
+def _repeat_rest(rig: Rig, state: State, record: Recorded, event: ev.Ticked) -> Difference | None:
+    _, decision = conclude(rig, state, record.at)
+    if not decision.actions:
+        return None
+    return Difference(
+        seq=record.seq,
+        tick=event.tick,
+        round=-1,
+        part="actions",
+        recorded="[]",
+        repeated=canonical_json([action_record(a) for a in decision.actions]),
+    )
 
 
 def _repeat(rig: Rig, state: State, record: Recorded, event: ev.Decided) -> Difference | None:
