@@ -22,6 +22,8 @@ from tamid.core.stats.trust import Trust, skill, trust
 from tamid.core.values import Interval
 
 SIGNAL = "estimate"
+# Stands for no skill at all where the recent past was never wrong: JSON knows no infinity.
+_NO_SKILL = -99.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ def outlook(metric: str, state: State, version: int, raw: float, pending: int) -
         "raw": raw,
         "baseline": _baseline(state, version),
         "weeks": float(len(judged)),
-        "skill": skill(reported, truth, base),
+        "skill": max(skill(reported, truth, base), _NO_SKILL) if judged else math.nan,
         "level": width.level,
         "coverage": width.coverage,
         "checks": float(width.checks),
