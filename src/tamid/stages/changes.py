@@ -1,68 +1,109 @@
 """What a batch changes in a stored table: rows to add, and rows that a new version took back.
 
 A stored row is never altered. A row that comes again unchanged is not stored again; a changed one
-is stored beside the old one and wins because it arrived later; one that a new version of its batch
-no longer holds is taken back by a copy whose rule is `REMOVED`.
+is stored beside the old one and wins because it arrived later, also of two that came in one tick;
+one that a new version of its batch no longer holds is taken back by a copy whose rule is `REMOVED`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import polars as pl
 
-from tamid.core.values import ARRIVED, BATCH, ENTITY, KNOWN_AT, RULE, TIME
+from tamid.core.values import ARRIVED, BATCH, ENTITY, KNOWN_AT, PERIOD, RULE, TIME
 
 REMOVED = "removed"
 
 KEY = [ENTITY, TIME]
 _COPY = "_copy"
+_HELD = "_held"
+_RIVAL = "_rival"
+_NEXT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What to append for a batch, and how many of its rows are `new` or `changed`.
+
+    `removed`: rows that it took back. `rivals`: batches of the same tick whose rows it changed.
+    `volume`: new rows of each period.
+    """
+
+    frame: pl.DataFrame
+    new: int
+    changed: int = 0
+    removed: int = 0
+    rivals: tuple[str, ...] = ()
+    volume: Mapping[str, int] = field(default_factory=dict)
+
+
+def all_new(batch: pl.DataFrame) -> Change:
+    """Return the change of a batch before which nothing was stored."""
+    return Change(frame=batch, new=batch.height, volume=_volume(batch))
 
 
 def changed_rows(
     current: pl.DataFrame, batch: pl.DataFrame, name: str, now: datetime, *, replaces: bool
-) -> pl.DataFrame:
+) -> Change:
     """Return what to append for rows of which an entity has one per moment."""
     if current.is_empty():
-        return batch
+        return all_new(batch)
     latest = newest(current)
     content = [c for c in batch.columns if c not in (BATCH, KNOWN_AT, ARRIVED)]
-    new = batch.join(_like(latest, batch), on=content, how="anti", nulls_equal=True)
-    if not replaces:
-        return new
-    gone = latest.filter((pl.col(BATCH) == name) & pl.col(RULE).ne_missing(REMOVED)).join(
-        batch, on=KEY, how="anti", nulls_equal=True
+    fresh = batch.join(_like(latest, batch), on=content, how="anti", nulls_equal=True)
+    held = latest.select(*KEY, pl.col(ARRIVED).alias(_HELD), pl.col(BATCH).alias(_RIVAL))
+    fresh = fresh.join(held, on=KEY, how="left", nulls_equal=True, maintain_order="left")
+    rivals = fresh.filter(pl.col(_HELD) >= pl.col(ARRIVED)).get_column(_RIVAL).unique().sort()
+    unheard = fresh.filter(pl.col(_HELD).is_null())
+    # Of two versions that came in one tick the later file's counts: it arrives a moment later.
+    fresh = fresh.with_columns(
+        pl.max_horizontal(ARRIVED, pl.col(_HELD) + _NEXT).alias(ARRIVED)
+    ).drop(_HELD, _RIVAL)
+    gone = latest.clear()
+    if replaces:
+        own = (pl.col(BATCH) == name) & pl.col(RULE).ne_missing(REMOVED)
+        gone = latest.filter(own).join(batch, on=KEY, how="anti", nulls_equal=True)
+        fresh = pl.concat([fresh, _taken_back(gone, now)], how="diagonal_relaxed")
+    return Change(
+        frame=fresh,
+        new=unheard.height,
+        changed=fresh.height - unheard.height - gone.height,
+        removed=gone.height,
+        rivals=tuple(rivals),
+        volume=_volume(unheard),
     )
-    return pl.concat([new, _taken_back(gone, now)], how="diagonal_relaxed")
 
 
 def changed_events(
     current: pl.DataFrame, batch: pl.DataFrame, name: str, now: datetime, *, replaces: bool
-) -> pl.DataFrame:
+) -> Change:
     """Return what to append for events, of which equal ones may stand side by side.
 
     An event that another batch brought already is the same event, told twice.
     """
     if current.is_empty():
-        return batch
+        return all_new(batch)
     live = standing(_like(current, batch))
     content = [c for c in batch.columns if c not in (BATCH, KNOWN_AT, ARRIVED)]
     numbered, held = _numbered(batch, content), _numbered(live, content)
     new = numbered.join(held, on=[*content, _COPY], how="anti", nulls_equal=True).drop(_COPY)
     if not replaces:
-        return new
+        return Change(frame=new, new=new.height)
     own = _numbered(live.filter(pl.col(BATCH) == name), content)
     gone = own.join(numbered, on=[*content, _COPY], how="anti", nulls_equal=True).drop(_COPY)
-    return pl.concat([new, _taken_back(gone, now)], how="diagonal_relaxed")
+    both = pl.concat([new, _taken_back(gone, now)], how="diagonal_relaxed")
+    return Change(frame=both, new=new.height, removed=gone.height)
 
 
 def newest(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return, of each entity and moment, the row that arrived last."""
-    if frame.get_column(ARRIVED).n_unique() <= 1:
-        return frame
-    return frame.sort(ARRIVED, maintain_order=True).unique(KEY, keep="last", maintain_order=True)
+    """Return, of each entity and moment, the row that arrived last: one, whatever is stored."""
+    if frame.get_column(ARRIVED).n_unique() > 1:
+        frame = frame.sort(ARRIVED, maintain_order=True)
+    return frame.unique(KEY, keep="last", maintain_order=True)
 
 
 def standing(frame: pl.DataFrame) -> pl.DataFrame:
@@ -92,6 +133,10 @@ def row_names(frame: pl.DataFrame) -> pl.Series:
         again = seen[digest] = seen.get(digest, -1) + 1
         names.append(f"{digest}-{again}" if again else digest)
     return pl.Series(ENTITY, names, dtype=pl.String)
+
+
+def _volume(frame: pl.DataFrame) -> dict[str, int]:
+    return dict(frame.get_column(PERIOD).value_counts().sort(PERIOD).iter_rows())
 
 
 def _taken_back(gone: pl.DataFrame, now: datetime) -> pl.DataFrame:

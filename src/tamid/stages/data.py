@@ -6,45 +6,39 @@ Stored rows carry `_entity`, `_time`, `_period`, `_batch`, `_known_at` (when a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tamid.core.errors import BatchNotReady, BatchRefused, DataError
+from tamid.core.errors import BatchNotReady, DataError
 from tamid.core.events import DataAccepted, DataRefused, Event
-from tamid.core.periods import PeriodRule, period_of, periods_of
-from tamid.core.values import (
-    ARRIVED,
-    BATCH,
-    ENTITY,
-    KNOWN_AT,
-    PERIOD,
-    RULE,
-    STATIC_PERIOD,
-    TIME,
-    TablePin,
-    instant,
-)
+from tamid.core.values import ARRIVED, BATCH, ENTITY, KNOWN_AT, PERIOD, RULE, TIME, TablePin
 from tamid.ports import Batch, Source, Tables
 from tamid.stages.changes import (
     KEY,
     REMOVED,
+    Change,
+    all_new,
     changed_events,
     changed_rows,
     newest,
-    row_names,
     standing,
 )
 from tamid.stages.feeds import Feed
-from tamid.stages.quarantine import Checked, check, moments, suggest
-from tamid.stages.reading import MOMENT
+from tamid.stages.filing import begun_periods, dressed, latest_moments
+from tamid.stages.oddities import NOTHING_VARIES
+from tamid.stages.quarantine import Checked, check
 
 # Reasons and rules named in one event, so that a broken file of many columns stays readable.
 _MOST = 10
+# Said of a column that varied in the batch before.
+_NEWLY = ", which was not so before"
+# A row that replaces another of its tick is stored as come some microseconds later.
+_WITHIN = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,28 +67,49 @@ def ingest(
     now: datetime,
     token: int,
     waiting: list[NotReady] | None = None,
+    first: bool | None = None,
+    noted: Collection[str] | None = None,
 ) -> Iterator[Event]:
     """Take in every batch that is new or changed; append each event before asking for the next.
 
     `known` maps the names of batches that were accepted or refused to their fingerprints. Batches
     that are not ready yield nothing and are added to `waiting`. Rows are written under the key
     "table/batch/fingerprint" before the event is given out, so that a write whose event was lost
-    is found again by its key.
+    is found again by its key. `first`: this is the first import of the source (None: nothing of it
+    is known). `noted`: what was odd about the last batch; it is not told again.
     """
-    for batch in source.batches():
+    first = not known if first is None else first
+    batches = source.batches()
+    if waiting is not None and not batches:
+        reason = f"no file matches {feed.path}" if feed.path else "nothing is there"
+        waiting.append(NotReady(source=feed.source, batch="", reason=reason))
+    for batch in batches:
         if known.get(batch.name) == batch.fingerprint:
             continue
-        replaces = known.get(batch.name, "")
+        taking = _Taking(
+            feed=feed,
+            batch=batch,
+            tables=tables,
+            replaces=bool(known.get(batch.name)),
+            now=now,
+            token=token,
+            first=first,
+            noted=noted,
+        )
         try:
             raw = source.read(batch)
             if raw.is_empty():
                 raise BatchNotReady(f"batch {batch.name} has no rows")
-            yield _take(feed, batch, raw, tables, replaces, now, token)
+            event = _take(taking, raw)
         except BatchNotReady as error:
             if waiting is not None:
                 waiting.append(NotReady(source=feed.source, batch=batch.name, reason=error.what))
+            continue
         except DataError as error:
-            yield _refusal(feed, batch, (error.what,))
+            event = _refusal(feed, batch, (error.what,))
+        if isinstance(event, DataAccepted):
+            noted = (*event.notes, *event.standing)
+        yield event
 
 
 def load(
@@ -134,34 +149,6 @@ def load_events(
     return frame.filter(pl.col(RULE).is_null())
 
 
-def with_periods(frame: pl.DataFrame, rule: PeriodRule | None, now: datetime) -> pl.DataFrame:
-    """Add `_period` by `_time`; a row without a moment falls into the batch's last period."""
-    times = frame.get_column(TIME)
-    if rule is None:
-        return frame.with_columns(pl.lit(STATIC_PERIOD).alias(PERIOD))
-    there = times.is_not_null()
-    micros = times.fill_null(now).cast(MOMENT).to_physical().to_numpy()
-    named = pl.Series(PERIOD, periods_of(rule, micros).astype(object), dtype=pl.String)
-    last = named.filter(there).max() or period_of(rule, now)
-    return frame.with_columns(pl.when(there).then(named).otherwise(pl.lit(last)).alias(PERIOD))
-
-
-def known_moments(raw: pl.DataFrame, column: str | None, timezone: str, now: datetime) -> pl.Series:
-    """Return when each row could be known: what the column says, else now.
-
-    Raises:
-        BatchRefused: the column is not there.
-    """
-    if column is None:
-        return pl.repeat(now, raw.height, dtype=MOMENT, eager=True).alias(KNOWN_AT)
-    if column not in raw.columns:
-        raise BatchRefused(
-            f"column {column!r} is missing{suggest(column, raw.columns)}",
-            why="the contract says that it tells when a row became known",
-        )
-    return moments(raw, column, timezone).fill_null(now).cast(MOMENT).alias(KNOWN_AT)
-
-
 def entity_codes(
     rows: pl.DataFrame, events: pl.DataFrame
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -179,90 +166,104 @@ def entity_codes(
     return owners, codes
 
 
-def _take(
-    feed: Feed,
-    batch: Batch,
-    raw: pl.DataFrame,
-    tables: Tables,
-    replaces: str,
-    now: datetime,
-    token: int,
-) -> Event:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taking:
+    """One batch on its way into its table."""
+
+    feed: Feed
+    batch: Batch
+    tables: Tables
+    replaces: bool
+    now: datetime
+    token: int
+    first: bool
+    noted: Collection[str] | None
+
+    @property
+    def key(self) -> str:
+        return _key(self.feed, self.batch)
+
+
+def _take(t: _Taking, raw: pl.DataFrame) -> DataAccepted | DataRefused:
+    feed, now = t.feed, t.now
     checked = check(raw, feed.shape, now)
-    frame = _dressed(feed, batch, raw, checked, now)
-    periods = tuple(frame.get_column(PERIOD).unique().sort())
+    frame = dressed(feed, t.batch.name, raw, checked, now, first=t.first)
     share = checked.bad / frame.height
     if share > feed.max_share:
-        reason = (
-            f"{checked.bad} of {frame.height} rows ({share:.1%}) break the contract, "
-            f"which allows {feed.max_share:.1%}"
-        )
-        return _refusal(feed, batch, (reason, *checked.notes), checked, frame.height, periods)
+        periods = tuple(frame.get_column(PERIOD).unique().sort())
+        return _refusal(feed, t.batch, _reasons(feed, checked, frame), checked, periods)
+    pin, change = _store(t, frame)
+    rivals = (
+        f"some rows say otherwise than {name}, which came in the same tick; the later file counts"
+        for name in change.rivals
+    )
+    notes = (*checked.notes, *rivals)
+    before = frozenset(n.removesuffix(_NEWLY) for n in t.noted or ())
+    fresh = tuple(n for n in notes if n not in before)
+    if t.noted is not None:
+        fresh = tuple(n + _NEWLY if n.endswith(NOTHING_VARIES) else n for n in fresh)
     return DataAccepted(
-        key=_key(feed, batch),
+        key=t.key,
         source=feed.source,
-        batch=batch.name,
-        fingerprint=batch.fingerprint,
-        pin=_store(feed, batch, frame, tables, replaces, now, token),
+        batch=t.batch.name,
+        fingerprint=t.batch.fingerprint,
+        pin=pin,
         rows=frame.height,
         quarantined=dict(checked.broken),
-        periods=_arrived(frame, feed.rule, now),
-        latest=_latest_moments(frame),
-        notes=checked.notes[:_MOST],
+        periods=begun_periods(frame, feed.rule, now),
+        latest=latest_moments(frame),
+        notes=fresh[:_MOST],
+        standing=tuple(n for n in notes if n in before)[:_MOST],
+        new=change.new,
+        changed=change.changed,
+        removed=change.removed,
+        volume=dict(change.volume) if feed.shape.unique else {},
     )
 
 
-def _store(
-    feed: Feed,
-    batch: Batch,
-    frame: pl.DataFrame,
-    tables: Tables,
-    replaces: str,
-    now: datetime,
-    token: int,
-) -> TablePin:
-    key = _key(feed, batch)
-    orphan = tables.find(feed.table, key)
+def _store(t: _Taking, frame: pl.DataFrame) -> tuple[TablePin, Change]:
+    """Write what a batch changes; a write whose event was lost is found again and told alike."""
+    table, name, now = t.feed.table, t.batch.name, t.now
+    change_of: Callable[..., Change] = changed_rows if t.feed.shape.unique else changed_events
+    orphan = t.tables.find(table, t.key)
     if orphan is not None:
-        return orphan
-    latest = tables.latest(feed.table)
-    if latest is not None:
-        touched = None if replaces else frame.get_column(PERIOD).unique().to_list()
-        change: Callable[..., pl.DataFrame] = changed_rows if feed.shape.unique else changed_events
-        current = tables.read(latest, periods=touched)
-        frame = change(current, frame, batch.name, now, replaces=bool(replaces))
-        if frame.is_empty():
-            return latest
-    return tables.write(feed.table, frame, key=key, token=token, mode="append")
+        stored = t.tables.read(orphan)
+        own = (pl.col(BATCH) == name) & (pl.col(ARRIVED) >= _written_at(stored, name))
+        before = stored.filter(~own)
+        return orphan, change_of(before, frame, name, now, replaces=t.replaces)
+    latest = t.tables.latest(table)
+    if latest is None:
+        change = all_new(frame)
+    else:
+        touched = None if t.replaces else frame.get_column(PERIOD).unique().to_list()
+        current = t.tables.read(latest, periods=touched)
+        change = change_of(current, frame, name, now, replaces=t.replaces)
+        if change.frame.is_empty():
+            return latest, change
+    return t.tables.write(table, change.frame, key=t.key, token=t.token, mode="append"), change
 
 
-def _dressed(
-    feed: Feed, batch: Batch, raw: pl.DataFrame, checked: Checked, now: datetime
-) -> pl.DataFrame:
-    """Return the checked rows as they are stored."""
-    frame = checked.frame
-    if feed.shape.entity is None:
-        frame = frame.with_columns(row_names(frame.drop(RULE)))
-    known = known_moments(raw, feed.known_at, feed.shape.timezone, now)
-    frame = frame.drop(feed.pii, strict=False).with_columns(
-        pl.lit(batch.name).alias(BATCH),
-        known,
-        pl.lit(now).cast(MOMENT).alias(ARRIVED),
+def _written_at(stored: pl.DataFrame, name: str) -> datetime:
+    """Return the moment of the last write of a batch; rows that replace others are a bit later."""
+    last = stored.filter(pl.col(BATCH) == name).get_column(ARRIVED).max()
+    assert isinstance(last, datetime)
+    return last - _WITHIN
+
+
+def _reasons(feed: Feed, checked: Checked, frame: pl.DataFrame) -> tuple[str, ...]:
+    """Say how much of a batch is bad, then which rule was broken how often, with examples."""
+    share = checked.bad / frame.height
+    first = (
+        f"{checked.bad} of {frame.height} rows ({share:.1%}) break the contract, "
+        f"which allows {feed.max_share:.1%}"
     )
-    return with_periods(frame, feed.rule, now)
-
-
-def _arrived(frame: pl.DataFrame, rule: PeriodRule | None, now: datetime) -> tuple[str, ...]:
-    """Return the periods that rows came for; a row set aside does not begin a period to come."""
-    sound = pl.col(RULE).is_null()
-    begun = pl.lit(True) if rule is None else pl.col(PERIOD) <= period_of(rule, now)
-    return tuple(frame.filter(sound | begun).get_column(PERIOD).unique().sort())
-
-
-def _latest_moments(frame: pl.DataFrame) -> dict[str, str]:
-    """Return the last moment of each period that has one."""
-    last = frame.group_by(PERIOD).agg(pl.col(TIME).max()).drop_nulls().sort(PERIOD)
-    return {period: instant(moment) for period, moment in last.iter_rows()}
+    often = sorted(checked.broken.items(), key=lambda item: (-item[1], item[0]))
+    rules = [
+        f"{rule}: {count}" + (f", such as {seen}" if (seen := checked.examples.get(rule)) else "")
+        for rule, count in often
+    ]
+    told = tuple(f"{rule}: " for rule in checked.broken)
+    return (first, *rules, *(n for n in checked.notes if not n.startswith(told)))
 
 
 def _known(frame: pl.DataFrame, known_by: datetime | None) -> pl.DataFrame:
@@ -278,7 +279,6 @@ def _refusal(
     batch: Batch,
     reasons: tuple[str, ...],
     checked: Checked | None = None,
-    rows: int = 0,
     periods: tuple[str, ...] = (),
 ) -> DataRefused:
     return DataRefused(
@@ -288,7 +288,7 @@ def _refusal(
         fingerprint=batch.fingerprint,
         owner=feed.owner,
         reasons=reasons[:_MOST],
-        rows=rows,
+        rows=checked.frame.height if checked else 0,
         broken=dict(checked.broken) if checked else {},
         periods=periods,
     )

@@ -24,7 +24,7 @@ from tamid.core.values import (
     Task,
 )
 from tamid.ports import Tables
-from tamid.stages import data, features, labels
+from tamid.stages import data, features, filing, labels
 from tamid.stages.feeds import LABELS, ROWS, rule_of
 
 Pins = Mapping[str, TablePin]
@@ -253,4 +253,4 @@ def _as_told(
 
 def _periods_of(contract: Contract, moments: pl.Series, now: datetime) -> pl.Series:
     frame = pl.DataFrame([moments.alias(TIME)])
-    return data.with_periods(frame, rule_of(contract), now).get_column(PERIOD)
+    return filing.with_periods(frame, rule_of(contract), now).get_column(PERIOD)

@@ -29,6 +29,7 @@ class Feed:
     max_share: float
     known_at: str | None = None
     pii: tuple[str, ...] = ()
+    path: str = ""
 
 
 def rule_of(contract: Contract) -> PeriodRule | None:
@@ -59,11 +60,14 @@ def feeds(contract: Contract) -> tuple[Feed, ...]:
             timezone=zone,
             forbidden=hidden,
             aside=tuple(a for a in aside if a),
+            hidden=data.pii,
+            known_at=data.source.known_at,
         ),
         rule=rule,
         max_share=data.quarantine.max_share,
         known_at=data.source.known_at,
         pii=data.pii,
+        path=data.source.path,
     )
     events = [
         Feed(
@@ -76,11 +80,16 @@ def feeds(contract: Contract) -> tuple[Feed, ...]:
                 time=table.time,
                 timezone=zone,
                 forbidden=hidden,
+                aside=(table.known_at,) if table.known_at else (),
                 unique=False,
+                hidden=data.pii,
+                known_at=table.known_at,
             ),
             rule=rule,
             max_share=data.quarantine.max_share,
+            known_at=table.known_at,
             pii=data.pii,
+            path=table.path,
         )
         for name, table in sorted(data.tables.items())
     ]

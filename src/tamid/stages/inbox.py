@@ -29,8 +29,9 @@ from tamid.core.values import (
 )
 from tamid.ports import Batch, Source, Tables
 from tamid.stages.changes import row_names
-from tamid.stages.data import NotReady, known_moments, with_periods
+from tamid.stages.data import NotReady
 from tamid.stages.feeds import LABELS, feeds, rule_of
+from tamid.stages.filing import known_moments, with_periods
 from tamid.stages.quarantine import check, moments, suggest
 from tamid.stages.reading import MOMENT, name_of
 from tamid.stages.truth import truth

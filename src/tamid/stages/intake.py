@@ -29,9 +29,17 @@ def intake(
     for feed in feeds(contract):
         source = rig.sources.get(feed.source)
         if source is not None:
-            known = state().batches.get(feed.source, {})
+            present = state()
             yield from data.ingest(
-                feed, source, rig.tables, known=known, now=now, token=token, waiting=waiting
+                feed,
+                source,
+                rig.tables,
+                known=present.batches.get(feed.source, {}),
+                now=now,
+                token=token,
+                waiting=waiting,
+                first=_is_first(present, feed.source),
+                noted=present.noted.get(feed.source),
             )
     # A replay gives labels apart from the rows that hold them: they become known later.
     apart = LABELS in rig.sources or contract.data.label.source is not None
@@ -50,6 +58,12 @@ def intake(
         accepted=None if apart else _accepted(present),
         waiting=waiting,
     )
+
+
+def _is_first(state: State, source: str) -> bool:
+    """Say whether no turn has ended since the first batch of a source came."""
+    seen = state.first_seen.get(source)
+    return seen is None or state.last_tick is None or state.last_tick < seen
 
 
 def _accepted(state: State) -> dict[str, str]:

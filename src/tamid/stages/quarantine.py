@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import polars as pl
 from tamid.core.contract.model import Column
 from tamid.core.errors import BatchRefused
 from tamid.core.values import ENTITY, RULE, TIME
+from tamid.stages.oddities import examples, oddities
 from tamid.stages.reading import MOMENT, NOT_FINITE, name_of, typed
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 # Clocks of two machines differ; a row further ahead than this is a wrong stamp.
 AHEAD = timedelta(minutes=5)
-# Below this many rows a column that never changes says nothing.
-_ENOUGH_TO_VARY = 20
-# Values quoted in a report, so that a message stays one line.
-_EXAMPLES = 3
 
 MISSING = "missing value"
 TOO_LOW = "below min"
@@ -50,6 +47,8 @@ class Shape:
 
     `schema` empty: every column is taken as it comes. `aside`: columns that are used elsewhere
     (label, known-at) and neither stored here nor noted. `unique`: one row per entity and time.
+    `hidden`: columns of which no value may be quoted. `known_at`: the column of moments that says
+    when a row became known.
     """
 
     schema: Mapping[str, Column]
@@ -59,6 +58,8 @@ class Shape:
     forbidden: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     unique: bool = True
+    hidden: tuple[str, ...] = ()
+    known_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +68,15 @@ class Checked:
 
     `frame`: every row with `_entity`, `_time`, the columns of the schema and `_rule` (null: good).
     `broken`: rows per rule; a row counts under each rule it broke. `bad`: rows that broke any.
-    `notes`: what is odd but breaks nothing.
+    `examples`: per rule some of its values, or the numbers of its rows. `notes`: what is odd but
+    breaks nothing.
     """
 
     frame: pl.DataFrame
     broken: Mapping[str, int]
     bad: int
     notes: tuple[str, ...]
+    examples: Mapping[str, str] = field(default_factory=dict)
 
 
 def check(raw: pl.DataFrame, shape: Shape, now: datetime) -> Checked:
@@ -88,7 +91,8 @@ def check(raw: pl.DataFrame, shape: Shape, now: datetime) -> Checked:
     frame, rules = _read(raw, shape)
     readable = frame.filter(_unbroken(rules, frame.height))
     rules += _judged(readable, shape, frame.height, now) if readable.height else []
-    notes += tuple(_oddities(frame, shape, rules))
+    told = [name for name in shape.schema if name != shape.time]
+    notes += tuple(oddities(raw, told, rules, shape.hidden))
     first = _first_rule(rules, frame.height)
     bad = first.is_not_null().sum()
     return Checked(
@@ -96,6 +100,7 @@ def check(raw: pl.DataFrame, shape: Shape, now: datetime) -> Checked:
         broken={rule: int(mask.sum()) for rule, mask in rules},
         bad=int(bad),
         notes=notes,
+        examples=examples(raw, rules, shape.hidden),
     )
 
 
@@ -157,6 +162,10 @@ def _read(raw: pl.DataFrame, shape: Shape) -> tuple[pl.DataFrame, Rules]:
         read = typed(raw.get_column(name), column.type, shape.timezone)
         columns.append(read.values)
         rules += [(f"{name}: {r}", mask) for r, mask in read.broken.items() if name != shape.time]
+    stamp = shape.known_at
+    if stamp and stamp in raw.columns and stamp not in shape.schema:
+        known = typed(raw.get_column(stamp), "datetime", shape.timezone)
+        rules += [(f"{stamp}: {rule}", mask) for rule, mask in known.broken.items()]
     if not shape.schema:
         used = {shape.entity, shape.time, *shape.aside}
         columns += [raw.get_column(c) for c in raw.columns if c not in used]
@@ -243,23 +252,6 @@ def _rule_name(rule: str, own: Mapping[str, str], shape: Shape) -> str:
     short, _, broken = rule.partition("|")
     column = {ENTITY: shape.entity, TIME: shape.time}.get(own[short], own[short])
     return f"{column}: {_RULES.get(broken, broken.removeprefix('check__'))}"
-
-
-def _oddities(frame: pl.DataFrame, shape: Shape, rules: Rules) -> Iterator[str]:
-    """Say what breaks no rule but is worth a look."""
-    for name in shape.schema:
-        if name not in frame.columns or name == shape.time:
-            continue
-        values = frame.get_column(name)
-        if values.null_count() == values.len():
-            yield f"column {name!r} has no value at all"
-        elif values.len() >= _ENOUGH_TO_VARY and values.n_unique() == 1:
-            yield f"column {name!r} has one value only"
-    for rule, mask in rules:
-        name, _, broken = rule.rpartition(": ")
-        if broken == NOT_ALLOWED:
-            seen = frame.filter(mask).get_column(name).unique().sort().head(_EXAMPLES)
-            yield f"{rule}: {', '.join(repr(v[:40]) for v in seen)}"
 
 
 def _first_rule(rules: Rules, height: int) -> pl.Series:

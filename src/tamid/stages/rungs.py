@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ from tamid.core.ladder import (
     nobody,
     usable,
 )
-from tamid.core.periods import period_rule, start_of
+from tamid.core.periods import PeriodRule, end_of, period_rule, start_of
 from tamid.core.values import ENTITY, PERIOD, RULE, STATIC_PERIOD, TIME, TablePin, Task
 from tamid.ports import RuleRunner, Scorer, Tables
 
@@ -35,6 +35,7 @@ FailureKind = Literal["system", "user_code", "integrity", "data", "impossible", 
 # A worker that died is asked once more; a second death is a failure of the system.
 _ATTEMPTS = 2
 _MOMENT = pl.Datetime("us", "UTC")
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +52,10 @@ class Voice:
 class ScoringJob:
     """One period to score.
 
-    `rows`: joined, cleaned rows of the period with `_entity`, `_time`, and `_rule` (the rule that a
-    bad row broke). `active`: entities that had rows in the last period; those without a row now
-    are answered by a lower rung. `earlier`: pin of the predictions so far, of the periods `scored`.
-    `first`: the rung in force. `salt` keys the control group.
+    `rows`: its joined, cleaned rows with `_entity`, `_time`, and `_rule` (which a bad row broke).
+    `active`: entities of the last period; those without a row now are answered by a lower rung.
+    `earlier`: pin of the predictions so far, of the periods `scored`. `first`: the rung in force.
+    `salt` keys the control group.
     """
 
     contract: Contract
@@ -75,11 +76,17 @@ class ScoringJob:
     @property
     def as_of(self) -> datetime:
         """The moment that the period's outcomes are about: its start."""
-        calendar = self.contract.calendar
-        rule = period_rule(
-            ZoneInfo(calendar.timezone), self.contract.delivery.every, calendar.week_starts
-        )
-        return self.now if self.period == STATIC_PERIOD else start_of(rule, self.period)
+        return self.now if self.period == STATIC_PERIOD else start_of(self._rule, self.period)
+
+    @property
+    def until(self) -> datetime:
+        """The moment before which the period's rows lie."""
+        return _NEVER if self.period == STATIC_PERIOD else end_of(self._rule, self.period)
+
+    @property
+    def _rule(self) -> PeriodRule:
+        calendar, every = self.contract.calendar, self.contract.delivery.every
+        return period_rule(ZoneInfo(calendar.timezone), every, calendar.week_starts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,12 +278,8 @@ def _impossible(
     wrong = int((~usable(scores, task)).sum())
     if not wrong or step.rung == LAST_SCORE:
         return []
-    text = f"{wrong} of {len(scores)} answers cannot be right"
-    return [
-        RungFailure(
-            rung=step.rung, number=given.number, kind="impossible", message=text, rows=wrong
-        )
-    ]
+    text, who = f"{wrong} of {len(scores)} answers cannot be right", (step.rung, given.number)
+    return [RungFailure(rung=who[0], number=who[1], kind="impossible", message=text, rows=wrong)]
 
 
 def _rows(job: ScoringJob, asked: pl.DataFrame) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import polars as pl
 
 from tamid.core.bands import HIGH, band_edges, bands_of
 from tamid.core.control import in_control, rotation
+from tamid.core.errors import IntegrityError
 from tamid.core.events import Scored
 from tamid.core.ladder import CHAMPION, ON_ROWS, PREVIOUS, WITHHELD, Step, ladder
 from tamid.core.values import ENTITY, PERIOD, RULE, TIME, Task
@@ -77,24 +78,39 @@ def score_period(
 
 
 def _asked(job: ScoringJob) -> pl.DataFrame:
-    """Return one row per outcome: each row of the period, then each active entity without one."""
+    """Return one row per outcome: each row of the period, then each active entity without one.
+
+    A row without an entity is nobody's. A bad row whose own moment is unknown or cannot be stands
+    for its entity at the period's start, if no better row does.
+    """
     rows = job.rows
     good = pl.col(RULE).is_null() if RULE in rows.columns else pl.lit(True)
-    place = pl.int_range(pl.len(), dtype=pl.Int64)
     seen = rows.select(
         ENTITY,
-        pl.col(TIME).cast(_MOMENT).fill_null(job.as_of),
-        pl.when(good).then(place).alias("_row"),
-    )
-    if job.active is None or job.active.is_empty():
-        return seen
-    absent = pl.DataFrame({ENTITY: job.active.cast(seen.schema[ENTITY]).unique().sort()})
-    absent = absent.join(seen, on=ENTITY, how="anti").select(
-        ENTITY,
-        pl.lit(job.as_of).cast(_MOMENT).alias(TIME),
-        pl.lit(None, dtype=pl.Int64).alias("_row"),
-    )
-    return pl.concat([seen, absent])
+        pl.col(TIME).cast(_MOMENT),
+        pl.when(good).then(pl.int_range(pl.len(), dtype=pl.Int64)).alias("_row"),
+        (good | (pl.col(TIME) < job.until)).fill_null(value=False).alias("_placed"),
+    ).filter(pl.col(ENTITY).is_not_null())
+    placed = seen.filter("_placed").with_columns(pl.col(TIME).fill_null(job.as_of))
+    found = [placed.drop("_placed")]
+    names = [seen.filter(~pl.col("_placed")).get_column(ENTITY)]
+    if job.active is not None:
+        names.append(job.active.cast(seen.schema[ENTITY]))
+    for some in names:
+        absent = pl.DataFrame({ENTITY: some.unique().sort()})
+        absent = absent.join(pl.concat(found), on=ENTITY, how="anti").select(
+            ENTITY,
+            pl.lit(job.as_of).cast(_MOMENT).alias(TIME),
+            pl.lit(None, dtype=pl.Int64).alias("_row"),
+        )
+        found.append(absent)
+    asked = pl.concat(found)
+    if asked.select(ENTITY, TIME).is_duplicated().any():
+        raise IntegrityError(
+            f"an entity would get several scores at one moment in {job.period}",
+            why="its rows are not unique by entity and moment",
+        )
+    return asked
 
 
 def _outcomes(

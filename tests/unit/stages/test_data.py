@@ -24,6 +24,7 @@ from tamid.core.contract.model import (
 from tamid.core.errors import BatchNotReady, SystemFailure
 from tamid.core.events import DataAccepted, DataRefused, Event
 from tamid.core.values import BATCH, ENTITY, KNOWN_AT, PERIOD, RULE, TIME, Role, TablePin, Task
+from tamid.core.view.words import sentence
 from tamid.ports import Batch
 from tamid.stages import data
 from tamid.stages.feeds import Feed, feeds, rule_of
@@ -427,3 +428,143 @@ def test_a_column_that_changes_its_type_is_refused() -> None:
     (event,) = store.ingest()
     assert isinstance(event, DataRefused)
     assert "'x'" in event.reasons[0]
+
+
+def test_two_batches_of_one_tick_give_one_row_a_key(store: Store) -> None:
+    """Of rows that contradict one another in one tick the later file's count, and it is told."""
+    store.put("one", rows({"a": 1.0, "b": 2.0}))
+    store.put("two", rows({"a": 9.0, "b": 2.0, "c": 3.0}))
+    first, second = store.ingest()
+    assert isinstance(first, DataAccepted)
+    assert isinstance(second, DataAccepted)
+    assert store.good() == {"a": 9.0, "b": 2.0, "c": 3.0}
+    assert (second.new, second.changed, second.removed) == (1, 1, 0)
+    assert (first.volume, second.volume) == ({"2026-01-04": 2}, {"2026-01-04": 1})
+    assert any("say otherwise than one" in note for note in second.notes)
+
+
+def test_contradicting_rows_of_one_batch_are_one_bad_row_a_key(store: Store) -> None:
+    """None of them is used, and the entity stands once among the bad rows."""
+    batch = rows(dict.fromkeys("abcdefgh", 1.0))
+    store.put("one", pl.concat([batch, rows({"a": 2.0})]))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    loaded = data.load(store.tables, event.pin)
+    assert loaded.bad.get_column(ENTITY).to_list() == ["a"]
+    assert loaded.good.height == 7
+
+
+def test_rewritten_rows_are_counted(store: Store) -> None:
+    """A batch says how many of its rows are new, changed, taken back; the rest was known."""
+    store.put("one", rows({"a": 1.0, "b": 2.0, "c": 3.0}))
+    store.ingest()
+    store.now += DAY
+    store.put("one", rows({"a": 1.0, "b": 5.0, "d": 4.0}))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert (event.rows, event.new, event.changed, event.removed) == (3, 1, 1, 1)
+    text = sentence(event)
+    assert "(1 new, 1 changed, 1 repeated, 1 taken back)" in text
+
+
+def test_an_adopted_orphan_is_counted_alike(store: Store) -> None:
+    """A write whose event was lost is told with the same numbers."""
+    store.put("one", rows({"a": 1.0, "b": 2.0}))
+    store.ingest()
+    known = dict(store.known)
+    store.now += DAY
+    store.put("two", rows({"a": 1.0, "b": 5.0, "d": 4.0}))
+    (lost,) = store.ingest()
+    store.known = known
+    store.now += DAY
+    (again,) = store.ingest()
+    assert isinstance(lost, DataAccepted)
+    assert isinstance(again, DataAccepted)
+    assert (again.new, again.changed, again.volume) == (lost.new, lost.changed, lost.volume)
+
+
+def test_a_refusal_names_rules_and_values_but_no_personal_ones() -> None:
+    """Each broken rule stands in the reasons with its count and a few values."""
+    schema = {"x": Column(type="number", min=0), "phone": Column(type="integer")}
+    store = Store(feeds(contract(schema=schema, pii=("phone",)))[0])
+    raw = rows({n: -float(i) for i, n in enumerate("abcdef")})
+    store.put("two", raw.with_columns(pl.lit("05-1234").alias("phone")))
+    (refused,) = store.ingest()
+    assert isinstance(refused, DataRefused)
+    assert refused.reasons[1] == "phone: wrong type: 6"
+    assert not any("05-1234" in reason for reason in refused.reasons)
+    plain = Store(feeds(contract())[0])
+    plain.put("one", raw)
+    (broken,) = plain.ingest()
+    assert isinstance(broken, DataRefused)
+    assert broken.reasons[1] == "x: below min: 5, such as '-1.0', '-2.0', '-3.0'"
+    assert "x: below min: 5" in sentence(broken)
+
+
+def test_a_column_of_the_wrong_type_is_not_called_empty(store: Store) -> None:
+    """Only a column in which nothing stands has no value at all."""
+    store.put("one", rows({"a": 1.0}).with_columns(pl.lit("many").alias("x")))
+    (event,) = store.ingest()
+    assert isinstance(event, DataRefused)
+    assert not any("no value" in reason for reason in event.reasons)
+
+
+def test_what_is_odd_is_told_once(store: Store) -> None:
+    """A note stands in the tick's line when it is new; a column that stops varying is new."""
+    first = rows({str(n): float(n) for n in range(30)})
+    store.put("1", first.with_columns(pl.lit(1).alias("extra")))
+    (one,) = store.ingest()
+    later = rows({str(n): float(n) for n in range(30)}, WEEK - 7 * DAY)
+    store.put("2", later.with_columns(pl.lit(1).alias("extra"), pl.lit(5.0).alias("x")))
+    noted = (*one.notes, *one.standing) if isinstance(one, DataAccepted) else ()
+    (two,) = data.ingest(
+        store.feed, store.source, store.tables, known=store.known, now=NOW, token=1, noted=noted
+    )
+    assert isinstance(one, DataAccepted)
+    assert isinstance(two, DataAccepted)
+    assert "note: column 'extra' is not in the contract" in sentence(one)
+    assert two.notes == ("column 'x' has one value only, which was not so before",)
+    assert two.standing == one.notes
+
+
+def test_a_source_without_files_is_told(store: Store) -> None:
+    """A path that matches nothing is named: it may be mistyped."""
+    waiting: list[data.NotReady] = []
+    assert store.ingest(waiting) == []
+    assert [w.reason for w in waiting] == ["no file matches rows/*.csv"]
+
+
+def test_a_wrong_stamp_counts_in_the_batchs_last_period(store: Store) -> None:
+    """A row stamped years ahead is set aside in the period it came with, not years ahead."""
+    far = rows({"d": 1.0}, WEEK + 2000 * DAY)
+    store.put("one", pl.concat([rows({"a": 1.0, "b": 2.0, "c": 3.0}), far]))
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert (event.periods, dict(event.quarantined)) == (("2026-01-04",), {"week: in the future": 1})
+    assert dict(event.latest) == {"2026-01-04": "2026-01-04T00:00:00.000000Z"}
+    assert data.load(store.tables, event.pin).bad.get_column(PERIOD).to_list() == ["2026-01-04"]
+
+
+def test_an_unreadable_known_at_breaks_a_rule() -> None:
+    """A row that does not say when it was known is set aside, not taken for known now."""
+    found = contract(source=Source(path="x", known_at="loaded"))
+    store = Store(feeds(found)[0])
+    raw = rows({"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0})
+    store.put(
+        "one", raw.with_columns(pl.Series("loaded", ["2026-01-04", "soon", "2026-01-04", ""]))
+    )
+    (event,) = store.ingest()
+    assert isinstance(event, DataAccepted)
+    assert dict(event.quarantined) == {"loaded: wrong type": 1}
+
+
+def test_events_of_the_first_import_were_known_when_they_happened(events_store: Store) -> None:
+    """History is history; what comes later is known from when it came."""
+    events_store.put("one", calls(("a", 1, "x")))
+    events_store.ingest()
+    events_store.now += DAY
+    events_store.put("two", calls(("a", 2, "x")))
+    events_store.ingest()
+    stored = events_store.tables.read(events_store.pin()).sort(TIME)
+    happened = datetime(2026, 1, 1, tzinfo=UTC)
+    assert stored.get_column(KNOWN_AT).to_list() == [happened, NOW + DAY]

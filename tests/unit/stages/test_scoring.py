@@ -462,3 +462,26 @@ def test_twenty_thousand_entities_take_less_than_two_seconds() -> None:
     started = time.perf_counter()
     assert run(job(frame), Models()).event.rows == 20_000
     assert time.perf_counter() - started < 2.0
+
+
+def test_a_row_without_an_entity_is_nobodys() -> None:
+    """It stays in quarantine; nobody called None gets a score."""
+    frame = rows({"a": 0.9, "b": 0.1}, bad=("b",))
+    frame = frame.with_columns(
+        pl.when(pl.col(ENTITY) == "b").then(None).otherwise(ENTITY).alias(ENTITY)
+    )
+    found = run(job(frame), Models())
+    assert by_entity(found, "rung") == {"a": "champion"}
+
+
+def test_a_wrong_stamp_does_not_make_its_entity_vanish() -> None:
+    """Who has only a row of a wrong or unknown moment is answered by a lower rung, once."""
+    good = rows({"a": 0.9})
+    far = rows({"a": 0.9, "b": 0.9}, bad=("a", "b"), week=5)
+    lost = rows({"b": 0.9, "c": 0.9}, bad=("b", "c")).with_columns(
+        pl.lit(None, pl.Datetime("us", "UTC")).alias(TIME)
+    )
+    found = run(job(pl.concat([good, far, lost])), Models())
+    assert by_entity(found, "rung") == {"a": "champion", "b": "default", "c": "default"}
+    assert found.frame.height == 3
+    assert found.frame.get_column(TIME).to_list() == [START] * 3

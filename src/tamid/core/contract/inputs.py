@@ -60,6 +60,12 @@ class EventTable:
     time: str = key("column of the event's moment", limits=COLUMN)
     format: Format = key("how to read it", "auto")
     owner: SourceOwner = key("role that answers for this table", OPS)
+    known_at: str | None = key(
+        "column that says when an event became known (default: when it happened for the first "
+        "import, on arrival for what comes later)",
+        None,
+        limits=COLUMN,
+    )
     schema: Mapping[str, Column] = key("columns of the table", {}, limits=Limits(keys="column"))
 
 

@@ -84,11 +84,15 @@ _ACTIONS: Mapping[str, str] = {
 
 def _accepted(e: ev.DataAccepted) -> str:
     text = f"{count(e.rows, 'row')} of {e.source} accepted from {e.batch}"
+    known = [(e.new, "new"), (e.changed, "changed"), (e.rows - e.new - e.changed, "repeated")]
+    known.append((e.removed, "taken back"))
+    if e.new + e.changed + e.removed and e.new != e.rows:
+        text += f" ({', '.join(f'{n} {what}' for n, what in known if n > 0)})"
     bad = sum(e.quarantined.values())
     if bad:
         rules = ", ".join(f"{rule} {n}" for rule, n in sorted(e.quarantined.items()))
         text += f"; {count(bad, 'rule break')} set aside ({rules})"
-    return text
+    return "; ".join([text, *(f"note: {note}" for note in e.notes)])
 
 
 def _refused(e: ev.DataRefused) -> str:
@@ -97,7 +101,9 @@ def _refused(e: ev.DataRefused) -> str:
 
 def _labels(e: ev.LabelsAccepted) -> str:
     extra = [(e.corrected, "corrected"), (e.repeated, "repeated"), (e.unmatched, "without a row")]
+    extra.append((e.stale, "older than what is known, kept as history"))
     extra.append((e.future, "from the future, put aside"))
+    extra.append((e.invalid, "not understood, left out"))
     said = "".join(f", {n} {what}" for n, what in extra if n)
     return f"{count(e.new, 'new label')}{said} from {e.batch}"
 
