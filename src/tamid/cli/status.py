@@ -104,12 +104,16 @@ def _troubles(snap: Snapshot) -> Iterator[str]:
     for alarm in snap.alarms:
         yield f"alarm       {alarm.alarm}, {alarm.severity}, since {_moment(alarm.at)}"
         yield f"            {alarm.message}"
+        if alarm.budget:
+            yield f"            budget: {alarm.budget}"
         if alarm.cause:
             sure = "confirmed" if alarm.confirmed else "likely"
             reasons = f": {'; '.join(alarm.reasons)}" if alarm.reasons else ""
             yield f"            {sure} cause: {alarm.cause.replace('_', ' ')}{reasons}"
         else:
             yield "            not diagnosed yet"
+    for ticket in snap.tickets:
+        yield f"ticket      {ticket}"
     known = {f"alarm/{alarm.alarm}" for alarm in snap.alarms}
     for incident in snap.incidents:
         if incident.incident not in known:

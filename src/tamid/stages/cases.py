@@ -128,6 +128,7 @@ def _alarm_facts(alarm: Alarm) -> dict[str, Any]:
         "periods": alarm.raised.periods,
         "cause": known.cause if known else "not diagnosed",
         "reasons": known.reasons if known else (),
+        "budget": alarm.raised.budget,
     }
 
 
@@ -169,8 +170,10 @@ def _verdict_line(verdict: Mapping[str, Any]) -> str:
 
 def _alarm_line(alarm: Mapping[str, Any]) -> str:
     reasons = "; ".join(alarm["reasons"])
-    return f"{alarm['message']} Likely cause: {alarm['cause']}" + (
-        f" ({reasons})" if reasons else ""
+    return (
+        f"{alarm['message']} Likely cause: {alarm['cause']}"
+        + (f" ({reasons})" if reasons else "")
+        + (f". Budget of alarms: {alarm['budget']}" if alarm.get("budget") else "")
     )
 
 

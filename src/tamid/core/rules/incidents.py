@@ -66,7 +66,7 @@ def _alarm(alarm: Alarm) -> OpenIncident:
         incident=incident,
         failure=alarm.raised.failure,
         severity=alarm.raised.severity,
-        noticed_by=alarm.raised.noticed_by,
+        noticed_by=_noticed(alarm),
         response=RESPONSE.get(alarm.raised.signal, RESPONSE[alarm.raised.failure]),
     )
 
@@ -81,6 +81,12 @@ def _empty(period: str) -> OpenIncident:
         noticed_by="scoring",
         response=RESPONSE["empty"],
     )
+
+
+def _noticed(alarm: Alarm) -> str:
+    """Say how it was noticed, and how often this happens by chance."""
+    raised = alarm.raised
+    return f"{raised.noticed_by} ({raised.budget})" if raised.budget else raised.noticed_by
 
 
 def _late(name: str) -> OpenIncident:

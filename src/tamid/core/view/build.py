@@ -24,6 +24,7 @@ from tamid.core.view.snapshot import (
     Turning,
     VersionCard,
 )
+from tamid.core.view.tickets import tickets
 from tamid.core.view.words import line
 
 # What one look takes in: the last runs, the last periods, the last things that happened.
@@ -51,6 +52,7 @@ def snapshot(scene: Scene) -> Snapshot:
         champion=version_card(scene, state.champion),
         challenger=version_card(scene, state.challenger),
         alarms=tuple(alarm_card(a) for a in state.open_alarms.values()),
+        tickets=tickets(scene),
         incidents=_incidents(scene),
         cases=tuple(case_card(scene, n) for n in sorted(state.open_cases)),
         runs=tuple(run_card(scene, n) for n in list(state.runs)[-RUNS:]),

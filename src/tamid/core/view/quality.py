@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 
 from tamid.core import events as ev
+from tamid.core.paging import UNLABELLED
 from tamid.core.periods import period_of
 from tamid.core.values import STATIC_PERIOD
 from tamid.core.view.scene import GRACE, Scene, count, number, share, spread
@@ -101,8 +102,11 @@ def _not_yet(scene: Scene, period: str) -> bool:
 
 
 def _reply(scene: Scene, last: Point) -> Reply:
-    if any(a.raised.failure == "model_failure" for a in scene.state.open_alarms.values()):
+    open_ = {a.raised.signal for a in scene.state.open_alarms.values()}
+    if open_ - set(UNLABELLED):
         return "no"
+    if open_:  # no label has told yet
+        return "doubtful"
     if scene.demanded is None:
         return "yes"
     demanded, sign = scene.sign * scene.demanded, scene.sign

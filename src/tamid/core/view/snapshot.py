@@ -227,6 +227,7 @@ class Snapshot:
     awaited: tuple[Awaited, ...]
     recent: tuple[Line, ...]
     estimate: EstimateCard | None = None
+    tickets: tuple[str, ...] = ()
 
     @property
     def condition(self) -> Condition:
