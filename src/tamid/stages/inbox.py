@@ -2,7 +2,8 @@
 
 The table `<model>.labels` holds `_entity`, `_time` (the row's moment; null for events), `_event`
 (an event's moment), `_value` (null: taken back), `_known_at`, `_arrived`, `_batch`, `_period` and
-`revision` (from 1). A correction is a further revision.
+`revision` (from 1). A correction is a further revision. A label whose source says that it was known
+earlier than the one that stands is history: it has revision 0 and overrides nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime
 import polars as pl
 
 from tamid.core.contract.model import Contract
-from tamid.core.errors import BatchNotReady, BatchRefused, DataError
+from tamid.core.errors import BatchNotReady, DataError
 from tamid.core.events import DataRefused, Event, LabelsAccepted
 from tamid.core.periods import period_of, span
 from tamid.core.values import (
@@ -22,25 +23,20 @@ from tamid.core.values import (
     ENTITY,
     KNOWN_AT,
     PERIOD,
-    RULE,
     TIME,
     Role,
     TablePin,
 )
 from tamid.ports import Batch, Source, Tables
-from tamid.stages.changes import row_names
 from tamid.stages.data import NotReady
-from tamid.stages.feeds import LABELS, feeds, rule_of
-from tamid.stages.filing import known_moments, with_periods
-from tamid.stages.quarantine import check, moments, suggest
-from tamid.stages.reading import MOMENT, name_of
-from tamid.stages.truth import truth
+from tamid.stages.feeds import LABELS, rule_of
+from tamid.stages.filing import with_periods
+from tamid.stages.hearing import EVENT, LABEL_KEY, VALUE, count_of, hear, why_not
+from tamid.stages.oddities import Rules
+from tamid.stages.reading import MOMENT
 
-EVENT = "_event"
-VALUE = "_value"
 REVISION = "revision"
 
-_KEY = [ENTITY, TIME, EVENT]
 _HEARD = "_heard"
 
 
@@ -61,7 +57,12 @@ def ingest(
     `rows` pins the rows that labels are matched with. `accepted`: where labels stand in the rows'
     own files, the batches that were accepted; others are passed over.
     """
-    for batch in source.batches():
+    batches = source.batches()
+    apart = contract.data.label.source
+    if waiting is not None and apart is not None and not batches:
+        reason = f"no file matches {apart.path}"
+        waiting.append(NotReady(source=LABELS, batch="", reason=reason))
+    for batch in batches:
         if known.get(batch.name) == batch.fingerprint:
             continue
         if accepted is not None and accepted.get(batch.name) != batch.fingerprint:
@@ -75,12 +76,13 @@ def ingest(
             if waiting is not None:
                 waiting.append(NotReady(source=LABELS, batch=batch.name, reason=error.what))
         except DataError as error:
-            yield _refusal(contract, batch, error.what)
+            yield _refusal(contract, batch, (error.what,))
 
 
 def latest_revisions(inbox: pl.DataFrame) -> pl.DataFrame:
-    """Return the last revision of each label."""
-    return inbox.sort(REVISION, maintain_order=True).unique(_KEY, keep="last", maintain_order=True)
+    """Return of each label what was known last."""
+    ordered = inbox.sort(KNOWN_AT, REVISION, maintain_order=True)
+    return ordered.unique(LABEL_KEY, keep="last", maintain_order=True)
 
 
 def _take(
@@ -93,13 +95,10 @@ def _take(
     now: datetime,
     token: int,
 ) -> Event:
-    heard, invalid = _read(contract, batch, raw, now)
-    share = invalid / raw.height
-    if share > contract.data.quarantine.max_share:
-        raise BatchRefused(
-            f"{invalid} of {raw.height} labels ({share:.1%}) cannot be understood, the contract "
-            f"allows {contract.data.quarantine.max_share:.1%}"
-        )
+    heard, wrong = hear(contract, batch, raw, now)
+    invalid = count_of(wrong, raw.height)
+    if invalid / raw.height > contract.data.quarantine.max_share:
+        return _refusal(contract, batch, why_not(contract, raw, wrong, invalid), wrong, raw.height)
     table = f"{contract.name}.{LABELS}"
     key = f"{table}/{batch.name}/{batch.fingerprint}"
     pin = tables.find(table, key)
@@ -109,7 +108,7 @@ def _take(
         latest = tables.latest(table)
         heard = _filed(heard, contract, now)
         about = None if replaces else heard.get_column(PERIOD).unique().to_list()
-        before = None if latest is None else latest_revisions(tables.read(latest, periods=about))
+        before = None if latest is None else tables.read(latest, periods=about)
         fresh = _revised(before, heard, batch.name, now, replaces=replaces)
         pin = latest
         if pin is None or not fresh.is_empty():
@@ -128,70 +127,8 @@ def _take(
         future=int((fresh.get_column(KNOWN_AT) > now).sum()),
         periods=tuple(matched.get_column(PERIOD).unique().sort()),
         invalid=invalid,
+        stale=int((fresh.get_column(REVISION) == 0).sum()),
     )
-
-
-def _read(
-    contract: Contract, batch: Batch, raw: pl.DataFrame, now: datetime
-) -> tuple[pl.DataFrame, int]:
-    """Return the labels that a batch holds, one per key, and how many mean nothing."""
-    label, zone = contract.data.label, contract.calendar.timezone
-    spoken = label.event_time is None or label.column in raw.columns
-    frame = pl.DataFrame(
-        [
-            _entities(contract, raw, now),
-            _moment(raw, None if label.event_time else contract.data.time, zone).alias(TIME),
-            _moment(raw, label.event_time, zone).alias(EVENT),
-        ]
-    )
-    known_at = label.source.known_at if label.source else contract.data.source.known_at
-    happened = pl.coalesce(EVENT, TIME)
-    frame = frame.with_columns(
-        truth(raw, contract).values.alias(VALUE) if spoken else pl.lit(1.0).alias(VALUE),
-        known_moments(raw, known_at, zone, now),
-        pl.lit(batch.name).alias(BATCH),
-        pl.lit(now).cast(MOMENT).alias(ARRIVED),
-    ).with_columns(
-        # Nothing is known before it happened, whatever a column says.
-        pl.max_horizontal(KNOWN_AT, happened).alias(KNOWN_AT)
-    )
-    unreadable = (
-        truth(raw, contract).invalid
-        if spoken
-        else pl.repeat(False, raw.height, dtype=pl.Boolean, eager=True)
-    )
-    moment = EVENT if label.event_time else TIME
-    timeless = frame.get_column(moment).is_null() & (contract.data.time is not None)
-    lost = frame.get_column(ENTITY).is_null() | timeless
-    there = frame.get_column(VALUE).is_not_null()
-    invalid = unreadable | (there & lost)
-    heard = frame.filter(there & ~invalid)
-    single = pl.col(VALUE).n_unique().over([*_KEY, KNOWN_AT]) == 1
-    agreed = heard.filter(single).sort(KNOWN_AT).unique(_KEY, keep="last", maintain_order=True)
-    return agreed, int(invalid.sum()) + heard.filter(~single).height
-
-
-def _entities(contract: Contract, raw: pl.DataFrame, now: datetime) -> pl.Series:
-    entity = contract.data.entity
-    if entity is None:
-        return row_names(check(raw, feeds(contract)[0].shape, now).frame.drop(RULE))
-    return name_of(_column(raw, entity)).values.alias(ENTITY)
-
-
-def _moment(raw: pl.DataFrame, column: str | None, timezone: str) -> pl.Series:
-    if column is None:
-        return pl.repeat(None, raw.height, dtype=MOMENT, eager=True)
-    _column(raw, column)
-    return moments(raw, column, timezone)
-
-
-def _column(raw: pl.DataFrame, name: str) -> pl.Series:
-    if name not in raw.columns:
-        raise BatchRefused(
-            f"column {name!r} is missing{suggest(name, raw.columns)}",
-            why="labels are joined to rows by it",
-        )
-    return raw.get_column(name)
 
 
 def _written(inbox: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -208,37 +145,62 @@ def _revised(
     *,
     replaces: bool,
 ) -> pl.DataFrame:
-    """Return the labels to add: new ones, corrected ones, and those that were taken back."""
+    """Return the labels to add: new ones, corrections, history, and those that were taken back."""
+    last = heard.unique(LABEL_KEY, keep="last", maintain_order=True)
+    older = heard.join(last, on=[*LABEL_KEY, KNOWN_AT], how="anti", nulls_equal=True)
     if before is None:
-        return heard.with_columns(pl.lit(1, pl.Int64).alias(REVISION))
-    old = before.select(
-        *_KEY,
+        first = last.with_columns(pl.lit(1, pl.Int64).alias(REVISION))
+        return pl.concat([first, _history(older, first, None)])
+    latest = latest_revisions(before)
+    old = latest.select(
+        *LABEL_KEY,
         pl.col(VALUE).alias("_old"),
         pl.col(KNOWN_AT).alias("_old_known"),
         pl.col(REVISION).alias("_old_revision"),
     )
-    both = heard.join(old, on=_KEY, how="left", nulls_equal=True, maintain_order="left")
+    both = last.join(old, on=LABEL_KEY, how="left", nulls_equal=True, maintain_order="left")
     moment = pl.lit(now).cast(MOMENT)
     # A correction under an unchanged stamp became known when it arrived, or history would change.
-    later = pl.when(pl.col(KNOWN_AT) <= pl.col("_old_known")).then(moment).otherwise(KNOWN_AT)
-    first = pl.col("_old_revision").is_null()
-    fresh = both.filter(first | pl.col(VALUE).ne_missing(pl.col("_old"))).with_columns(
-        pl.when(first).then(KNOWN_AT).otherwise(later).alias(KNOWN_AT),
+    unchanged = pl.col(KNOWN_AT) <= pl.col("_old_known")
+    later = pl.when(unchanged).then(pl.max_horizontal(moment, "_old_known")).otherwise(KNOWN_AT)
+    first_time = pl.col("_old_revision").is_null()
+    # What arrived before it and was known after it stands; this one was overtaken on its way.
+    overtaken = pl.col(KNOWN_AT) < pl.col("_old_known")
+    overtaken = (overtaken & pl.col("_old").is_not_null() & (pl.col(KNOWN_AT) < moment)).fill_null(
+        value=False
+    )
+    older = pl.concat([older, both.filter(overtaken).select(heard.columns)])
+    differs = pl.col(VALUE).ne_missing(pl.col("_old"))
+    fresh = both.filter(first_time | (differs & ~overtaken)).with_columns(
+        pl.when(first_time).then(KNOWN_AT).otherwise(later).alias(KNOWN_AT),
         (pl.col("_old_revision").fill_null(0) + 1).alias(REVISION),
     )
     fresh = fresh.select(*heard.columns, REVISION)
+    standing = latest_revisions(pl.concat([latest.select(fresh.columns), fresh]))
+    fresh = pl.concat([fresh, _history(older, standing, before)])
     if not replaces:
         return fresh
-    gone = before.filter((pl.col(BATCH) == name) & pl.col(VALUE).is_not_null()).join(
-        heard, on=_KEY, how="anti", nulls_equal=True
+    gone = latest.filter((pl.col(BATCH) == name) & pl.col(VALUE).is_not_null()).join(
+        heard, on=LABEL_KEY, how="anti", nulls_equal=True
     )
     taken = gone.with_columns(
         pl.lit(None, pl.Float64).alias(VALUE),
-        moment.alias(KNOWN_AT),
+        pl.max_horizontal(moment, KNOWN_AT).alias(KNOWN_AT),
         moment.alias(ARRIVED),
         pl.col(REVISION) + 1,
     )
     return pl.concat([fresh, taken.select(fresh.columns)])
+
+
+def _history(
+    older: pl.DataFrame, standing: pl.DataFrame, before: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Return labels that were overtaken and say otherwise than what stands, each stored once."""
+    now_said = standing.select(*LABEL_KEY, VALUE)
+    other = older.join(now_said, on=[*LABEL_KEY, VALUE], how="anti", nulls_equal=True)
+    if before is not None:
+        other = other.join(before, on=[*LABEL_KEY, KNOWN_AT, VALUE], how="anti", nulls_equal=True)
+    return other.with_columns(pl.lit(0, pl.Int64).alias(REVISION)).select(*older.columns, REVISION)
 
 
 def _filed(fresh: pl.DataFrame, contract: Contract, now: datetime) -> pl.DataFrame:
@@ -282,7 +244,9 @@ def _periods_before(contract: Contract, fresh: pl.DataFrame) -> list[str] | None
     return list(span(rule, earliest, period_of(rule, last)))
 
 
-def _refusal(contract: Contract, batch: Batch, reason: str) -> DataRefused:
+def _refusal(
+    contract: Contract, batch: Batch, reasons: tuple[str, ...], wrong: Rules = (), rows: int = 0
+) -> DataRefused:
     source = contract.data.label.source or contract.data.source
     return DataRefused(
         key=f"{contract.name}.{LABELS}/{batch.name}/{batch.fingerprint}",
@@ -290,5 +254,7 @@ def _refusal(contract: Contract, batch: Batch, reason: str) -> DataRefused:
         batch=batch.name,
         fingerprint=batch.fingerprint,
         owner=Role(source.owner),
-        reasons=(reason,),
+        reasons=reasons,
+        rows=rows,
+        broken={rule: int(mask.sum()) for rule, mask in wrong},
     )

@@ -33,7 +33,8 @@ from tamid.core.values import (
     WEIGHT,
 )
 from tamid.stages.data import entity_codes
-from tamid.stages.inbox import EVENT, VALUE, ingest, latest_revisions
+from tamid.stages.hearing import EVENT, VALUE
+from tamid.stages.inbox import ingest, latest_revisions
 from tamid.stages.reading import MOMENT
 
 __all__ = [

@@ -18,7 +18,15 @@ _EXAMPLES = 3
 _LONGEST = 40
 _LOOKED_AT = 1000
 # Rules of a value, which is quoted; of others the numbers of the rows are told.
-_OF_VALUES = (WRONG_TYPE, NOT_FINITE, "below min", "above max", "not allowed", "in the future")
+_OF_VALUES = (
+    WRONG_TYPE,
+    NOT_FINITE,
+    "below min",
+    "above max",
+    "not allowed",
+    "in the future",
+    "not understood",
+)
 
 NO_VALUE = "has no value at all"
 ONE_VALUE = "has one value only"

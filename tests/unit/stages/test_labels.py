@@ -15,6 +15,7 @@ from tamid.core.contract.model import Calendar, Column, Contract, Data, Label, S
 from tamid.core.errors import BatchRefused
 from tamid.core.events import DataRefused, LabelsAccepted
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
+from tamid.core.view.words import sentence
 from tamid.stages import labels
 from tamid.stages.data import NotReady
 from tamid.stages.truth import truth
@@ -437,3 +438,45 @@ def test_nothing_known_is_nothing_learnt() -> None:
     history = as_known(delayed(rows=50), WEEK + 60 * DAY).filter(~pl.col(labels.KNOWN))
     assert labels.weights_known(history, history, WEEK + 60 * DAY).is_empty()
     assert labels.effective_rows(labels.weights_known(history, history, NOW)) == 0.0
+
+
+@pytest.mark.parametrize("order", [("new", "old"), ("old", "new")])
+def test_the_stamp_decides_and_not_the_order_of_files(order: tuple[str, str]) -> None:
+    """A label that was known earlier is history, whichever file comes first."""
+    inbox = Inbox(BY_ROW)
+    batches = {"new": told(("a", 0, 1, 15)), "old": told(("a", 0, 0, 11))}
+    events = [inbox.hear(name, batches[name], NOW + n * DAY) for n, name in enumerate(order)]
+    later = NOW + 5 * DAY
+    assert inbox.known_at(later) == {("a", 0): 1.0}
+    assert inbox.known_at(WEEK + 12 * DAY) == {("a", 0): 0.0}
+    assert [e.stale for e in events] == ([0, 1] if order == ("new", "old") else [0, 0])
+
+
+def test_an_overtaken_label_is_told_and_stored_once() -> None:
+    """It is counted as older than what is known; told again in another file it is nothing new."""
+    inbox = Inbox(BY_ROW)
+    inbox.hear("one", told(("a", 0, 1, 15)))
+    stale = inbox.hear("two", told(("a", 0, 0, 11)), NOW + DAY)
+    again = inbox.hear("three", told(("a", 0, 0, 11)), NOW + 2 * DAY)
+    assert "1 older than what is known" in sentence(stale)
+    assert (stale.new, stale.corrected, stale.stale, again.stale) == (0, 0, 1, 0)
+    assert inbox.tables.read(again.pin).height == 2
+
+
+def test_an_unreadable_stamp_makes_a_label_invalid() -> None:
+    """When it was known cannot be guessed: the label is left out and the tick says so."""
+    inbox = Inbox(contract(source=Source(path="y", known_at="heard", owner="ml_developer")))
+    rows = pl.concat([told(*[("a", n, 1, 15) for n in range(3)]) for _ in range(20)])
+    spoilt = rows.with_columns(
+        pl.when(pl.int_range(pl.len()) == 0)
+        .then(pl.lit("soon"))
+        .otherwise(pl.lit("2026-01-19"))
+        .alias("heard")
+    )
+    event = inbox.hear("one", spoilt)
+    assert event.invalid == 1
+    assert "1 not understood, left out" in sentence(event)
+    bad = inbox.hear("two", spoilt.head(3))
+    assert isinstance(bad, DataRefused)
+    assert bad.reasons[1] == "heard: wrong type: 1, such as 'soon'"
+    assert dict(bad.broken) == {"heard: wrong type": 1}

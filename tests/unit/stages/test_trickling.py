@@ -23,7 +23,8 @@ from tamid.core.values import (
     TablePin,
 )
 from tamid.stages import dataset
-from tamid.stages.inbox import EVENT, REVISION, VALUE
+from tamid.stages.hearing import EVENT, VALUE
+from tamid.stages.inbox import REVISION
 from tamid.workshop import parse
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
