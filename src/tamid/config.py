@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,22 @@ FILE = "tamid.toml"
 SINGLE = "contract.yaml"
 STORE = ".tamid"
 _KEYS = ("store", "models")
+# What things cost, for replays of policies: amounts in one currency.
+_PRICES = ("cpu_hour", "gb_month", "review", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Where a workspace lies and which contracts it holds."""
+    """Where a workspace lies, which contracts it holds, and what things cost there.
+
+    `prices`: amounts by name (`cpu_hour`, `gb_month`, `review`, `error`), all in `currency`.
+    """
 
     root: Path
     store: Path
     contracts: tuple[Path, ...]
+    prices: Mapping[str, float] = field(default_factory=dict)
+    currency: str = ""
 
 
 def find(start: Path) -> Config:
@@ -62,7 +69,14 @@ def read(root: Path) -> Config:
         ) from None
     table = content.get("workspace", {})
     problems = [_unknown(key) for key in table if key not in _KEYS]
-    problems += [f"unknown section [{key}]" for key in content if key != "workspace"]
+    problems += [f"unknown section [{k}]" for k in content if k not in ("workspace", "prices")]
+    priced = dict(content.get("prices", {}))
+    currency = priced.pop("currency", "")
+    problems += [_unknown(key, (*_PRICES, "currency")) for key in priced if key not in _PRICES]
+    problems += [f"the price of {k} must be a number of at least 0" for k, v in priced.items()
+                 if k in _PRICES and not _is_amount(v)]  # fmt: skip
+    if not isinstance(currency, str) or (priced and not currency):
+        problems.append('prices need a currency in quotes, such as "EUR"')
     store, models = table.get("store", STORE), table.get("models", [SINGLE])
     if not isinstance(store, str):
         problems.append("store must be a path in quotes")
@@ -70,9 +84,19 @@ def read(root: Path) -> Config:
         problems.append("models must be a list of paths to contracts")
     if problems:
         raise UsageError(f"{path} has problems", why="; ".join(problems), fix="Correct the file.")
-    return Config(root=root, store=root / store, contracts=tuple(root / m for m in models))
+    return Config(
+        root=root,
+        store=root / store,
+        contracts=tuple(root / m for m in models),
+        prices={name: float(amount) for name, amount in priced.items()},
+        currency=currency,
+    )
 
 
-def _unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, _KEYS, n=1)
+def _is_amount(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def _unknown(key: str, known: tuple[str, ...] = _KEYS) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
     return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tamid.core.errors import DataError
+from tamid.core.errors import DataError, NotFound
+from tamid.core.values import digest_of
 from tamid.wiring import sources_of, user_code
 from tamid.workshop import inline_scorer, inline_trainer, parse
 from tamid.workshop.tools import learner_of, load_features
 
 if TYPE_CHECKING:
+    from tamid.config import Config
     from tamid.core.contract.model import Contract
+    from tamid.core.policies.money import Prices
+    from tamid.core.policies.policy import ReplayPolicy
     from tamid.core.state import State
     from tamid.ports import Progress, Source
     from tamid.stages.matrix import Matrix
@@ -75,8 +79,43 @@ def performance(
         params=dict(contract.training.params),
         seed=contract.training.seed,
         seconds=process_time,
+        code=digest_of(code),
     )
     return tensor(rows, plan, bench, progress, kept)
+
+
+def shelf(store: Path) -> MutableMapping[str, bytes]:
+    """Return what earlier tensors of a workspace left; it may be deleted at any time."""
+    from tamid.adapters.shelf import FolderShelf
+
+    return FolderShelf(store / "tensors")
+
+
+def policy_at(file: Path, contract: Path) -> ReplayPolicy:
+    """Read a policy from a file: a whole contract, or blocks laid over the one in the folder.
+
+    Raises:
+        NotFound: there is no such file; ContractError: all problems, with lines.
+    """
+    from tamid.adapters import yaml
+    from tamid.core.policies.file import policy_in
+
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise NotFound(
+            f"there is no policy at {file}", why=error.strerror or str(error),
+            fix="Name a file, or one of never, weekly, 4-weekly, quarterly, quality, age, default.",
+        ) from None  # fmt: skip
+    basis = yaml.read(contract.read_bytes(), contract.name)
+    return policy_in(yaml.read(content, file.name), basis, file.name)
+
+
+def prices_in(config: Config) -> Prices:
+    """Return what things cost in a workspace."""
+    from tamid.core.policies.money import Prices
+
+    return Prices(currency=config.currency, **config.prices)
 
 
 def history(contract: Contract, path: Path, until: datetime) -> Matrix:
@@ -89,23 +128,19 @@ def history(contract: Contract, path: Path, until: datetime) -> Matrix:
 
     code = user_code(contract, path.parent)
     entry = contract.features.code
-    with _taken_in(contract, path, code, until) as (rig, state):
+    with _taken_in(contract, path, until) as (rig, state):
         features = load_features(code, entry) if entry else None
         return matrix(rig, contract, state, features, until)
 
 
 @contextmanager
-def _taken_in(
-    contract: Contract, path: Path, code: dict[str, str], until: datetime
-) -> Iterator[tuple[Rig, State]]:
+def _taken_in(contract: Contract, path: Path, until: datetime) -> Iterator[tuple[Rig, State]]:
     """Take all batches in, as the loop would, into tables in memory."""
     from tamid.stages.intake import intake
     from tamid.stages.journal import Journal
-    from tamid.stages.loop import adopt
 
     with TemporaryDirectory(prefix="tamid-replay-") as keys:
         rig = _rig(contract, path, until, Path(keys))
-        adopt(rig, path.read_text("utf-8"), code, until, reason="a replay of policies begins")
         journal = Journal(rig.ledger, rig.model)
         for event in intake(rig, contract, lambda: journal.state, until, 0):
             journal.append(event, until)

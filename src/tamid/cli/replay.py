@@ -1,4 +1,4 @@
-"""`tamid replay`: repeat recorded decisions, or try the whole loop on one's own history."""
+"""`tamid replay`: repeat recorded decisions, or try the loop or its policies on one's history."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tamid.cli.desk import add_example, add_model, chosen, opened
+from tamid.cli.policies import add_span
 from tamid.core.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
@@ -36,13 +37,23 @@ def add_replay(parser: ArgumentParser) -> None:
         "on all that is known, without gates (always); default: frozen",
     )  # fmt: skip
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="where to write the page (replay-MODEL.html)"
-    )
+        "--compare", metavar="POLICIES",
+        help="walk policies of retraining over your history: of never, weekly, 4-weekly, "
+        "quarterly, quality, age, default, today (the contract in force), new (the one in the "
+        "folder), and files with a block `retraining`, joined by commas",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE",
+        help="where to write the page (replay-MODEL.html, policies-MODEL.html)",
+    )  # fmt: skip
+    add_span(parser)
     add_model(parser)
     add_example(
         parser,
         "tamid replay --from 2016-01-04 --to 2017-02-27",
         "tamid replay --from 2012-01-02 --to 2012-12-31 --against frozen always --json",
+        "tamid replay --compare never,weekly,quarterly,default",
+        "tamid replay --compare today,new.yaml --to 2017-02-27",
         "tamid replay --audit",
     )
 
@@ -55,14 +66,25 @@ def replay(args: Namespace, out: Output) -> int:
             why="one repeats what stands in the ledger, the other tries what might have been",
             fix="Run one after the other.",
         )
+    if args.compare and (args.audit or args.begin):
+        raise UsageError(
+            "`--compare` walks policies over the whole history",
+            why="it fits each model once and turns no loop, so --audit and --from mean nothing",
+            fix="Leave them out; `--to` says up to when history is looked at.",
+        )
     if args.audit:
         return _audit(args, out)
+    if args.compare:
+        from tamid.cli.policies import compare
+
+        return compare(args, out)
     if args.begin is None or args.end is None:
         raise UsageError(
             "what is to be replayed?",
             why="`--audit` repeats the decisions in the ledger, --from and --to try the loop on "
-            "your history",
-            fix="Run `tamid replay --audit` or `tamid replay --from DATE --to DATE`.",
+            "your history, --compare tries policies on it",
+            fix="Run `tamid replay --audit`, `tamid replay --from DATE --to DATE` or "
+            "`tamid replay --compare never,weekly,default`.",
         )
     return _backtest(args, out)
 

@@ -70,6 +70,7 @@ TABLE: tuple[Group, ...] = (
         commands=(
             _row("approve", "people:approve", "agree to a release"),
             _row("reject", "people:reject", "refuse a release"),
+            _row("accept-normal", "normal:accept_normal", "take a drift for the new normal"),
             _row("rollback", "people:rollback", "bring an earlier version back at once"),
             _row("pause", "people:pause", "stop training and releasing; scoring goes on"),
             _row("resume", "people:resume", "let the loop act again"),
@@ -86,7 +87,8 @@ TABLE: tuple[Group, ...] = (
             _row("keys revoke", "keys:revoke", "trust a key no longer"),
             _row("keys export", "keys:export", "write a public key for those who verify"),
             _row("verify", "checking:verify", "check the ledger and all content that it names"),
-            _row("replay", "replay:replay", "repeat decisions, or try the loop on history"),
+            _row("replay", "replay:replay", "repeat decisions, try loop or policies on history"),
+            _row("tune-policy", "policies:tune_policy", "find the retraining that costs least"),
         ),
     ),
 )

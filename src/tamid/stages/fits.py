@@ -28,12 +28,16 @@ _EMPTY = np.zeros(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """With what is fitted: the learner, its parameters, and a clock of computing time."""
+    """With what is fitted: the learner, its parameters, and a clock of computing time.
+
+    `code`: digest of the user's code that the learner and the features rest on.
+    """
 
     learner: Learner
     params: dict[str, Param]
     seed: int
     seconds: Callable[[], float]
+    code: str = ""
 
 
 def gap_of(rows: Matrix) -> int:
@@ -51,8 +55,9 @@ class Fits:
         self.terms = term_names(self._metric, self._task, rows.classes)
         self._gap = gap_of(rows)
         self._recent: dict[tuple[int, str], tuple[int, Floats]] = {}
-        self.bare = self.scoring = self.stored = 0.0
-        self.scored = self.fits = 0
+        self._costs = np.zeros(5)
+        self.bare = 0.0
+        self.fits = 0
 
     def origin(self, origin: int) -> dict[str, Floats]:
         """Fit the windows of one origin and tally their answers for all later weeks."""
@@ -81,7 +86,8 @@ class Fits:
             begins.append(self._one(origin, window, mine, weight, later, places, begin, found))
         self._forget(origin)
         parts = {name: np.stack(values) for name, values in found.items()}
-        return parts | {"begins": np.array(begins, dtype=np.float64)}
+        costs, self._costs = self._costs, np.zeros(5)
+        return parts | {"begins": np.array(begins, dtype=np.float64), "costs": costs}
 
     def _one(
         self,
@@ -110,11 +116,10 @@ class Fits:
         raw = model.predict(later)
         ended = self._bench.seconds()
         self.bare += ended - started
-        self.scoring += ended - fitted
-        self.scored += len(later)
-        if self.fits == 0:
-            self.stored = float(sum(len(f) for f in model.dump().files.values()))
         self.fits += 1
+        first = not self._costs[4]  # one model of an origin says how large they are
+        stored = sum(len(f) for f in model.dump().files.values()) if first else 0
+        self._costs += [fitted - started, ended - fitted, len(later), stored, 1]
         tuned = self._tuned(origin, window)
         soon = int(rows.offsets[min(origin + 2 * TUNE_PERIODS + 1, len(rows.weeks))])
         self._recent[origin, window] = (begin, raw[: soon - begin])

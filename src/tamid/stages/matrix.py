@@ -17,7 +17,17 @@ from tamid.core.errors import DataError
 from tamid.core.learning.model import Feature, FeatureTable, Floats, Ints
 from tamid.core.periods import PeriodRule, end_of, micros_of, period_of, span, start_of
 from tamid.core.state import State
-from tamid.core.values import ENTITY, KNOWN_AT, LABEL, PERIOD, TIME, WEIGHT, Task, digest_of
+from tamid.core.values import (
+    ENTITY,
+    KNOWN_AT,
+    LABEL,
+    PERIOD,
+    TIME,
+    WEIGHT,
+    Task,
+    digest_bytes,
+    digest_of,
+)
 from tamid.stages import dataset, labels
 from tamid.stages.answering import FeatureCode, encode, learn_features, model_frame
 from tamid.stages.feeds import rule_of
@@ -99,24 +109,30 @@ def matrix(
     told = np.searchsorted(starts, known, side="left") - 1 if slow else week
     made = model_frame(rows, contract, code)
     y = rows.get_column(LABEL).cast(pl.Float64).to_numpy()
+    table = encode(made, learn_features(made))
+    row_known = _row_known(rows, contract, time)
+    block = _blocks(rows, time, starts, week)
+    held = [table.values, y, time, row_known, known, block, starts]
     return Matrix(
         contract=contract,
         weeks=weeks,
         starts=starts,
         offsets=np.searchsorted(week, np.arange(len(weeks) + 1)),
         week=week,
-        block=_blocks(rows, time, starts, week),
+        block=block,
         told=told,
-        row_known=_row_known(rows, contract, time),
+        row_known=row_known,
         label_known=known,
         time=time,
         y=y,
-        table=encode(made, learn_features(made)),
+        table=table,
         classes=_classes(contract, y),
         delay=_delay(contract, rule, starts, time, known, slow),
         slow=slow,
         season=np.array([(int(w[5:7]) - 1) // 3 for w in weeks]),
-        digest=_digest(contract, state, until),
+        digest=digest_of(
+            [[digest_bytes(np.ascontiguousarray(part).tobytes()) for part in held], table.features]
+        ),
     )
 
 
@@ -240,12 +256,6 @@ def _classes(contract: Contract, y: Floats) -> int:
         return 2
     column = contract.data.schema.get(contract.data.label.column)
     return len(column.allowed) if column and column.allowed else int(y.max()) + 1
-
-
-def _digest(contract: Contract, state: State, until: datetime) -> str:
-    pins = sorted((pin.table, pin.digest) for pin in state.pins.values())
-    made = (contract.data, contract.clean, contract.features, contract.calendar, contract.task)
-    return digest_of([pins, made, contract.delivery.every, state.code, until])
 
 
 def _micros(column: pl.Series) -> Ints:

@@ -47,12 +47,14 @@ class Layout:
 class Made:
     """A tensor with what it took: computing seconds, of which `bare` in fits and predictions.
 
-    `score_seconds`: of 1,000 rows; `stored_bytes`: of one model. All zero for parts that were kept.
+    `fit_seconds`: of one fit; `score_seconds`: of 1,000 rows; `stored_bytes`: of one model, all as
+    measured when they were made. `fits`: models fitted now; `kept`: origins made earlier.
     """
 
     tensor: Tensor
     seconds: float
     bare: float
+    fit_seconds: float
     score_seconds: float
     stored_bytes: float
     fits: int
@@ -94,7 +96,9 @@ def tensor(
     began = bench.seconds()
     work = Fits(rows, plan.windows, bench)
     kept = {} if kept is None else kept
-    name = digest_of([_FORMAT, rows.digest, plan, bench.params, bench.seed, _recipe(rows)])
+    name = digest_of(
+        [_FORMAT, rows.digest, plan, bench.params, bench.seed, bench.code, _recipe(rows)]
+    )
     origins = list(range(plan.first, len(rows.weeks), plan.step))
     parts, found = [], 0
     for place, origin in enumerate(origins):
@@ -112,12 +116,15 @@ def tensor(
                 f"too few labelled rows before {rows.weeks[origin]} for a first model",
                 fix="Load older history.",
             )
+    costs = np.stack([part["costs"] for part in parts]).sum(axis=0)
+    fitted, scoring, scored, stored, fits = costs.tolist()
     return Made(
         tensor=_assembled(rows, plan, np.array(origins, dtype=np.int64), parts, work.terms),
         seconds=bench.seconds() - began,
         bare=work.bare,
-        score_seconds=1000 * work.scoring / max(work.scored, 1),
-        stored_bytes=work.stored,
+        fit_seconds=fitted / max(fits, 1.0),
+        score_seconds=1000 * scoring / max(scored, 1.0),
+        stored_bytes=stored / len(parts),
         fits=work.fits,
         kept=found,
     )

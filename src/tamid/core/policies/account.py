@@ -14,7 +14,7 @@ import numpy as np
 from tamid.core.policies.board import Board, board
 from tamid.core.policies.policy import QUALITY, ReplayPolicy, calendar, never
 from tamid.core.policies.tensor import Tensor
-from tamid.core.policies.walk import Run, Walk, walk
+from tamid.core.policies.walk import Run, Walk, tail, walk
 from tamid.core.stats.arrays import Floats
 
 # A promotion is looked at for so many weeks; beyond 1 point worse it did harm, below half a point
@@ -85,15 +85,15 @@ class Accounts:
         return next(a for a in self.accounts if a.name == name)
 
 
-def compare(tensor: Tensor | Board, policies: Sequence[ReplayPolicy]) -> Accounts:
-    """Walk policies over a tensor and settle their accounts.
+def compare(tensor: Tensor | Board, policies: Sequence[ReplayPolicy], since: int = 0) -> Accounts:
+    """Walk policies over a tensor and settle their accounts, from the week `since` on.
 
     Raises:
         ValueError: a policy names a window that the tensor lacks.
     """
     tables = tensor if isinstance(tensor, Board) else board(tensor)
     walks = [walk(tables, policy) for policy in policies]
-    return settle(tables, walks)
+    return settle(tables, walks, since)
 
 
 def fixed_policies(windows: Sequence[str]) -> tuple[ReplayPolicy, ...]:
@@ -109,19 +109,21 @@ def fixed_policies(windows: Sequence[str]) -> tuple[ReplayPolicy, ...]:
     )
 
 
-def settle(tables: Board, walks: Sequence[Walk]) -> Accounts:
-    """Settle the accounts of walks over one tensor."""
+def settle(tables: Board, walks: Sequence[Walk], since: int = 0) -> Accounts:
+    """Settle the accounts of walks over one tensor, from the week `since` on."""
     tensor = tables.tensor
-    grid = {p.name: walk(tables, p) for p in fixed_policies(tensor.windows)}
+    grid = {p.name: tail(walk(tables, p), since) for p in fixed_policies(tensor.windows)}
     totals = {name: overall(tables, one) for name, one in grid.items()}
     best = max(totals, key=lambda name: tensor.sign * totals[name])
-    idle = walk(tables, never())
+    idle = tail(walk(tables, never()), since)
     floor = overall(tables, idle)
     later = _hindsight(tables)
     room = tensor.sign * (totals[best] - floor)
     return Accounts(
         tables=tables,
-        accounts=tuple(_account(tables, one, totals[best], room, later) for one in walks),
+        accounts=tuple(
+            _account(tables, tail(one, since), totals[best], room, later) for one in walks
+        ),
         best_fixed=best,
         best=totals[best],
         never=floor,
@@ -192,7 +194,8 @@ def _account(tables: Board, one: Walk, best: float, room: float, later: _Hindsig
         needless=sum(gain < NEED * size for _, gain, size in gains),
         false_alarms=sum(_false_alarm(tables, run, later) for run in one.runs),
         years=len(one.origin) / _YEAR,
-        regret=tensor.sign * (best - value) / room if room > 0 else float("nan"),
+        # Plus zero: the best policy itself must not have a regret of minus zero.
+        regret=tensor.sign * (best - value) / room + 0.0 if room > 0 else float("nan"),
     )
 
 

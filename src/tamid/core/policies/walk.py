@@ -6,7 +6,7 @@ weeks before t, nothing else. Hindsight belongs to :mod:`account`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,6 +82,18 @@ def walk(tables: Board, policy: ReplayPolicy) -> Walk:
         policy=policy, first=tensor.first, origin=both[:, 0], window=both[:, 1],
         runs=tuple(steps.runs),
     )  # fmt: skip
+
+
+def tail(one: Walk, week: int) -> Walk:
+    """Return the part of a walk from a week on, with what had been decided before as it was."""
+    skipped = max(0, week - one.first)
+    return replace(
+        one,
+        first=one.first + skipped,
+        origin=one.origin[skipped:],
+        window=one.window[skipped:],
+        runs=tuple(run for run in one.runs if run.week >= week),
+    )
 
 
 class _Steps:

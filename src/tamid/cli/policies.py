@@ -1,0 +1,300 @@
+"""`tamid replay --compare` and `tamid tune-policy`: policies of retraining on one's own history."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tamid.cli.desk import add_example, add_model, opened
+from tamid.core.errors import UsageError
+from tamid.core.values import parse_duration
+
+if TYPE_CHECKING:
+    from tamid.app import App
+    from tamid.cli.output import Output
+    from tamid.core.policies.account import Account, Accounts
+    from tamid.core.policies.money import Running, Tariff
+    from tamid.core.policies.policy import ReplayPolicy
+    from tamid.stages.tensor import Made
+
+TODAY, NEW = "today", "new"
+_WEEKS_A_MONTH = 52 / 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What a comparison found: the accounts, what counts in them, and what it took."""
+
+    model: str
+    made: Made
+    accounts: Accounts
+    tariff: Tariff
+    running: Running
+
+
+def add_span(parser: ArgumentParser) -> None:
+    """Declare what both commands ask of a tensor."""
+    parser.add_argument(
+        "--every", type=_weeks, metavar="SPAN",
+        help="fit models so far apart, such as 1w (default: so that there are at most 60)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lag", type=_weeks, default=1, metavar="SPAN",
+        help="from a run to the first week it serves (1w)",
+    )  # fmt: skip
+
+
+def add_tune_policy(parser: ArgumentParser) -> None:
+    """Declare the arguments of `tune-policy`."""
+    add_span(parser)
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="where to write the page")
+    add_model(parser)
+    add_example(parser, "tamid tune-policy", "tamid tune-policy --model churn --every 2w --json")
+
+
+def tune_policy(args: Namespace, out: Output) -> int:
+    """Find the retraining block that would have cost least, and say how it did afterwards."""
+    from tamid.core.policies.money import bill
+    from tamid.core.policies.policy import policy_from
+    from tamid.core.policies.tune import tune
+
+    with opened(args, out) as app:
+        model = app.one(args.model)
+        made = _made(app, model, args, None)
+        tariff = _tariff(app, model, made)
+        found = tune(made.tensor, policy_from(app.contract(model), TODAY), tariff)
+        running = _running(app, made, found.told_on["tuned"])
+    told = Tried(model=model, made=made, accounts=found.told_on, tariff=tariff, running=running)
+    block = proposal(found.policy)
+    path = _page(args, told, f"tuned on what came before {made.tensor.weeks[found.cut]}")
+    early = {a.name: bill(found.chosen_on, a, tariff).total for a in found.chosen_on.accounts}
+    out.json(
+        {"model": model, "proposal": block, "cut": made.tensor.weeks[found.cut],
+         "candidates": found.candidates, "chosen_on": early, "told_on": as_json(told),
+         "page": str(path)}
+    )  # fmt: skip
+    out.text(f"the best of {found.candidates} policies before {made.tensor.weeks[found.cut]}:")
+    out.text(f"  {block}")
+    _say(told, out, f"how it did from {made.tensor.weeks[found.cut]} on, which had no say in it")
+    out.text(f"page: {path}")
+    return 0
+
+
+def compare(args: Namespace, out: Output) -> int:
+    """Walk several policies over the model's history and print what each would have brought."""
+    from tamid.core.policies import account
+
+    with opened(args, out) as app:
+        model = app.one(args.model)
+        policies = chosen_policies(app, model, args.compare)
+        made = _made(app, model, args, args.end)
+        try:
+            accounts = account.compare(made.tensor, policies)
+        except ValueError as error:
+            raise UsageError("a policy cannot be tried", why=str(error)) from None
+        tariff = _tariff(app, model, made)
+        running = _running(app, made, accounts.accounts[-1])
+    tried = Tried(model=model, made=made, accounts=accounts, tariff=tariff, running=running)
+    path = _page(args, tried, "")
+    out.json({**as_json(tried), "page": str(path)})
+    _say(tried, out, "")
+    out.text(f"page: {path}")
+    return 0
+
+
+def chosen_policies(app: App, model: str, names: str) -> list[ReplayPolicy]:
+    """Return the policies of a list: known names, `today`, `new`, and files."""
+    from tamid.core.policies.policy import policy_from, standard
+    from tamid.whatif import policy_at
+
+    known = dict(standard())
+    found: dict[str, ReplayPolicy] = {}
+    for name in [n.strip() for n in names.split(",") if n.strip()]:
+        word = name.lower()
+        if word == TODAY:
+            found[word] = policy_from(app.contract(model), TODAY)
+        elif word == NEW and not Path(name).exists():
+            found[word] = policy_from(app.folder_contract(model), NEW)
+        elif word in known:
+            found[word] = known[word]
+        else:
+            place = args_path(app, name)
+            found[place.name] = replace(policy_at(place, app.models()[model]), name=place.stem)
+    if not found:
+        raise UsageError(
+            "which policies?", fix="Name some, such as `--compare never,weekly,default`."
+        )
+    return list(found.values())
+
+
+def args_path(app: App, name: str) -> Path:
+    """Return where a named file lies: here, or in the workspace's folder."""
+    here = Path(name)
+    return here if here.exists() else app.config.root / name
+
+
+def proposal(policy: ReplayPolicy) -> str:
+    """Return a policy as the contract's block, ready to be pasted.
+
+    >>> from tamid.core.policies.policy import ReplayPolicy
+    >>> proposal(ReplayPolicy(name="x"))
+    'retraining: {on: [age, quality, code], max_age: 13w, window: auto, cooldown: 2w, per_year: 26}'
+    """
+    on = ", ".join([*sorted(policy.on), "code"])
+    return (
+        f"retraining: {{on: [{on}], max_age: {policy.max_age}w, window: {policy.window}, "
+        f"cooldown: {policy.cooldown}w, per_year: {policy.per_year}}}"
+    )
+
+
+def as_json(tried: Tried) -> Mapping[str, object]:
+    """Return all numbers of a comparison."""
+    from tamid.core.policies.money import bill
+    from tamid.core.policies.staleness import staleness
+
+    found, tensor = tried.accounts, tried.made.tensor
+    return {
+        "model": tried.model,
+        "metric": tensor.metric,
+        "higher_is_better": tensor.higher_is_better,
+        "label_delay_weeks": tensor.delay,
+        "best_fixed": {"policy": found.best_fixed, "quality": found.best},
+        "telling": found.telling,
+        "currency": tried.tariff.currency or "weeks of only wrong answers",
+        "policies": [_row(a) | {"cost": bill(found, a, tried.tariff)} for a in found.accounts],
+        "staleness": {age: one.quality for age, one in staleness(found.tables).items()},
+        "running": tried.running,
+        "computing": {"seconds": tried.made.seconds, "bare": tried.made.bare,
+                      "fits": tried.made.fits, "kept": tried.made.kept},
+    }  # fmt: skip
+
+
+def _row(a: Account) -> dict[str, object]:
+    weeks = a.walk.first
+    return {
+        "policy": a.name,
+        "quality": a.overall,
+        "regret": a.regret,
+        "runs": a.runs,
+        "releases": a.releases,
+        "harmful": a.harmful,
+        "needless": a.needless,
+        "false_alarms": a.false_alarms,
+        "years": a.years,
+        "first_week": weeks,
+        "by_week": a.quality.tolist(),
+        "story": [
+            {"week": r.week, "trigger": r.trigger, "outcome": r.outcome, "live": r.live}
+            for r in a.walk.runs
+        ],
+    }
+
+
+def _say(tried: Tried, out: Output, title: str) -> None:
+    from tamid.core.policies.money import bill
+
+    found, tensor = tried.accounts, tried.made.tensor
+    unit = tried.tariff.currency or "error-weeks"
+    rows = []
+    for a in found.accounts:
+        cost = bill(found, a, tried.tariff)
+        regret = f"{a.regret:.2f}" if isfinite(a.regret) else None
+        money = [f"{part:,.2f}" for part in (cost.errors, cost.runs, cost.total)]
+        rows.append([a.name, f"{a.overall:.4f}", regret, a.runs, a.releases, a.harmful,
+                     a.false_alarms, *money])  # fmt: skip
+    span = f"{tensor.weeks[found.accounts[0].walk.first]} to {tensor.weeks[-1]}"
+    out.table(
+        ["policy", tensor.metric, "regret", "runs", "releases", "harmful", "false alarms",
+         f"errors, {unit}", "runs cost", "total"],
+        rows,
+        title=f"{tried.model}, {span}" + (f": {title}" if title else ""),
+    )  # fmt: skip
+    for line in notes(tried):
+        out.text(line)
+
+
+def notes(tried: Tried) -> Sequence[str]:
+    """Return what a reader must know to read the table."""
+    found, tensor, run = tried.accounts, tried.made.tensor, tried.running
+    told = [
+        f"regret: 0 is the best fixed policy in hindsight ({found.best_fixed}: {found.best:.4g}), "
+        f"1 is never training ({found.never:.4g})",
+        f"a decision sees labels of weeks that are {tensor.delay} or more weeks past, and a new "
+        f"model serves {tensor.lag} week(s) after its run",
+    ]
+    if not found.telling:
+        told.append(
+            "no fixed policy is better than never training by two standard errors: differences "
+            "between the policies may be chance"
+        )
+    money = tried.tariff.currency
+    cost = f"one run takes {run.fit_seconds:.2g} CPU seconds, 1,000 scores {run.score_seconds:.2g}"
+    if money:
+        cost += (
+            f"; at your prices {run.run:.4g} {money} a run, {run.thousand_scores:.3g} {money} per "
+            f"1,000 scores, {run.month:.4g} {money} a month"
+        )
+    else:
+        cost += "; name [prices] in tamid.toml, or goal.value_per_saved, to see money"
+    return [*told, cost]
+
+
+def _made(app: App, model: str, args: Namespace, until: datetime | None) -> Made:
+    from tamid.whatif import Asked, performance, shelf
+
+    asked = Asked(until=until or app.clock.now(), step=args.every, lag=args.lag)
+    store = shelf(app.config.store)
+    contract, path = app.folder_contract(model), app.models()[model]
+    return performance(contract, path, asked, app.progress, store)
+
+
+def _tariff(app: App, model: str, made: Made) -> Tariff:
+    from tamid.core.policies.money import tariff
+    from tamid.whatif import prices_in
+
+    return tariff(app.folder_contract(model), prices_in(app.config), made.fit_seconds)
+
+
+def _running(app: App, made: Made, one: Account) -> Running:
+    from tamid.core.policies.money import running
+    from tamid.whatif import prices_in
+
+    sums = made.tensor.sums[0, 0, made.tensor.first :, :, made.tensor.terms.index("rows")]
+    return running(
+        prices_in(app.config),
+        fit_seconds=made.fit_seconds,
+        score_seconds=made.score_seconds,
+        stored_bytes=made.stored_bytes,
+        runs_a_year=one.a_year(one.runs),
+        scores_a_month=float(sums.sum(axis=1).mean()) * _WEEKS_A_MONTH,
+    )
+
+
+def _page(args: Namespace, tried: Tried, title: str) -> Path:
+    from tamid.cli.policies_page import page
+
+    path = args.plot or Path(f"policies-{tried.model}.html")
+    try:
+        path.write_text(page(tried, title), "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be written to {path}",
+            why=error.strerror or str(error),
+            fix="Name a file that can be written with --plot.",
+        ) from None
+    return Path(path)
+
+
+def _weeks(text: str) -> int:
+    from tamid.core.policies.policy import weeks_of
+
+    try:
+        return weeks_of(parse_duration(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
