@@ -138,7 +138,9 @@ def _measured(state: State, signal: str) -> Mapping[str, Measured]:
     """Return the champion's periods after the last settled alarm, and after what settled it."""
     mine = [a for a in state.alarms.values() if a.raised.signal == signal]
     after = max((a.raised.period for a in mine), default="")
+    # What was measured against an older reference, or before the matter was over, says no more.
     until = 0 if signal == QUALITY else max((a.cleared_seq for a in mine), default=0)
+    until = max(until, state.versions[state.champion].usual_seq if signal in SILENT else 0)
     name = f"{signal}@{state.champion}"
     seen = state.measured.get(name, {})
     return {

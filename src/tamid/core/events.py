@@ -15,8 +15,11 @@ from tamid.core.values import Interval, Role, TablePin, VersionRef
 Failure = Literal["system_failure", "model_failure"]
 Severity = Literal["critical", "warning", "note"]
 Cause = Literal[
-    "contract_breach", "label_bug", "concept_drift", "covariate_shift", "prevalence", "unknown"
-]
+    "contract_breach", "label_bug", "concept_drift", "covariate_shift", "prevalence", "unknown",
+    "broken_values", "dependency_break", "concentration",
+]  # fmt: skip
+# Causes that lie in the rows of a source that kept its contract.
+ROW_BUGS = ("broken_values", "dependency_break", "concentration")
 Remedy = Literal["needed", "useless", "blocked"]
 
 
@@ -74,6 +77,27 @@ class DataRefused(Event):
     rows: int = 0
     broken: Mapping[str, int] = field(default_factory=dict)
     periods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodChecked(Event):
+    """A period's rows were held against earlier periods; `suspected` keeps them from training.
+
+    `confirmed`: missing, stuck or far out of range, not only unlike. `oddity` is the oddest
+    column's, `level` what it had to reach, `against` how many periods it was compared with.
+    """
+
+    period: str
+    suspected: bool
+    owner: Role
+    cause: Cause = "unknown"
+    confirmed: bool = False
+    columns: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    oddity: float = 0.0
+    level: float = 0.0
+    rows: int = 0
+    against: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +159,22 @@ class AlarmCleared(Event):
 
     alarm: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalAccepted(Event):
+    """A person took a drift for the new normal: the alarm is over and the reference moved there.
+
+    `overlay` is the signed policy overlay with the new reference, `usual` the blob of the new
+    reference weeks, `periods` those that show the new normal.
+    """
+
+    alarm: str
+    number: int
+    overlay: str
+    usual: str
+    reference: Mapping[str, tuple[float, ...]]
+    periods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +282,7 @@ class VersionRegistered(Event):
     contract: str
     reference: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     trained_through: str = ""
+    usual: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
-from tamid.core.state import Alarm, Case, Incident, Refusal, Reign, Run, State, Version
+from tamid.core.state import SUSPECTED, Alarm, Case, Incident, Refusal, Reign, Run, State, Version
+from tamid.core.values import Role
 
 
 def fold(records: Iterable[Recorded], state: State | None = None) -> State:
@@ -83,6 +84,16 @@ def _refused(s: State, e: ev.DataRefused, r: Recorded) -> State:
     )
 
 
+def _checked(s: State, e: ev.PeriodChecked, r: Recorded) -> State:
+    sound = s.taken_as_sound - {e.period}
+    return replace(
+        s,
+        checked=_put(s.checked, e.period, e),
+        checked_seq=_put(s.checked_seq, e.period, r.seq),
+        taken_as_sound=sound,
+    )
+
+
 def _labelled(s: State, e: ev.LabelsAccepted, r: Recorded) -> State:
     return replace(
         s,
@@ -114,6 +125,21 @@ def _cleared(s: State, e: ev.AlarmCleared, r: Recorded) -> State:
     return replace(s, alarms=_put(s.alarms, e.alarm, over))
 
 
+def _accepted_normal(s: State, e: ev.NormalAccepted, r: Recorded) -> State:
+    version, alarm = s.versions[e.number], s.alarms[e.alarm]
+    moved = replace(
+        version.registered,
+        reference={**version.registered.reference, **e.reference},
+        ref=replace(version.registered.ref, overlay=e.overlay),
+    )
+    new = replace(version, registered=moved, usual=e.usual, usual_seq=r.seq)
+    said = f"accepted as the new normal by {r.role.value} {r.actor}: {r.reason}"
+    over = replace(alarm, cleared=said, cleared_at=r.at, cleared_seq=r.seq)
+    return replace(
+        s, versions=_put(s.versions, e.number, new), alarms=_put(s.alarms, e.alarm, over)
+    )
+
+
 def _incident(s: State, e: ev.IncidentOpened, r: Recorded) -> State:
     return replace(s, incidents=_put(s.incidents, e.incident, Incident(opened=e, at=r.at)))
 
@@ -142,7 +168,8 @@ def _judged(s: State, e: ev.Judged, r: Recorded) -> State:
 
 
 def _registered(s: State, e: ev.VersionRegistered, r: Recorded) -> State:
-    return replace(s, versions=_put(s.versions, e.ref.number, Version(registered=e, at=r.at)))
+    version = Version(registered=e, at=r.at, usual=e.usual)
+    return replace(s, versions=_put(s.versions, e.ref.number, version))
 
 
 def _stage(s: State, e: ev.StageEntered, r: Recorded) -> State:
@@ -231,7 +258,9 @@ def _comment(s: State, e: ev.CaseCommented, r: Recorded) -> State:
 
 def _case_closed(s: State, e: ev.CaseClosed, r: Recorded) -> State:
     case = replace(s.cases[e.case], resolution=e.resolution, closed_at=r.at)
-    return replace(s, cases=_put(s.cases, e.case, case))
+    by_hand = r.role is not Role.CONTROLLER and case.opened.about.startswith(SUSPECTED)
+    sound = s.taken_as_sound | frozenset(s.suspected) if by_hand else s.taken_as_sound
+    return replace(s, cases=_put(s.cases, e.case, case), taken_as_sound=sound)
 
 
 def _paused(s: State, e: ev.Paused, r: Recorded) -> State:
@@ -250,10 +279,12 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.ContractAdopted: _adopted,
     ev.DataAccepted: _accepted,
     ev.DataRefused: _refused,
+    ev.PeriodChecked: _checked,
     ev.LabelsAccepted: _labelled,
     ev.Measured: _measured,
     ev.AlarmRaised: _alarm,
     ev.Diagnosed: _diagnosed,
+    ev.NormalAccepted: _accepted_normal,
     ev.AlarmCleared: _cleared,
     ev.IncidentOpened: _incident,
     ev.IncidentClosed: _incident_over,

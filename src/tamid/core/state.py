@@ -10,6 +10,9 @@ from tamid.core import events as ev
 from tamid.core.chain import GENESIS
 from tamid.core.values import TablePin
 
+# What a case on periods whose rows may be broken is about: this, and the first such period.
+SUSPECTED = "suspected/"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -31,7 +34,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A registered version and the stage of its release."""
+    """A registered version and the stage of its release; `usual`: the accepted new normal."""
 
     registered: ev.VersionRegistered
     at: datetime
@@ -39,6 +42,8 @@ class Version:
     stage_at: datetime | None = None
     approvals: frozenset[str] = frozenset()
     stopped: str = ""
+    usual: str = ""
+    usual_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,7 @@ class Refusal:
 class State:
     """The present of one model. Mappings are never changed in place.
 
-    `volume`: rows of each period. `first_seen`: when the first batch of a source came. `noted`: what
+    `volume`: rows of each period. `first_seen`: when a source's first batch came. `noted`: what
     was odd about the last batch of a source.
     """
 
@@ -119,6 +124,9 @@ class State:
     first_seen: Mapping[str, datetime] = field(default_factory=dict)
     noted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     relabelled: Mapping[str, int] = field(default_factory=dict)
+    checked: Mapping[str, ev.PeriodChecked] = field(default_factory=dict)
+    checked_seq: Mapping[str, int] = field(default_factory=dict)
+    taken_as_sound: frozenset[str] = frozenset()
     measured: Mapping[str, Mapping[str, ev.Measured]] = field(default_factory=dict)
     measured_seq: Mapping[str, int] = field(default_factory=dict)
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
@@ -169,6 +177,12 @@ class State:
             if not version.stopped and version.stage not in ("live", "retired"):
                 return number
         return 0
+
+    @property
+    def suspected(self) -> tuple[str, ...]:
+        """Periods whose rows may be broken: kept from training and gates until they are mended."""
+        odd = (p for p, c in self.checked.items() if c.suspected)
+        return tuple(sorted(p for p in odd if p not in self.taken_as_sound))
 
     @property
     def open_alarms(self) -> Mapping[str, Alarm]:

@@ -99,19 +99,19 @@ def movement(
 
 
 def usual_scores(
-    weeks: Weeks, signal: str, importance: Mapping[str, float], rng: Generator
+    weeks: Weeks, signal: str, importance: Mapping[str, float], rng: Generator, against: int = 0
 ) -> dict[str, tuple[float, ...]]:
     """Return what a version's reference says of a signal, by name, as it is recorded.
 
     `signal` holds the scores that a later week is ranked among, `signal/weeks` how many real weeks
     they come from, `signal/seasons` whether seasons are told apart, `signal/rows` the rows of the
     smallest week; with more than one column, `signal/z` the max-z of each reference week. Empty if
-    too little is known.
+    too little is known. `against`: from how many weeks the centre is known, if from fewer.
     """
     if not weeks.names or not weeks.counts:
         return {}
     mates = _table(weeks)
-    found = psi_reference(weeks.counts, np.array(weeks.names), importance, rng, mates)
+    found = psi_reference(weeks.counts, np.array(weeks.names), importance, rng, mates, against)
     if not found.scores:
         return {}
     recorded = {
@@ -138,6 +138,33 @@ def outstanding(weeks: Weeks, columns: Mapping[str, float], most: int) -> dict[s
 def _summed(weeks: Weeks) -> dict[str, Floats]:
     codes, count = codes_of(np.array(weeks.names, dtype=np.str_))
     return {name: group_sums(table, codes, count) for name, table in weeks.counts.items()}
+
+
+def recentred(weeks: Weeks, counts: Mapping[str, Floats]) -> Weeks:
+    """Return the weeks moved to where newer counts lie, each as far from the centre as before.
+
+    Formula: n'_wb = n_w q_b (s_wb / p_b) rescaled to n_w rows, with p the reference's shares, q the
+    newer ones and s the week's; a bin that the reference did not use gets q_b n_w. A few new
+    weeks tell where the new normal is, the reference how much one week differs from another.
+
+    >>> weeks = Weeks(names=("a", "b"), counts={"x": np.array([[50.0, 50.0], [60.0, 40.0]])})
+    >>> recentred(weeks, {"x": np.array([80.0, 20.0])}).counts["x"].round(0).tolist()
+    [[77.0, 23.0], [83.0, 17.0]]
+    """
+    moved = {}
+    for name, table in weeks.counts.items():
+        new = floats(counts.get(name, table.sum(axis=0)), name)
+        old = table.sum(axis=0)
+        if new.sum() <= 0 or old.sum() <= 0:
+            moved[name] = table
+            continue
+        share, rows = new / new.sum(), table.sum(axis=1, keepdims=True)
+        usual = old / old.sum()
+        pull = np.divide(share, usual, out=np.zeros_like(share), where=usual > 0)
+        made = np.where(usual > 0, table * pull, share * rows)
+        total = made.sum(axis=1, keepdims=True)
+        moved[name] = made * np.divide(rows, total, out=np.zeros_like(total), where=total > 0)
+    return Weeks(names=weeks.names, counts=moved)
 
 
 def _fewest_rows(weeks: Weeks) -> float:

@@ -121,7 +121,7 @@ def _register(
     rig: Rig, contract: Contract, state: State, a: do.Register, now: datetime, token: int
 ) -> Iterator[ev.Event]:
     mine = rig.contract(state.runs[a.run].started.contract)
-    yield register(rig, mine, state, a)
+    yield register(rig, mine, state, a, now)
 
 
 def _enter(

@@ -167,6 +167,10 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
             yield event.report
         case ev.VersionRegistered():
             yield from (event.ref.bundle, event.ref.overlay, event.contract)
+            if event.usual:
+                yield event.usual
+        case ev.NormalAccepted():
+            yield from (event.overlay, event.usual)
         case ev.Promoted():
             yield event.evidence
 

@@ -33,6 +33,8 @@ _PROFILE_ROWS = 50_000
 _PARITY_ROWS = 5_000
 # Rows of all reference weeks: with half a year of weeks each column's bins hold thousands.
 _WEEKLY_ROWS = 400_000
+# Of them so many are scored by the shipped model: thousands a week, in a second or two.
+_SCORED_ROWS = 100_000
 _TYPES = {
     "number": pl.Float64(), "integer": pl.Int64(), "text": pl.String(), "boolean": pl.Boolean(),
     "datetime": pl.Datetime("us", "UTC"), "naive": pl.Datetime("us"), "date": pl.Date(),
@@ -191,7 +193,7 @@ def _profile(
     """Profile input columns and score on rows that were looked at and not fitted."""
     step = max(1, -(-sample.height // _PROFILE_ROWS))
     some = sample.gather_every(step)
-    weights = some.get_column(WEIGHT).to_numpy() if WEIGHT in some.columns else None
+    weights = _weights(some)
     shown = visible(some, contract)
     made: list[Profile] = []
     for name in shown.columns:
@@ -207,9 +209,22 @@ def _profile(
     )
     weeks = {
         "inputs": _input_weeks(job.frame, made, learnt, contract),
-        "score": weekly(judged, [score], judged.get_column(WEIGHT).to_numpy()),
+        "score": _score_weeks(job.frame, score, learnt),
     }
     return {"inputs": made, "score": score, "weeks": weeks}
+
+
+def _score_weeks(frame: pl.DataFrame, profile: Profile, learnt: Learnt) -> Mapping[str, object]:
+    """Count the shipped model's scores of every week that was offered.
+
+    It has learnt from most of them: they tell how weeks differ, not where new weeks will lie.
+    """
+    if learnt.predictor.schema.task is Task.MULTICLASS:
+        return {}
+    some = frame.gather_every(max(1, -(-frame.height // _SCORED_ROWS)))
+    scores = learnt.predictor.scores(learnt.predictor.table(some))
+    scored = some.select(PERIOD, TIME).with_columns(pl.Series(profile.column, scores.reshape(-1)))
+    return weekly(scored, [profile], _weights(some))
 
 
 def _input_weeks(
@@ -222,11 +237,12 @@ def _input_weeks(
     known = dict(_shares(learnt))
     ranked = sorted(profiles, key=lambda p: (-known.get(p.column, 0.0), p.column))
     some = frame.gather_every(max(1, -(-frame.height // _WEEKLY_ROWS)))
-    weights = some.get_column(WEIGHT).to_numpy() if WEIGHT in some.columns else None
-    shown = visible(some, contract).with_columns(
-        some.get_column(n) for n in (PERIOD, TIME) if n in some.columns
-    )
-    return weekly(shown, ranked[:MOST_COLUMNS], weights)
+    shown = visible(some, contract).with_columns(some.get_column(n) for n in (PERIOD, TIME))
+    return weekly(shown, ranked[:MOST_COLUMNS], _weights(some))
+
+
+def _weights(frame: pl.DataFrame) -> np.ndarray | None:
+    return frame.get_column(WEIGHT).to_numpy() if WEIGHT in frame.columns else None
 
 
 def _reference(learnt: Learnt, contract: Contract) -> Mapping[str, list[float]]:

@@ -22,7 +22,7 @@ from tamid.core.values import Task
 from tamid.stages.bundling import PROFILE
 from tamid.stages.feeds import rule_of
 from tamid.stages.rig import Rig
-from tamid.stages.usual import column_counts, special_of, usual_in, weights_of
+from tamid.stages.usual import Usual, column_counts, special_of, usual_in, weights_of
 
 # Columns named in the record of a period: those that moved most.
 NAMED = 8
@@ -43,9 +43,7 @@ def measure_drift(
     `contract`: the champion's; `rows`: joined good rows; `answered`: the period's predictions.
     """
     number = state.champion
-    registered = state.versions[number].registered
-    manifest = read_manifest(rig.blobs.get(registered.ref.bundle))
-    usual = usual_in(rig.blobs.get(manifest.files[PROFILE]))
+    usual = usual_of(rig, state, number)
     # Signals are measured anew when a period is scored anew: the second truth replaces the first.
     key = f"{number}/{period}/{state.seq}"
     mine = answered.filter(pl.col("rung") == "champion")
@@ -58,7 +56,7 @@ def measure_drift(
     if rows.is_empty():
         return
     weeks = _ordinary(rig, contract, usual.input_weeks)
-    importance = _importance(rig, state, registered.run)
+    importance = importance_of(rig, state, number)
     weight = weights_of(weeks, importance) if weeks.names else {}
     profiles = [p for p in usual.inputs if p.column in rows.columns]
     watched = [p for p in profiles if p.column in weight] or profiles
@@ -74,6 +72,22 @@ def measure_drift(
         f"{COLUMN_DRIFT}/{key}", COLUMN_DRIFT, period, found.z, number, rows.height,
         outstanding(weeks, found.columns, NAMED),
     )  # fmt: skip
+
+
+def usual_of(rig: Rig, state: State, number: int) -> Usual:
+    """Return what is usual for a version: as its bundle says, or as a person accepted since."""
+    version = state.versions[number]
+    if version.usual:
+        return usual_in(rig.blobs.get(version.usual))
+    manifest = read_manifest(rig.blobs.get(version.registered.ref.bundle))
+    return usual_in(rig.blobs.get(manifest.files[PROFILE]))
+
+
+def importance_of(rig: Rig, state: State, number: int) -> Mapping[str, float]:
+    """Return a version's importance of its features, by name; empty if it does not know them."""
+    run = state.runs.get(state.versions[number].registered.run)
+    report = json.loads(rig.blobs.get(run.finished.report)) if run and run.finished else {}
+    return {name: float(share) for name, share in report.get("importance", {}).items()}
 
 
 def _ordinary(rig: Rig, contract: Contract, weeks: Weeks) -> Weeks:
@@ -94,13 +108,6 @@ def _moved(
         return movement(weeks, period, counts, weight)
     moved = {p.column: psi(p.counts, counts[p.column]) for p in profiles}
     return Movement(value=weighted_psi(moved, weight), columns=moved, z=math.nan, column="")
-
-
-def _importance(rig: Rig, state: State, run: str) -> Mapping[str, float]:
-    """Return the model's importance of its features, by name."""
-    finished = state.runs[run].finished
-    report = json.loads(rig.blobs.get(finished.report)) if finished else {}
-    return {name: float(share) for name, share in report.get("importance", {}).items()}
 
 
 def _measured(

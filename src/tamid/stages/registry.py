@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from datetime import datetime
 
 import polars as pl
 
 from tamid.core.actions import Register
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
-from tamid.core.events import RunFinished, VersionRegistered
-from tamid.core.learning.bundle import Overlay, read_manifest
+from tamid.core.events import VersionRegistered
+from tamid.core.learning.bundle import Overlay
 from tamid.core.quality import realised
 from tamid.core.state import State
 from tamid.core.stats.edetector import MIN_REFERENCE
 from tamid.core.values import ENTITY, LABEL, PERIOD, WEIGHT, Task, VersionRef
 from tamid.core.windows import pseudo_reference
-from tamid.stages.bundling import PROFILE
-from tamid.stages.feeds import rule_of
+from tamid.stages.centring import silent_reference
 from tamid.stages.packaging import open_overlay
 from tamid.stages.rig import Rig
 from tamid.stages.rungs import Voice
-from tamid.stages.usual import references_of, special_of, usual_in
 
 # Standard errors below a point that rests on few periods: one-sided 95 % that no less is usual.
 CAUTION = 1.645
@@ -46,12 +44,17 @@ def voice(rig: Rig, state: State, number: int) -> Voice:
     return Voice(number=number, bundle=ref.bundle, overlay=ref.overlay, threshold=threshold)
 
 
-def register(rig: Rig, contract: Contract, state: State, action: Register) -> VersionRegistered:
+def register(
+    rig: Rig, contract: Contract, state: State, action: Register, now: datetime
+) -> VersionRegistered:
     """Make a candidate that passed a version, with the reference that its alarms go by."""
     run = state.runs[action.run]
     assert run.finished is not None
     judged = judged_frame(rig, state, action.run)
     threshold = overlay_of(rig, run.finished.overlay).threshold
+    through = max(run.started.periods, default="")
+    name = f"{rig.model}/{action.number}"
+    silent = silent_reference(rig, contract, state, run.finished, through, name, now)
     return VersionRegistered(
         key=action.key,
         ref=VersionRef(
@@ -59,29 +62,10 @@ def register(rig: Rig, contract: Contract, state: State, action: Register) -> Ve
         ),
         run=action.run,
         contract=run.started.contract,
-        reference={
-            **reference_of(contract, judged, threshold),
-            **_silent_reference(rig, contract, run.finished, action),
-        },
-        trained_through=max(run.started.periods, default=""),
+        reference={**reference_of(contract, judged, threshold), **silent.reference},
+        usual=silent.usual,
+        trained_through=through,
     )
-
-
-def _silent_reference(
-    rig: Rig, contract: Contract, finished: RunFinished, action: Register
-) -> dict[str, tuple[float, ...]]:
-    """Return what the alarms that need no label go by; special weeks are no part of it."""
-    manifest = read_manifest(rig.blobs.get(finished.bundle))
-    usual = usual_in(rig.blobs.get(manifest.files[PROFILE]))
-    rule = rule_of(contract)
-    weeks = {*usual.score_weeks.names, *usual.input_weeks.names}
-    special = special_of(rig, contract, weeks, rule.days) if rule else {}
-    report = report_of(rig, finished.report)
-    told = report.get("importance", {})
-    assert isinstance(told, Mapping)
-    importance = {str(name): float(share) for name, share in told.items()}
-    seed = f"{rig.model}/{action.number}"
-    return references_of(usual, importance, special, rig, seed)
 
 
 def judged_frame(rig: Rig, state: State, run: str) -> pl.DataFrame:

@@ -30,7 +30,7 @@ from tamid.core.usual import (
     ordinary,
     usual_scores,
 )
-from tamid.core.values import PERIOD, STATIC_PERIOD, TIME, digest_of
+from tamid.core.values import PERIOD, STATIC_PERIOD, TIME, canonical_json, digest_of
 from tamid.stages.rig import Rig
 
 # Two years of reference weeks: each season twice, and what is older is another world.
@@ -78,20 +78,37 @@ def usual_in(content: bytes) -> Usual:
 
 
 def references_of(
-    usual: Usual, importance: Mapping[str, float], special: Collection[str], rig: Rig, name: str
+    usual: Usual,
+    importance: Mapping[str, float],
+    special: Collection[str],
+    rig: Rig,
+    name: str,
+    *,
+    centre: int = 0,
+    moved: bool = False,
 ) -> dict[str, tuple[float, ...]]:
     """Return what a version's alarms about scores and inputs go by, as it is recorded.
 
     `name` seeds the drawing of pseudo-weeks, so that the same version always has the same.
+    `centre`: on how many weeks the scores (if `moved`, the inputs, too) are centred; without any
+    the scores have no reference: a model scores what it learnt from otherwise than what is new.
     """
     scores = ordinary(usual.score_weeks, special)
     inputs = ordinary(usual.input_weeks, special)
     weight = weights_of(inputs, importance)
     seed = int(digest_of(name)[7:15], 16)
-    return {
-        **usual_scores(scores, SCORE_PSI, {usual.score.column: 1.0}, rig.generator(seed)),
-        **usual_scores(inputs, INPUT_PSI, weight, rig.generator(seed + 1)),
-    }
+    made = rig.generator(seed + 1)
+    found = usual_scores(inputs, INPUT_PSI, weight, made, centre if moved else 0)
+    if centre:
+        made = rig.generator(seed)
+        found |= usual_scores(scores, SCORE_PSI, {usual.score.column: 1.0}, made, centre)
+    return found
+
+
+def stored(usual: Usual) -> bytes:
+    """Return what :func:`usual_in` reads back."""
+    weeks = {"inputs": _plain(usual.input_weeks), "score": _plain(usual.score_weeks)}
+    return canonical_json({"inputs": usual.inputs, "score": usual.score, "weeks": weeks}).encode()
 
 
 def weights_of(weeks: Weeks, importance: Mapping[str, float]) -> dict[str, float]:
@@ -132,6 +149,10 @@ def places(profile: Profile, column: pl.Series) -> np.ndarray:
         return text_places(profile, column.cast(pl.String).to_list())
     numbers = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
     return number_places(profile, numbers)
+
+
+def _plain(weeks: Weeks) -> dict[str, object]:
+    return {"names": weeks.names, "counts": {n: t.tolist() for n, t in weeks.counts.items()}}
 
 
 def _blocks(frame: pl.DataFrame) -> pl.DataFrame:

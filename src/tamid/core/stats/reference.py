@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from tamid.core.stats.arrays import Floats, Ints, codes_of, floats, group_sums, ratio
+from tamid.core.stats.arrays import Bools, Floats, Ints, codes_of, floats, group_sums, ratio
 from tamid.core.stats.drift import psi_rows
 
 # From so many reference weeks on their own scores are ranked among; with fewer, pseudo-weeks.
@@ -51,12 +51,16 @@ def psi_reference(
     importance: Mapping[str, float],
     rng: Generator,
     mates: ArrayLike | None = None,
+    against: int = 0,
 ) -> Reference:
     """Score each reference week against the others: importance-weighted PSI over columns.
 
     `columns`: counts of each column, (blocks, bins); `weeks`: each block's week, that sort by
     time; `mates`: of :func:`tamid.core.stats.seasons.season_table`, if seasons are told apart. One
-    column with importance 1 gives the plain PSI, such as that of the scores.
+    column with importance 1 gives the plain PSI, such as that of the scores. `against`: how many
+    weeks a later week is compared with, if fewer than the reference has; each reference week is
+    then scored against so many others, drawn at random, because a centre known from few weeks is
+    itself off.
     Formula: s_w = sum_j importance_j PSI(sum of other weeks, week w) / sum_j importance_j.
     With fewer than 20 weeks, 26 pseudo-weeks: a week drawn at random, its days drawn with
     replacement (a week of one block: Poisson counts), against the weeks other than it. Drawing
@@ -74,11 +78,12 @@ def psi_reference(
         note = f"{count} of {FEWEST_WEEKS} reference weeks: too few to know what is usual"
         return Reference(scores=(), weeks=count, approximate=True, note=note)
     blocks = {name: floats(values, name) for name, values in columns.items()}
+    others = _drawn_mates(count, against, rng) if mates is None else np.asarray(mates, dtype=bool)
     if count >= ENOUGH_WEEKS:
         whole = {name: group_sums(b, codes, count) for name, b in blocks.items()}
-        scores = weighted_rows({n: leave_one_out(w, mates) for n, w in whole.items()}, importance)
+        scores = weighted_rows({n: leave_one_out(w, others) for n, w in whole.items()}, importance)
         return Reference(scores=_known(scores), weeks=count)
-    scores = _pseudo_scores(blocks, codes, count, importance, rng)
+    scores = _pseudo_scores(blocks, codes, others, importance, rng)
     note = f"{count} reference weeks, stretched to {PSEUDO_WEEKS} by resampling: approximate"
     return Reference(scores=_known(scores), weeks=count, approximate=True, note=note)
 
@@ -168,10 +173,11 @@ def max_z_reference(reference: Mapping[str, ArrayLike]) -> Floats:
 def _pseudo_scores(
     blocks: Mapping[str, Floats],
     codes: Ints,
-    count: int,
+    others: Bools,
     importance: Mapping[str, float],
     rng: Generator,
 ) -> Floats:
+    count = len(others)
     # Every week stands in for as many pseudo-weeks as any other, give or take one.
     drawn = np.resize(rng.permutation(count), PSEUDO_WEEKS)
     days = [np.flatnonzero(codes == week) for week in drawn]
@@ -184,8 +190,20 @@ def _pseudo_scores(
             table[p].sum(axis=0) if len(p) > 1 else rng.poisson(table[p[0]]).astype(np.float64)
             for p in picks
         ])  # fmt: skip
-        found[name] = psi_rows(weeks.sum(axis=0) - weeks[drawn], made)
+        found[name] = psi_rows(others[drawn].astype(np.float64) @ weeks, made)
     return weighted_rows(found, importance)
+
+
+def _drawn_mates(count: int, against: int, rng: Generator) -> Bools:
+    """Return which weeks each week is compared with: all others, or so many of them."""
+    table = ~np.eye(count, dtype=bool)
+    if not 0 < against < count - 1:
+        return table
+    for week in range(count):
+        others = np.flatnonzero(table[week])
+        table[week] = False
+        table[week, rng.choice(others, size=against, replace=False)] = True
+    return table
 
 
 def _known(scores: Floats) -> tuple[float, ...]:

@@ -166,6 +166,10 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.AlarmRaised: lambda e: f"Alarm {e.alarm} ({e.severity}): {e.message}",
     ev.AlarmCleared: lambda e: f"Alarm {e.alarm} cleared: {e.reason}",
     ev.Diagnosed: _diagnosed,
+    ev.NormalAccepted: lambda e: (
+        f"Alarm {e.alarm} accepted as the new normal: the reference of version {e.number} is that "
+        f"of {', '.join(e.periods)}"
+    ),
     ev.IncidentOpened: lambda e: (
         f"Incident {e.incident} ({e.failure.replace('_', ' ')}): {e.message}; answer: {e.response}"
     ),

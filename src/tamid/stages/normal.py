@@ -1,0 +1,110 @@
+"""A new normal: a person accepts a drift, and the champion's reference moves to where it is now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+
+from tamid.core.errors import Conflict, NotFound
+from tamid.core.events import NormalAccepted
+from tamid.core.paging import SILENT
+from tamid.core.state import Alarm, State
+from tamid.core.stats.arrays import Floats
+from tamid.core.usual import recentred
+from tamid.core.values import Task
+from tamid.stages import dataset
+from tamid.stages.drift import importance_of, usual_of
+from tamid.stages.feeds import rule_of
+from tamid.stages.packaging import open_overlay, restate
+from tamid.stages.rig import Rig
+from tamid.stages.usual import Usual, column_counts, references_of, special_of, stored
+
+
+def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAccepted:
+    """Return the event that ends an alarm about scores or inputs and moves its reference.
+
+    The reference weeks are moved to where the alarm's periods and all later ones lie; how much one
+    week differs from another stays as it was. The new reference rides in a signed overlay.
+
+    Raises:
+        NotFound: there is no such alarm; Conflict: it is over, or it is about quality.
+    """
+    alarm = _acceptable(state, name)
+    number = state.champion
+    registered = state.versions[number].registered
+    contract = rig.contract(registered.contract)
+    begin = min(alarm.raised.periods or (alarm.raised.period,))
+    periods = tuple(p for p in sorted(state.scored) if p >= begin)
+    usual = usual_of(rig, state, number)
+    rows = dataset.good(dataset.joined(rig.tables, contract, state.pins, periods, now))
+    pin = state.pins[rig.table("predictions")]
+    answered = dataset.in_force(rig.tables, state, pin, periods).filter(
+        pl.col("rung") == "champion"
+    )
+    scored = answered if contract.task is not Task.MULTICLASS else answered.clear()
+    moved = _moved(usual, rows, scored)
+    rule = rule_of(contract)
+    weeks = {*moved.score_weeks.names, *moved.input_weeks.names}
+    special = special_of(rig, contract, weeks, rule.days) if rule else {}
+    seed = f"{rig.model}/{number}/{name}"
+    importance = importance_of(rig, state, number)
+    reference = references_of(
+        moved, importance, special, rig, seed, centre=len(periods), moved=True
+    )
+    old = open_overlay(registered.ref.overlay, rig.blobs, rig.signer).reference
+    overlay = restate(registered.ref.overlay, rig.blobs, rig.signer, reference={**old, **reference})
+    return NormalAccepted(
+        key=f"normal/{name}",
+        alarm=name,
+        number=number,
+        overlay=overlay,
+        usual=rig.blobs.put(stored(moved)),
+        reference=reference,
+        periods=periods,
+    )
+
+
+def _acceptable(state: State, name: str) -> Alarm:
+    alarm = state.alarms.get(name)
+    if alarm is None:
+        known = ", ".join(state.open_alarms) or "none is open"
+        raise NotFound(f"there is no alarm {name!r}", why=f"alarms: {known}")
+    if alarm.cleared:
+        raise Conflict(f"alarm {name} is over", why=alarm.cleared, fix="See `tamid status`.")
+    if alarm.raised.signal not in SILENT:
+        raise Conflict(
+            f"alarm {name} is about quality, which is no normal to be accepted",
+            why="the contract says what quality is owed, and both roles signed it",
+            fix="Change `monitoring: quality` in the contract, or retrain: `tamid train`.",
+        )
+    if not alarm.raised.alarm.startswith(f"{alarm.raised.signal}/{state.champion}/"):
+        raise Conflict(
+            f"alarm {name} is about another version than the champion",
+            why=f"version {state.champion} has a reference of its own",
+            fix="See `tamid status`.",
+        )
+    return alarm
+
+
+def _moved(usual: Usual, rows: pl.DataFrame, answered: pl.DataFrame) -> Usual:
+    inputs = {
+        p.column: column_counts(p, rows.get_column(p.column))
+        for p in usual.inputs
+        if p.column in rows.columns
+    }
+    column = usual.score.column
+    scores = {column: column_counts(usual.score, answered.get_column("score"))}
+    return Usual(
+        inputs=tuple(
+            replace(p, counts=_kept(inputs.get(p.column), p.counts)) for p in usual.inputs
+        ),
+        score=replace(usual.score, counts=_kept(scores[column], usual.score.counts)),
+        input_weeks=recentred(usual.input_weeks, inputs),
+        score_weeks=recentred(usual.score_weeks, scores),
+    )
+
+
+def _kept(new: Floats | None, old: tuple[float, ...]) -> tuple[float, ...]:
+    return old if new is None or new.sum() <= 0 else tuple(new.tolist())
