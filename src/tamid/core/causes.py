@@ -14,6 +14,8 @@ from statistics import fmean
 from tamid.core.alarms import reference_losses
 from tamid.core.events import Cause, Diagnosed, Measured, Remedy
 from tamid.core.state import Alarm, State
+from tamid.core.stats.labelrate import join_fell, label_rate
+from tamid.core.suspicion import suspicion
 from tamid.core.values import Role
 
 # Fewer positives than this share of the usual is a broken label feed, not a change of the world.
@@ -27,8 +29,13 @@ PREVALENCE_EXPLAINS = 0.5
 SHIFTED = 0.25
 
 
-def cause_of(alarm: Alarm, state: State, sign: float, label_owner: Role) -> Diagnosed:
-    """Return the diagnosis of a quality alarm on what was measured in its periods."""
+def cause_of(
+    alarm: Alarm, state: State, sign: float, label_owner: Role, *, all_due: bool = True
+) -> Diagnosed:
+    """Return the diagnosis of a quality alarm on what was measured in its periods.
+
+    `all_due`: a matured period has all its labels, so that missing ones are missing.
+    """
     raised = alarm.raised
     version = int(raised.alarm.split("/")[1])
     seen = state.measured.get(f"quality@{version}", {})
@@ -37,7 +44,10 @@ def cause_of(alarm: Alarm, state: State, sign: float, label_owner: Role) -> Diag
     bug = _bug(state, raised.periods)
     if bug is not None:
         return _diagnosis(alarm, "contract_breach", True, bug[1], [bug[0]], "blocked")
-    if reasons := _label_bug(facts, usual):
+    if (found := suspicion(state, raised.periods)) is not None:
+        cause, confirmed, owner, reasons = found
+        return _diagnosis(alarm, cause, confirmed, owner, reasons, "blocked")
+    if reasons := _label_bug(facts, usual) or (_unjoined(facts, seen) if all_due else []):
         return _diagnosis(alarm, "label_bug", False, label_owner, reasons, "blocked")
     if reasons := _prevalence(facts, state, version, sign):
         return _diagnosis(alarm, "prevalence", False, Role.ML_DEVELOPER, reasons, "useless")
@@ -68,8 +78,23 @@ def _label_bug(facts: list[Measured], usual: Mapping[str, float]) -> list[str]:
     expected = usual.get("positive_rate", 0.0)
     for fact in facts:
         rate = fact.detail.get("positive_rate")
-        if rate is not None and expected > 0 and rate < LABEL_RATE_COLLAPSE * expected:
+        if rate is None or expected <= 0:
+            continue
+        jumped = label_rate(rate * fact.rows, fact.rows, expected).kind == "jump"
+        if rate < LABEL_RATE_COLLAPSE * expected or jumped:
             return [f"positives in {fact.period} are {rate:.2%}, usually {expected:.2%}"]
+    return []
+
+
+def _unjoined(facts: list[Measured], seen: Mapping[str, Measured]) -> list[str]:
+    """Return the first period of which far fewer rows found their label than ever before."""
+    for fact in facts:
+        before = [m.matured for p, m in seen.items() if p < fact.period and m not in facts]
+        if join_fell(before, fact.matured):
+            return [
+                f"only {fact.matured:.0%} of the rows of {fact.period} have a label, "
+                f"never below {min(before):.0%} before"
+            ]
     return []
 
 

@@ -13,6 +13,7 @@ from tamid.core.paging import UNLABELLED
 from tamid.core.state import State
 from tamid.core.unlabelled import cause_before_labels
 from tamid.core.values import Role
+from tamid.stages.dataset import trickling
 from tamid.stages.rig import Rig
 
 
@@ -22,6 +23,7 @@ def diagnose(rig: Rig, contract: Contract, state: State, now: datetime) -> Itera
     source = contract.data.label.source or contract.data.source
     for alarm in state.open_alarms.values():
         if alarm.diagnosis is None and alarm.raised.signal == "quality":
-            yield cause_of(alarm, state, 1.0 if better else -1.0, Role(source.owner))
+            sign, owner = 1.0 if better else -1.0, Role(source.owner)
+            yield cause_of(alarm, state, sign, owner, all_due=not trickling(contract))
         elif alarm.diagnosis is None and alarm.raised.signal in UNLABELLED:
             yield cause_before_labels(alarm, state)

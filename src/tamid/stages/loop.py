@@ -21,6 +21,7 @@ from tamid.core.state import State
 from tamid.core.values import Role, canonical_json, instant
 from tamid.stages.acts import carry_out
 from tamid.stages.aftercare import compare_with_previous
+from tamid.stages.checking import check_periods
 from tamid.stages.data import NotReady
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.estimating import estimate
@@ -106,6 +107,7 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     unready: list[NotReady] = []
     for event in intake(rig, contract, lambda: journal.state, now, token, unready):
         journal.append(event, now)
+    journal.append_all(check_periods(rig, contract, journal.state, now), now)
     journal.append_all(measure(rig, contract, journal.state, now), now)
     journal.append_all(compare_with_previous(rig, contract, journal.state, now), now)
     journal.append_all(estimate(rig, contract, journal.state, now), now)

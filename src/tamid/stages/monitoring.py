@@ -42,7 +42,7 @@ def _special(rig: Rig, contract: Contract, state: State) -> Mapping[str, frozens
 def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signals:
     """Return what the tick sees beyond the ledger; a function of pins, contract and moment."""
     ready = matured(rig, contract, state, now)
-    bad = {p for r in state.refused.values() for p in r.event.periods}
+    bad = {p for r in state.refused.values() for p in r.event.periods} | set(state.suspected)
     told = ready
     if trickling(contract):
         told = told_periods(rig.tables, contract, state.pins, now)

@@ -15,6 +15,7 @@ from tamid.core.actions import (
     SetRung,
 )
 from tamid.core.alarms import is_back_to_normal, reference_losses
+from tamid.core.events import ROW_BUGS
 from tamid.core.paging import QUALITY, UNLABELLED
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
@@ -101,6 +102,8 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
     for name, alarm in state.open_alarms.items():
         if name not in over and _recovered(policy, state, alarm):
             over[name] = "measured anew on corrected labels, its periods are as good as usual"
+        elif name not in over and _mended(state, alarm):
+            over[name] = "what was broken in its periods is mended"
         elif name not in over and is_back_to_normal(state, alarm):
             over[name] = "the latest periods are as the reference again"
     found: list[Action] = [
@@ -121,6 +124,14 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
         if why:
             found.append(CloseCase(key=f"close/{number}", reason=why, case=number))
     return found
+
+
+def _mended(state: State, alarm: Alarm) -> bool:
+    """Whether rows that were suspected when the alarm was diagnosed are sound by now."""
+    known = alarm.diagnosis
+    if known is None or known.cause not in ROW_BUGS:
+        return False
+    return not set(known.periods) & set(state.suspected)
 
 
 def _recovered(policy: Policy, state: State, alarm: Alarm) -> bool:

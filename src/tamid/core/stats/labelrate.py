@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from tamid.core.stats.arrays import floats
 
-# A rate below a quarter of the usual, or above four times it, at eight standard errors, is a feed
+# A rate below a quarter of the usual, or above four times it, at five standard errors, is a feed
 # that defaulted; the world moves less in a week.
 COLLAPSE, JUMP = 0.25, 4.0
-_ERRORS = 8.0
+_ERRORS = 5.0
 # A share of labels this far below every earlier one is a join that lost its keys.
 JOIN_FALL = 0.2
 # Weeks that a comparison needs.
@@ -35,8 +35,8 @@ def label_rate(positives: float, rows: float, usual: float) -> LabelRate:
     """Hold the rate of positives against the usual one.
 
     Formula: z = (rate - usual) / sqrt(usual (1 - usual) / rows); "collapse" when the rate is below
-    a quarter of the usual and z < -8, "jump" when it is above four times and z > 8.
-    Source: normal approximation of a binomial share (Wald); eight errors for the weeks' own spread.
+    a quarter of the usual and z < -5, "jump" when it is above four times and z > 5.
+    Source: normal approximation of a binomial share (Wald); five errors for the weeks' own spread.
 
     >>> label_rate(0, 2000, 0.1).kind, label_rate(150, 2000, 0.1).kind
     ('collapse', '')

@@ -1,0 +1,230 @@
+"""Small worlds in which one thing goes wrong: bugs are not learnt from, a changed world is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+import toy
+from numpy.random import default_rng
+
+from tamid.adapters.keys import Keys
+from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
+from tamid.adapters.memory_blobs import MemoryBlobs
+from tamid.adapters.memory_clock import SimulatedClock
+from tamid.adapters.memory_source import MemorySource
+from tamid.adapters.memory_tables import MemoryTables
+from tamid.app import Quiet
+from tamid.core import events as ev
+from tamid.core.chain import Draft
+from tamid.core.fold import fold
+from tamid.core.state import State
+from tamid.core.values import Role
+from tamid.stages.loop import adopt, tick
+from tamid.stages.rig import Rig
+from tamid.workshop import inline_scorer, inline_trainer, parse
+
+WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
+FIRST = datetime(2026, 1, 4, tzinfo=UTC)
+PAST, LIVE, ROWS, FROM = 12, 5, 400, 1
+CONTRACT = """\
+tamid: 1
+name: small
+task: binary
+calendar: {week_starts: sunday}
+data:
+  source: {path: rows/*.parquet, owner: mlops_engineer}
+  entity: customer
+  time: week
+  label:
+    column: left
+    positive: 1
+    horizon: 7d
+    reporting_lag: 1d
+    source: {path: labels/*.parquet, owner: ml_developer}
+  schema:
+    usage: {type: number}
+    fee: {type: number}
+    calls: {type: number}
+training: {model: logistic}
+gates: {minimum: {f1: 0.6}, baselines: [majority], calibration: {max_ece: 0.3}}
+service: {p99_ms: 5000, fallback: [previous, default: 0.5]}
+release: {path: [shadow, live], approval: auto}
+monitoring: {every: 7d, quality: {metric: f1, at_least: 0.75}}
+retraining: {cooldown: 1d, max_age: 52w}
+delivery: {every: 7d, by: "Sunday 06:00", to: [{csv: "out/{period}.csv"}], reasons: 0}
+"""
+
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def rows_of(week: int) -> pl.DataFrame:
+    """The same customers every week; usage and fee go together, each keeps a level of its own."""
+    level = np.random.default_rng(5).normal(size=ROWS)
+    rng = np.random.default_rng([6, week])
+    usage = level + rng.normal(size=ROWS) * 0.4
+    when = pl.Series([FIRST + week * WEEK] * ROWS, dtype=pl.Datetime("us", "UTC"))
+    return pl.DataFrame(
+        {
+            "customer": [f"c{n:03d}" for n in range(ROWS)],
+            "week": when,
+            "usage": usage.round(3),
+            "fee": (20 + 3 * usage + rng.normal(size=ROWS)).round(2),
+            "calls": rng.poisson(3, ROWS).astype(np.float64),
+        }
+    )
+
+
+def labels_of(week: int, turned: bool = False) -> pl.DataFrame:
+    """Little usage leads away; in a turned world much usage does."""
+    rows = rows_of(week)
+    noise = np.random.default_rng([7, week]).normal(size=ROWS) * 0.3
+    left = rows.get_column("usage").to_numpy() * (-1 if turned else 1) + noise < -0.2
+    return rows.select("customer", "week").with_columns(pl.Series("left", left.astype(np.int64)))
+
+
+class World:
+    """All stores of a small model, and its turns."""
+
+    def __init__(self, signer: Keys) -> None:
+        self.signer = signer
+        self.leases = MemoryLeases()
+        self.ledger = MemoryLedger(self.leases)
+        self.blobs, self.tables = MemoryBlobs(), MemoryTables()
+        self.rows, self.labels = MemorySource(), MemorySource()
+
+    def turn(self, moment: datetime) -> State:
+        """Turn the loop once."""
+        rig = Rig(
+            model="small",
+            clock=SimulatedClock(moment),
+            ledger=self.ledger,
+            leases=self.leases,
+            blobs=self.blobs,
+            tables=self.tables,
+            sources={"rows": self.rows, "labels": self.labels},
+            trainer=inline_trainer(tiny=True),
+            scorer=toy.HastyScorer(inline_scorer(self.blobs, self.signer)),
+            signer=self.signer,
+            sinks={"1-csv": MemorySink()},
+            progress=Quiet(),
+            parse=parse,
+            generator=default_rng,
+            salt="small" * 8,
+        )
+        return tick(rig, "tester", adopt(rig, CONTRACT, {}, moment)).state
+
+    def live(self, broken: Change | None = None, labels: Change | None = None,
+             turned: bool = False, weeks: int = LIVE) -> State:  # fmt: skip
+        """History, then live weeks, of which those from the second on are broken or turned."""
+        past = pl.concat([rows_of(w) for w in range(PAST)])
+        self.rows.put("history", past, FIRST + PAST * WEEK)
+        told = pl.concat([labels_of(w) for w in range(PAST - 1)])
+        self.labels.put("history", told, FIRST + PAST * WEEK)
+        state = State()
+        for week in range(PAST, PAST + weeks):
+            at = FIRST + week * WEEK + timedelta(hours=4)
+            hit = week >= PAST + FROM
+            rows = rows_of(week)
+            self.rows.put(f"w{week}", broken(rows) if broken and hit else rows, at)
+            self.turn(at)
+            known = labels_of(week - 1, turned and week - 1 >= PAST + FROM)
+            late = labels is not None and week - 1 >= PAST + FROM
+            self.labels.put(f"w{week}", labels(known) if labels and late else known, at + 2 * DAY)
+            state = self.turn(at + 2 * DAY)
+        return state
+
+    def happened(self, kind: type[ev.Event]) -> list[ev.Event]:
+        """All events of a kind."""
+        return [r.event for r in self.ledger.read("small") if isinstance(r.event, kind)]
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Keys to sign with."""
+    keys = Keys(tmp_path_factory.mktemp("keys"))
+    keys.create()
+    return keys
+
+
+def swapped(rows: pl.DataFrame) -> pl.DataFrame:
+    """Two columns under each other's names."""
+    return rows.rename({"usage": "calls", "calls": "usage"})
+
+
+BROKEN: dict[str, tuple[Change, str]] = {
+    "unit": (lambda r: r.with_columns(pl.col("fee") * 100), "fee"),
+    "swap": (swapped, "usage"),
+    "stuck": (lambda r: r.with_columns(pl.lit(0.5).alias("usage")), "usage"),
+    "scramble": (lambda r: r.with_columns(pl.col("usage", "fee").reverse()), "usage"),
+}
+
+
+@pytest.mark.parametrize("bug", sorted(BROKEN))
+def test_broken_rows_are_kept_from_training_and_handed_to_their_owner(
+    signer: Keys, bug: str
+) -> None:
+    """From the first broken week on nothing is trained, and one case names the column."""
+    world = World(signer)
+    change, column = BROKEN[bug]
+    state = world.live(broken=change)
+    first = f"{(FIRST + (PAST + FROM) * WEEK).date()}"
+    assert state.suspected[0] == first
+    cases = [c.opened for c in state.cases.values() if c.opened.about.startswith("suspected/")]
+    assert [(c.role, c.kind) for c in cases] == [(Role.MLOPS_ENGINEER, "bug")]
+    assert column in " ".join(state.checked[first].columns)
+    runs = [e for e in world.happened(ev.RunStarted) if isinstance(e, ev.RunStarted)]
+    assert [r.trigger for r in runs] == ["first"]
+    alarms = [a.diagnosis for a in state.open_alarms.values() if a.diagnosis is not None]
+    assert all(d.retraining == "blocked" for d in alarms)
+
+
+def test_defaulted_labels_block_training_and_go_to_the_owner_of_the_labels(signer: Keys) -> None:
+    """Labels that are all zero are a bug of their source, not a better world."""
+    world = World(signer)
+    state = world.live(labels=lambda known: known.with_columns(pl.lit(0).alias("left")))
+    found = [a.diagnosis for a in state.alarms.values() if a.diagnosis is not None]
+    assert {(d.cause, d.route, d.retraining) for d in found} == {
+        ("label_bug", Role.ML_DEVELOPER, "blocked")
+    }
+    assert len(state.runs) == 1
+    assert [c.opened.kind for c in state.cases.values()] == ["label_bug"]
+
+
+def test_a_changed_world_is_learnt_from(signer: Keys) -> None:
+    """The same inputs lead elsewhere: no week is suspected, and the loop trains."""
+    world = World(signer)
+    state = world.live(turned=True)
+    assert state.suspected == ()
+    found = [a.diagnosis for a in state.alarms.values() if a.diagnosis is not None]
+    assert found and found[0].cause == "concept_drift"
+    assert [r.started.trigger for r in state.runs.values()][:2] == ["first", "quality"]
+
+
+def test_mended_rows_are_learnt_from_again(signer: Keys) -> None:
+    """The source delivers anew: the week is sound, its case and its alarms are over."""
+    world = World(signer)
+    state = world.live(broken=BROKEN["unit"][0], weeks=2)
+    assert len(state.suspected) == 1
+    at = FIRST + (PAST + 1) * WEEK + 4 * DAY
+    world.rows.put(f"w{PAST + 1}", rows_of(PAST + 1), at)
+    state = world.turn(at)
+    assert state.suspected == () and not state.open_cases
+    assert not state.open_alarms
+
+
+def test_a_person_may_take_odd_weeks_as_sound(signer: Keys) -> None:
+    """Closing the case by hand lets the weeks be learnt from."""
+    world = World(signer)
+    state = world.live(broken=BROKEN["unit"][0], weeks=2)
+    number = next(iter(state.open_cases))
+    closed = ev.CaseClosed(case=number, resolution="the price list changed")
+    records = world.ledger.read("small")
+    draft = Draft(event=closed, at=records[-1].at, actor="dana", role=Role.MLOPS_ENGINEER)
+    world.ledger.append("small", [draft], len(records), 0)
+    state = fold(world.ledger.read("small"))
+    assert state.suspected == ()
+    assert state.checked[max(state.checked)].suspected
