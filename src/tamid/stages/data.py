@@ -33,6 +33,8 @@ from tamid.stages.filing import begun_periods, dressed, latest_moments
 from tamid.stages.oddities import NOTHING_VARIES
 from tamid.stages.quarantine import Checked, check
 
+CAME = "_came"
+
 # Reasons and rules named in one event, so that a broken file of many columns stays readable.
 _MOST = 10
 # Said of a column that varied in the batch before.
@@ -124,11 +126,15 @@ def load(
 
     `columns` None: all; else Tamid's own columns and these. Per entity and moment the good row that
     arrived last; a bad one only where there is no good one: a correction that breaks the contract
-    corrects nothing.
+    corrects nothing. `_came` says when the first of them arrived.
     """
     own = [ENTITY, TIME, PERIOD, BATCH, KNOWN_AT, ARRIVED, RULE]
     wanted = None if columns is None else [*own, *columns]
     frame = _known(tables.read(pin, periods=periods, columns=wanted), known_by)
+    came = pl.col(ARRIVED)
+    if frame.get_column(ARRIVED).n_unique() > 1:
+        came = came.min().over(KEY)
+    frame = frame.with_columns(came.alias(CAME))
     if frame.get_column(RULE).null_count() == frame.height:
         return Loaded(good=newest(frame), bad=frame.clear())
     sound = pl.col(RULE).is_null() | (pl.col(RULE) == REMOVED)

@@ -58,12 +58,30 @@ def joined(
     name = contract.name
     rows = rows_of(tables, contract, pins, periods, now)
     rows = features.clean(rows, contract.clean).frame
+    cuts = _cuts(contract, rows)
     events = {
         table: data.load_events(tables, pins[f"{name}.{table}"], known_by=now)
         for table in {a.table for a in contract.features.aggregates.values()}
         if f"{name}.{table}" in pins
     }
-    return features.assemble(rows, events, contract.features.aggregates)
+    return features.assemble(rows, events, contract.features.aggregates, cuts).drop(data.CAME)
+
+
+def _cuts(contract: Contract, rows: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return, by table, the moment by which an event had to be known to count for each row.
+
+    A row is scored when it first came, so that is what it sees, in training too. Of history it is
+    the same where events do not say when they were known, else the row's own moment.
+    """
+    stamped = contract.data.source.known_at is not None
+    own = pl.max_horizontal(TIME, KNOWN_AT) if stamped else pl.col(TIME)
+    came = pl.max_horizontal(TIME, data.CAME)
+    live = pl.col(data.CAME) - pl.col(TIME) <= 2 * contract.delivery.every
+    told = rows.select(came.alias("came"), pl.when(live).then(came).otherwise(own).alias("told"))
+    return {
+        name: told.get_column("told" if table.known_at else "came")
+        for name, table in contract.data.tables.items()
+    }
 
 
 def staying(

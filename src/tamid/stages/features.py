@@ -16,10 +16,14 @@ import polars as pl
 from tamid.core import rolling
 from tamid.core.contract.model import Aggregate, CleanStep
 from tamid.core.errors import DataError
-from tamid.core.values import ENTITY, RULE, TIME
+from tamid.core.values import ENTITY, KNOWN_AT, RULE, TIME
 from tamid.stages.data import entity_codes
 
 _ABSENT = -1
+_LATEST = np.iinfo(np.int64).max
+_PLACE, _CUT = "_place", "_cut"
+# Rows whose events are copied at once: bounds the memory.
+_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +66,24 @@ def assemble(
     rows: pl.DataFrame,
     events: Mapping[str, pl.DataFrame],
     aggregates: Mapping[str, Aggregate],
+    cuts: Mapping[str, pl.Series] | None = None,
 ) -> pl.DataFrame:
     """Add one column per aggregate: a number over the events strictly before each row's moment.
 
     `events`: by name of the table, with `_entity` and `_time`; bad ones (`_rule`) do not count. A
     table that never brought anything counts as empty. An event at the row's own moment or later
     changes nothing. Counts (also of distinct values) of nothing are 0; other numbers are missing.
+    `cuts`: by table the moment (n,) of each row by which an event had to be known (`_known_at`) to
+    count; what came later is not seen, as it was not when the row was scored.
 
     Raises:
         DataError: an aggregate names a column that its table does not have or cannot compute on.
     """
     for table in dict.fromkeys(a.table for a in aggregates.values()):
         wanted = {n: a for n, a in aggregates.items() if a.table == table}
-        rows = _joined(rows, _good(events.get(table)), wanted)
+        found, cut = _good(events.get(table)), (cuts or {}).get(table)
+        whole = _joined(rows, found, wanted)
+        rows = whole if found is None or cut is None else _as_known(whole, found, wanted, cut)
     return rows.select(*[c for c in rows.columns if c not in aggregates], *aggregates)
 
 
@@ -101,6 +110,43 @@ def _joined(
         _computed(aggregate, values[name], order, found[aggregate.window]).alias(name)
         for name, aggregate in wanted.items()
     )
+
+
+def _as_known(
+    rows: pl.DataFrame, events: pl.DataFrame, wanted: Mapping[str, Aggregate], cut: pl.Series
+) -> pl.DataFrame:
+    """Compute anew the numbers of those rows that an event was known too late for."""
+    moments = rows.select(ENTITY, TIME, cut.alias(_CUT)).with_row_index(_PLACE)
+    touched = _touched(moments, events)
+    for begin in range(0, touched.height, _AT_ONCE):
+        some = touched[begin : begin + _AT_ONCE]
+        alone = pl.col(_PLACE).cast(pl.String).alias(ENTITY)
+        seen = some.select(_PLACE, ENTITY, _CUT).join(events, on=ENTITY)
+        seen = seen.filter(pl.col(KNOWN_AT) <= pl.col(_CUT)).with_columns(alone)
+        anew = _joined(some.with_columns(alone), seen.drop(_PLACE, _CUT), wanted)
+        places = some.get_column(_PLACE)
+        rows = rows.with_columns(
+            rows.get_column(name).scatter(places, anew.get_column(name)) for name in wanted
+        )
+    return rows
+
+
+def _touched(moments: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows before which an event happened that was known only after their cut."""
+    if events.is_empty() or moments.is_empty():
+        return moments.clear()
+    ordered = moments.drop_nulls().sort(TIME)
+    cuts = ordered.get_column(_CUT).to_physical().to_numpy()
+    earliest = np.append(np.minimum.accumulate(cuts[::-1])[::-1], np.iinfo(np.int64).max)
+    happened = events.get_column(TIME).to_physical().fill_null(_LATEST).to_numpy()
+    later = np.searchsorted(ordered.get_column(TIME).to_physical().to_numpy(), happened, "right")
+    known = events.get_column(KNOWN_AT).to_physical().to_numpy()
+    late = events.filter(pl.Series(known > earliest[later]))
+    late = late.select(ENTITY, pl.col(TIME).alias("_at"), KNOWN_AT).unique()
+    pairs = moments.join(late, on=ENTITY).filter(
+        (pl.col("_at") < pl.col(TIME)) & (pl.col(KNOWN_AT) > pl.col(_CUT))
+    )
+    return moments.join(pairs.select(_PLACE).unique(), on=_PLACE, how="semi")
 
 
 def _computed(

@@ -196,6 +196,7 @@ _TABLE: Final[tuple[tuple[str, _Judge], ...]] = (
     (r"data\.label\.(?:absence|event_time)\Z", _always("retrain", "labels are read otherwise")),
     (r"data\.label\.source\.known_at\Z", _always("retrain", "labels are known at other times")),
     (r"data\.source\.known_at\Z", _always("retrain", "rows are known at other times")),
+    (r"data\.tables\.(.+?)\.known_at\Z", _always("retrain", "events are known at other times")),
     (r"data\.schema\.(.+)\.(\w+)\Z", _column),
     (r"data\.tables\.(.+?)\.(path|format|owner|entity|time|schema)\b", _table),
     (r"data\.label\.source", _label_source),
