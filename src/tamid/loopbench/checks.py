@@ -11,24 +11,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tamid.core.learning.model import Bools, Floats, Ints
+from tamid.core.learning.model import Floats, Ints
 from tamid.core.stats.edetector import gross_limit
+from tamid.core.stats.labelrate import label_rate
 from tamid.loopbench.world import World
 
 # Beyond what the reference weeks did among themselves, so much more of a week breaks the promise.
 _MARGIN = 0.05
 # A column of no more distinct values than this has known values rather than a range.
 _KNOWN = 20
+# A range is left only by what lies beyond it by half its width: a hot week is no broken sensor.
+_SLACK = 0.5
 # With fewer rows a single value may be chance.
 _FEWEST_ROWS = 30
+# So many rows with another value than the commonest are expected even in the stillest week.
+_FEWEST_OTHERS = 5.0
+_HALF = 0.5
+_TOGETHER = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Promises:
     """What each column has shown: bounds, known values (None: a range), and the limits of a week.
 
-    `outside` and `nulls` are the largest shares of a week's rows that are still usual; `varied`
-    says whether the column never stood still for a whole week.
+    `outside` and `nulls` are the largest shares of a week's rows that are still usual; `others`
+    is the least share of a week's rows that did not show its commonest value.
     """
 
     low: Floats
@@ -36,7 +43,7 @@ class Promises:
     known: tuple[Floats | None, ...]
     outside: Floats
     nulls: Floats
-    varied: Bools
+    others: Floats
 
 
 def promises(world: World, weeks: Ints) -> Promises:
@@ -53,8 +60,9 @@ def promises(world: World, weeks: Ints) -> Promises:
     ]
     nulls = [gross_limit([float(np.isnan(p[:, j]).mean()) for p in parts]) + _MARGIN for j in columns]
     return Promises(
-        low=lows.min(axis=0), high=highs.max(axis=0), known=known, outside=np.asarray(outside),
-        nulls=np.asarray(nulls), varied=(lows < highs).all(axis=0),
+        low=_widened(lows, highs)[0], high=_widened(lows, highs)[1], known=known,
+        outside=np.asarray(outside), nulls=np.asarray(nulls),
+        others=np.array([min(_others(p[:, j]) for p in parts) for j in columns]),
     )  # fmt: skip
 
 
@@ -72,7 +80,7 @@ def broken(world: World, week: int, promised: Promises) -> tuple[str, ...]:
         outside = _outside(there, j, promised)
         if outside > promised.outside[j]:
             found.append(f"{feature.name}: {outside:.0%} of the values were never seen before")
-        if promised.varied[j] and there.min() == there.max():
+        if promised.others[j] * len(there) >= _FEWEST_OTHERS and there.min() == there.max():
             found.append(f"{feature.name}: always {there[0]:g}")
     return tuple(found)
 
@@ -83,9 +91,29 @@ def late(world: World, now: int) -> bool:
     return due >= 0 and due + int(world.lag[due]) + 1 > now
 
 
-def names(reasons: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns that reasons name."""
-    return tuple(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
+def label_share(world: World, weeks: Ints) -> float:
+    """Return the share of labels that are not the first class (or not 0) in these weeks."""
+    told = np.concatenate([world.told[world.rows(int(w))] for w in weeks])
+    return float((told != 0).mean())
+
+
+def labels_broken(world: World, matured: Ints, usual: float) -> bool:
+    """Say whether labels cannot be right: nearly all of them are what a feed defaults to.
+
+    Looked at are the last week's and, where a week is too small to tell, the last two, four and
+    eight weeks' together. A regression's usual share may be 1, which has no spread: then half of
+    a week must be 0.
+    """
+    told = [world.told[world.rows(int(w))] != 0 for w in matured[-_TOGETHER[-1] :]]
+    if not told:
+        return False
+    if usual >= 1.0:
+        return float(told[-1].mean()) <= _HALF
+    together = [np.concatenate(told[-n:]) for n in _TOGETHER if n <= len(told)]
+    return any(
+        label_rate(float(part.sum()), float(len(part)), usual).kind == "collapse"
+        for part in together
+    )
 
 
 def _outside(column: Floats, j: int, promised: Promises) -> float:
@@ -121,6 +149,17 @@ def _left_out(
         if known is not None:
             found.append(float(np.isin(column, alone).mean()))
             continue
-        low, high = np.delete(lows, place).min(), np.delete(highs, place).max()
+        low, high = _widened(np.delete(lows, place), np.delete(highs, place))
         found.append(float(((column < low) | (column > high)).mean()))
     return found or [0.0]
+
+
+def _widened(lows: Floats, highs: Floats) -> tuple[Floats, Floats]:
+    low, high = lows.min(axis=0), highs.max(axis=0)
+    slack = np.where(np.isfinite(high - low), _SLACK * (high - low), 0.0)
+    return low - slack, high + slack
+
+
+def _others(column: Floats) -> float:
+    _, counts = np.unique(column[np.isfinite(column)], return_counts=True)
+    return 1.0 - float(counts.max()) / len(column) if len(counts) else 0.0

@@ -31,15 +31,17 @@ Stop = Callable[[], bool]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Table:
-    """A world's tensor in the making: `barred[t]` are weeks that no model may learn from.
+    """A world's tensor in the making.
 
-    `closed` are origins at which training was forbidden.
+    `barred`: weeks that no model may learn from, with the week from which that holds (what was
+    learnt before it was known stays learnt). `closed`: places of origins at which nothing may be
+    trained.
     """
 
     world: World
     fits: Fits
     origins: Ints
-    barred: set[int] = field(default_factory=set)
+    barred: dict[int, int] = field(default_factory=dict)
     closed: set[int] = field(default_factory=set)
     _sums: Floats = field(init=False)
     _done: set[int] = field(default_factory=set)
@@ -60,6 +62,16 @@ class Table:
                 for week in range(int(known[-1]) + 1, self.world.weeks):
                     self._sums[place, w, week] = self._cell(fitted, week)
 
+    def bar(self, weeks: Iterable[int], since: int) -> None:
+        """Let no model of origin `since` or later learn from these weeks."""
+        for week in weeks:
+            self.barred.setdefault(week, since)
+
+    def close(self, begin: int, end: int) -> None:
+        """Forbid training in the weeks from `begin` to before `end`."""
+        ahead = (self.origins >= begin) & (self.origins < end)
+        self.closed |= {int(place) for place in np.flatnonzero(ahead)}
+
     def unfilled(self, place: int) -> list[int]:
         """Return what a run at this origin rests on and is not there yet: it, and its judges."""
         week = int(self.origins[place])
@@ -68,8 +80,10 @@ class Table:
 
     def known(self, place: int) -> Ints:
         """Return the weeks whose labels a model of this origin learns from."""
-        weeks = self.world.matured(int(self.origins[place]))
-        kept = np.asarray([w for w in weeks if w not in self.barred], dtype=np.int64)
+        now = int(self.origins[place])
+        weeks = self.world.matured(now)
+        never = self.world.weeks
+        kept = np.asarray([w for w in weeks if self.barred.get(int(w), never) > now], dtype=np.int64)
         return kept if len(kept) else weeks
 
     def model(self, place: int, window: int) -> Fitted:

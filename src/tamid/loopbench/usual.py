@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from tamid.core.learning.model import Floats, Ints
-from tamid.core.stats.calibration import Calibration, fit_platt
+from tamid.core.stats.calibration import Calibration, apply_calibration, fit_platt
 from tamid.core.stats.drift import Profile, number_counts, profile_numbers
 from tamid.core.stats.edetector import EDetector, detector, family_threshold
 from tamid.core.stats.estimate import class_chances, expected_metric, fit_classes
@@ -39,7 +39,7 @@ class Usual:
     """A champion's reference: which weeks, what they counted, and a detector at rest a signal.
 
     `answers` are out-of-fold, one array a week. `columns` are the watched ones, by importance,
-    `profiles` and `totals` (bins,) belong to them; `score_profiles` to each score.
+    `profiles` and `totals` (bins,) belong to them; `score_profiles` to each score; `gap` is the mean and the spread of labels above chances.
     """
 
     weeks: Ints
@@ -51,6 +51,7 @@ class Usual:
     score_profiles: tuple[Profile, ...]
     score_totals: tuple[Floats, ...]
     curves: tuple[Calibration, ...]
+    gap: tuple[float, float]
     detectors: dict[str, EDetector]
 
 
@@ -88,7 +89,7 @@ def usual(world: World, fits: Fits, champion: Fitted, known: Ints, rng: Generato
         weeks=weeks, answers=answers, importance=champion.importance,
         columns=columns, profiles=profiles, totals=tuple(c.sum(axis=0) for c in counts),
         score_profiles=score_profiles, score_totals=tuple(c.sum(axis=0) for c in score_counts),
-        curves=curves,
+        curves=curves, gap=_gap(world, weeks, answers, curves),
         detectors={
             name: detector(values, threshold)
             for name, values in series.items() if len(values) >= _FEWEST
@@ -103,18 +104,15 @@ def score_columns(answers: Floats) -> Floats:
 
 def estimated_loss(world: World, answers: Floats, curves: Sequence[Calibration]) -> float:
     """Return the share of errors that the calibrated chances promise."""
-    chance = (
-        class_chances(curves, answers)
-        if world.task is Task.MULTICLASS
-        else _calibrated(curves[0], answers)
-    )
+    chance = chances(world, answers, curves)
     return 1.0 - expected_metric("accuracy", world.task, chance, answers).value
 
 
-def _calibrated(curve: Calibration, answers: Floats) -> Floats:
-    from tamid.core.stats.calibration import apply_calibration
-
-    return apply_calibration(curve, answers)
+def chances(world: World, answers: Floats, curves: Sequence[Calibration]) -> Floats:
+    """Return calibrated chances: (n,) of the positive class, (n, k) of all classes."""
+    if world.task is Task.MULTICLASS:
+        return class_chances(curves, answers)
+    return apply_calibration(curves[0], answers)
 
 
 def _out_of_fold(world: World, fits: Fits, weeks: Ints) -> tuple[Floats, ...]:
@@ -157,3 +155,15 @@ def _curves(world: World, weeks: Ints, answers: Sequence[Floats]) -> tuple[Calib
     y = np.concatenate([world.told[world.rows(int(w))] for w in weeks])
     score = np.concatenate(list(answers))
     return fit_classes(y, score) if world.task is Task.MULTICLASS else (fit_platt(y, score),)
+
+
+def _gap(
+    world: World, weeks: Ints, answers: Sequence[Floats], curves: Sequence[Calibration]
+) -> tuple[float, float]:
+    if world.task is not Task.BINARY:
+        return 0.0, 0.0
+    gaps = [
+        float((world.told[world.rows(int(w))] - chances(world, a, curves)).mean())
+        for w, a in zip(weeks, answers, strict=True)
+    ]
+    return float(np.mean(gaps)), float(np.std(gaps, ddof=1)) if len(gaps) > 1 else 0.0

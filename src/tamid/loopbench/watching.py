@@ -12,7 +12,7 @@ from tamid.core.alarms import tie_break
 from tamid.core.learning.model import Ints
 from tamid.core.stats.drift import number_counts, psi, weighted_psi
 from tamid.core.stats.edetector import EDetector, observe
-from tamid.loopbench.checks import Promises, broken, late, promises
+from tamid.loopbench.checks import Promises, broken, label_share, labels_broken, late, promises
 from tamid.loopbench.fits import Fits, Fitted, losses
 from tamid.loopbench.usual import (
     ESTIMATE,
@@ -26,9 +26,9 @@ from tamid.loopbench.usual import (
 )
 from tamid.loopbench.world import World
 
-CONTRACT, LATE = "contract", "late_labels"
+CONTRACT, LATE, LABELS = "contract", "late_labels", "label_rate"
 # What needs labels; everything else can be seen in the week itself.
-LABEL_BASED = frozenset({LOSS, LATE})
+LABEL_BASED = frozenset({LOSS, LATE, LABELS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class Served:
     promised: Promises
     detectors: dict[str, EDetector]
     since: int
+    label_share: float
     open: set[str] = field(default_factory=set)
 
 
@@ -71,7 +72,7 @@ class Watch:
         built, promised = self._usual[fitted.key]
         return Served(
             fitted=fitted, usual=built, promised=promised, detectors=dict(built.detectors),
-            since=since,
+            since=since, label_share=label_share(world, built.weeks),
         )  # fmt: skip
 
     def check(self, world: World, champion: Served, now: int) -> tuple[Page, ...]:
@@ -105,6 +106,11 @@ class Watch:
             found.append(Page(check=now, signal=CONTRACT, week=now - 1, why="; ".join(breaches[:3])))
         if _newly(champion, LATE, late(world, now)):
             found.append(Page(check=now, signal=LATE, week=now - world.delay - 1))
+        fresh = newly_matured(world, now)
+        if fresh and _newly(
+            champion, LABELS, labels_broken(world, world.matured(now), champion.label_share)
+        ):
+            found.append(Page(check=now, signal=LABELS, week=fresh[-1]))
         return found
 
 

@@ -1,0 +1,43 @@
+"""`python -m tamid.loopbench FOLDER`: a table, then one JSON object as the last line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Sets are measured side by side, each on one thread: threads within a fit would only wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure the folder and print what was found; return the exit status."""
+    from tamid.core.errors import TamidError
+    from tamid.loopbench.bench import measure_all
+    from tamid.loopbench.descriptions import read_folder
+    from tamid.loopbench.oneset import SEEDS
+    from tamid.loopbench.score import parts_of, report
+    from tamid.loopbench.table import table
+
+    parser = argparse.ArgumentParser(prog="tamid.loopbench", description=__doc__)
+    parser.add_argument("folder", type=Path, help="NAME.parquet and NAME.json of each set")
+    parser.add_argument("--minutes", type=float, default=60.0, help="time for all sets")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of each kind of event")
+    given = parser.parse_args(words)
+    try:
+        sets = read_folder(given.folder)
+        results = measure_all(sets, minutes=given.minutes, jobs=given.jobs, seeds=given.seeds)
+    except TamidError as error:
+        sys.stderr.write(f"{error.what}\n  why: {error.why}\n  fix: {error.remedy}\n")
+        return error.exit_code
+    found = report(results, parts_of(results))
+    sys.stdout.write(f"{table(results)}\n{json.dumps(found, allow_nan=False)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""The loop lived week by week on a world: watch, page, diagnose, block or let the policy train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tamid.core.policies.board import JUDGED
+from tamid.core.policies.policy import QUALITY, ReplayPolicy
+from tamid.core.policies.walk import Walk
+from tamid.loopbench.diagnosing import Doctor, Finding
+from tamid.loopbench.tables import Table, course
+from tamid.loopbench.watching import Page, Served, Watch
+
+# Whoever a suspicion is sent to has looked, and answers truly, within so many weeks.
+ANSWERED = 2
+# ... and looked so far back for where it began.
+_LOOKED_BACK = 13
+
+Truth = Callable[[int], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Life:
+    """What happened: all pages, all findings, and which model served each week."""
+
+    pages: tuple[Page, ...]
+    findings: tuple[Finding, ...]
+    walked: Walk
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Living:
+    table: Table
+    policy: ReplayPolicy
+    watch: Watch
+    doctor: Doctor
+    walked: Walk
+    broken: Truth
+    pages: list[Page] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    champion: Served | None = None
+    _at: tuple[int, int] = (-1, -1)
+
+    def turn(self, now: int) -> None:
+        """Turn the check at the start of week `now`."""
+        champion = self._champion(now)
+        fresh = self.watch.check(self.table.world, champion, now)
+        self.pages += fresh
+        asked = fresh or self._wants_to_train(now)
+        if asked:
+            found = self.doctor.diagnose(self.table.world, champion, fresh, now)
+            self.findings.append(found)
+            if found.blocks:
+                self._block(now)
+
+    def _champion(self, now: int) -> Served:
+        place = now - 1 - self.walked.first
+        at = (int(self.walked.origin[place]), int(self.walked.window[place]))
+        if self.champion is None or at != self._at:
+            self._at = at
+            known = self.table.known(at[0])
+            self.champion = self.watch.begin(self.table.world, self.table.model(*at), known, now - 1)
+        return self.champion
+
+    def _wants_to_train(self, now: int) -> bool:
+        """Say whether a fall of quality asks for training at this check: diagnosis comes first."""
+        return any(run.week == now and run.trigger == QUALITY for run in self.walked.runs)
+
+    def _block(self, now: int) -> None:
+        """Keep the suspected weeks from every later model; train nothing until it is settled.
+
+        A suspicion without a bug is lifted when it is answered. After a bug's end the weeks that a
+        candidate is judged on must be sound, too.
+        """
+        weeks = self.table.world.weeks
+        past = range(max(now - _LOOKED_BACK, 0), now)
+        broken = next((w for w in past if self.broken(w)), None)
+        if broken is None:
+            self.table.close(now, now + ANSWERED)
+        else:
+            end = next((w for w in range(broken, weeks) if not self.broken(w)), weeks)
+            self.table.bar(range(broken, end), now)
+            self.table.close(now, end + self.table.world.delay + 1 + JUDGED)
+        self.walked = course(self.table, self.policy)
+
+
+def live(
+    table: Table, policy: ReplayPolicy, watch: Watch, doctor: Doctor, broken: Truth, *,
+    since: int, until: int,
+) -> Life:
+    """Live through the checks from week `since` to `until`; before it the walk stands alone.
+
+    `broken` knows in which weeks a bug is in the data: it answers for the person who was asked.
+    """
+    walked = course(table, policy)
+    living = _Living(
+        table=table, policy=policy, watch=watch, doctor=doctor, walked=walked,
+        broken=broken,
+    )  # fmt: skip
+    for now in range(max(since, walked.first) + 1, until + 1):
+        living.turn(now)
+    return Life(
+        pages=tuple(living.pages), findings=tuple(living.findings), walked=living.walked
+    )
