@@ -16,6 +16,7 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.errors import Held
 from tamid.core.values import Interval
+from tamid.examples.telecom.demo_estimates import Estimates, estimates_of
 from tamid.examples.telecom.demo_happenings import (
     Answer,
     Bug,
@@ -85,6 +86,7 @@ class Figures:
     false_alarms: int
     runs: int
     versions: int
+    estimates: Estimates
 
     @property
     def held_cases(self) -> int:
@@ -140,6 +142,7 @@ def figures_of(year: Year) -> Figures:
         false_alarms=sum(not _real(day, alarm, drifts) for day, alarm in alarms),
         runs=len(state.runs),
         versions=len(state.versions),
+        estimates=estimates_of(state),
     )
 
 

@@ -11,6 +11,7 @@ from tamid.examples.telecom.demo_figures import Drift, Figures
 from tamid.examples.telecom.demo_story import Act
 from tamid.examples.telecom.demo_year import Year
 from tamid.examples.telecom.report_bars import Bar, bars
+from tamid.examples.telecom.report_estimates import estimates_part
 from tamid.examples.telecom.report_page import PAGE
 from tamid.examples.telecom.report_picture import Moment, Picture, draw
 from tamid.examples.telecom.report_roles import role_cards
@@ -31,6 +32,7 @@ def report(year: Year, figures: Figures, acts: tuple[Act, ...]) -> str:
         lead=_lead(year, figures),
         tiles="\n".join(_tiles(figures)),
         picture=draw(picture),
+        estimates=estimates_part(figures.estimates),
         churn=bars(_churn_bars(figures), unit="%", mark=100 * figures.goal, mark_name="goal"),
         churn_words=_churn_words(figures),
         money=bars(_money_bars(figures), unit=f"k {figures.worth.currency}"),
