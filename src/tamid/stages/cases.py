@@ -11,7 +11,7 @@ from tamid.core.actions import OpenCase
 from tamid.core.contract.model import Contract
 from tamid.core.events import CaseOpened
 from tamid.core.rules.cases import answer_by
-from tamid.core.state import Alarm, Run, State
+from tamid.core.state import SUSPECTED, Alarm, Run, State
 from tamid.core.values import Role, canonical_json, instant, jsonable
 from tamid.ports import Blobs
 
@@ -148,6 +148,10 @@ def _tried(state: State, action: OpenCase) -> list[str]:
 
 
 def _commands(action: OpenCase) -> list[str]:
+    if action.about.startswith(SUSPECTED):
+        who = f"--as {action.role.value}"
+        sound = f'tamid cases resolve {action.case} {who} --reason "these weeks are sound"'
+        return ["tamid log --kind PeriodChecked", sound]
     if action.kind in ("bug", "label_bug"):
         return ["tamid log --kind DataRefused", f'tamid cases comment {action.case} "..."']
     if action.kind == "delivery" or not action.run:

@@ -71,7 +71,7 @@ def _details(event: ev.Event) -> Iterator[str]:
             yield f"noticed by {event.noticed_by}; budget: {event.budget or 'none stated'}"
         case ev.VersionRegistered():
             yield f"bundle {event.ref.bundle[:19]}, policy overlay {event.ref.overlay[:19]}"
-        case ev.DataRefused():
+        case ev.DataRefused() | ev.PeriodChecked():
             yield from event.reasons
         case ev.RungSet():
             for rung, value in sorted(event.measured.items()):

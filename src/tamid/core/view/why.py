@@ -9,6 +9,7 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.errors import NotFound, UsageError
 from tamid.core.estimates import SIGNAL
+from tamid.core.state import SUSPECTED
 from tamid.core.view.evidence import Explanation, step
 from tamid.core.view.scene import Scene, moment
 
@@ -158,6 +159,8 @@ def _case(scene: Scene, ident: str) -> Explanation:
             return about == f"alarm/{event.alarm}"
         if isinstance(event, ev.DataRefused):
             return about == f"refused/{event.source}/{event.batch}"
+        if isinstance(event, ev.PeriodChecked):
+            return about.startswith(SUSPECTED) and event.suspected
         if isinstance(event, (ev.RunStarted, ev.RunFinished, ev.RunFailed, ev.Judged)):
             return event.run in runs or getattr(event, "case", 0) == number
         return getattr(event, "case", None) == number

@@ -99,6 +99,13 @@ def _refused(e: ev.DataRefused) -> str:
     return f"{e.batch} of {e.source} refused, nothing of it is used: {first_lines(e.reasons)}"
 
 
+def _checked(e: ev.PeriodChecked) -> str:
+    if not e.suspected:
+        return f"the rows of {e.period} are like those of {count(e.against, 'earlier period')}"
+    sure = "are broken" if e.confirmed else "may be broken"
+    return f"the rows of {e.period} {sure} and are not learnt from: {first_lines(e.reasons)}"
+
+
 def _labels(e: ev.LabelsAccepted) -> str:
     extra = [(e.corrected, "corrected"), (e.repeated, "repeated"), (e.unmatched, "without a row")]
     extra.append((e.stale, "older than what is known, kept as history"))
@@ -161,6 +168,7 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.ContractAdopted: lambda e: f"Contract {e.contract[7:19]} came into force",
     ev.DataAccepted: _accepted,
     ev.DataRefused: _refused,
+    ev.PeriodChecked: _checked,
     ev.LabelsAccepted: _labels,
     ev.Measured: _measured,
     ev.AlarmRaised: lambda e: f"Alarm {e.alarm} ({e.severity}): {e.message}",
