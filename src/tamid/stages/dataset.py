@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -32,6 +32,8 @@ Reader = tuple[str, Callable[[str], Contract]]
 
 # A control row of a small group stands for many; beyond this one row would outshout the rest.
 LARGEST_WEIGHT = 50.0
+# A slice of events begins at most so long before the events in it.
+_LONGEST_SLICE = timedelta(days=31)
 
 
 def rows_of(
@@ -60,11 +62,27 @@ def joined(
     rows = features.clean(rows, contract.clean).frame
     cuts = _cuts(contract, rows)
     events = {
-        table: data.load_events(tables, pins[f"{name}.{table}"], known_by=now)
+        table: data.load_events(
+            tables, pins[f"{name}.{table}"], periods=_within(contract, table, rows), known_by=now
+        )
         for table in {a.table for a in contract.features.aggregates.values()}
         if f"{name}.{table}" in pins
     }
     return features.assemble(rows, events, contract.features.aggregates, cuts).drop(data.CAME)
+
+
+def _within(contract: Contract, table: str, rows: pl.DataFrame) -> tuple[str, ...] | None:
+    """Return the days that begin a slice of events which may count for these rows; None: all.
+
+    Days, not periods: slices that were cut under another calendar are read too.
+    """
+    windows = [a.window for a in contract.features.aggregates.values() if a.table == table]
+    first, last = rows.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).row(0)
+    if None in windows or first is None:
+        return None
+    back = max(w for w in windows if w) + max(contract.delivery.every, _LONGEST_SLICE)
+    begin, end = (first - back).date(), (last + timedelta(days=1)).date()
+    return tuple(str(begin + timedelta(days=n)) for n in range((end - begin).days + 1))
 
 
 def _cuts(contract: Contract, rows: pl.DataFrame) -> dict[str, pl.Series]:
@@ -82,17 +100,6 @@ def _cuts(contract: Contract, rows: pl.DataFrame) -> dict[str, pl.Series]:
         name: told.get_column("told" if table.known_at else "came")
         for name, table in contract.data.tables.items()
     }
-
-
-def staying(
-    tables: Tables, contract: Contract, pins: Pins, period: str, now: datetime
-) -> pl.Series:
-    """Return the entities that had a row in a period and are not known to be gone since."""
-    rows = rows_of(tables, contract, pins, [period], now)
-    gone = labelled(tables, contract, pins, rows, now).filter(pl.col(LABEL) == 1)
-    if contract.data.label.event_time is not None:
-        rows = rows.join(gone, on=ENTITY, how="anti")
-    return rows.get_column(ENTITY).unique().sort()
 
 
 def good(frame: pl.DataFrame) -> pl.DataFrame:
@@ -232,6 +239,8 @@ def training_rows(
     """
     slow = trickling(contract)
     frame = good(joined(tables, contract, pins, None if slow else periods, now))
+    # Where labels trickle in, rows are asked for by when their label came, not by their own period.
+    frame = frame.filter(~pl.col(PERIOD).is_in(state.suspected))
     frame = resolved(tables, contract, pins, frame, now)
     frame = _as_told(contract, frame, periods, now) if slow else frame.filter(labels.KNOWN)
     frame = observed(tables, contract, state, pins, frame)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -152,7 +153,8 @@ def text_places(profile: Profile, values: Sequence[str | None]) -> Ints:
     place: dict[str | None, int] = {name: i for i, name in enumerate(profile.names)}
     place.update(dict.fromkeys(profile.tail, known))
     place[None] = known + 2
-    return np.fromiter((place.get(v, known + 1) for v in values), dtype=np.int64, count=len(values))
+    places = map(place.get, values, repeat(known + 1))
+    return np.fromiter(places, dtype=np.int64, count=len(values))
 
 
 def psi(reference: ArrayLike, counts: ArrayLike) -> float:
