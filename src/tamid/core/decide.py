@@ -55,4 +55,6 @@ def _waiting(policy: Policy, state: State, signals: Signals) -> tuple[str, ...]:
         found.append(signals.missing)
     elif text := awaited(state, signals):
         found.append(text)
+    held = (text for period, text in signals.short.items() if period not in signals.due)
+    found.extend(f"{text}; the rest is awaited until the delivery is due" for text in held)
     return tuple(found)

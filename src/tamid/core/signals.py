@@ -15,7 +15,8 @@ class Signals:
     `missing`: what a first training still lacks ("" if nothing). `fresh_rows`: matured rows that
     no run has learnt from. `rungs`: measured quality of each rung on the drifted
     periods while an alarm is open, larger is better. `late`: "period/target" of deliveries that are
-    past their deadline and not made.
+    past their deadline and not made. `short`: periods that have far fewer rows than usual, with
+    what is missing in words.
     """
 
     due: tuple[str, ...] = ()
@@ -26,3 +27,4 @@ class Signals:
     rungs: Mapping[str, float] = field(default_factory=dict)
     rung_error: float = 0.0
     late: tuple[str, ...] = ()
+    short: Mapping[str, str] = field(default_factory=dict)

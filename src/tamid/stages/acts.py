@@ -13,14 +13,11 @@ from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract
 from tamid.core.errors import NotFound
-from tamid.core.periods import shift
 from tamid.core.state import State
-from tamid.core.values import ENTITY
-from tamid.stages import dataset
+from tamid.stages import dataset, roster
 from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
 from tamid.stages.drift import measure_drift
-from tamid.stages.feeds import rule_of
 from tamid.stages.journal import Journal
 from tamid.stages.registry import register, voice
 from tamid.stages.release import enter, promote
@@ -86,11 +83,7 @@ def _scoring_job(
 ) -> ScoringJob:
     pins = state.pins
     rows = dataset.joined(rig.tables, contract, pins, [a.period], now)
-    active = rows.get_column(ENTITY).clear()
-    rule = rule_of(contract)
-    if rows.is_empty() and rule is not None and contract.data.entity is not None:
-        # The period's own rows say who is active; only without them the period before must.
-        active = dataset.staying(rig.tables, contract, pins, shift(rule, a.period, -1), now)
+    active = roster.active(rig.tables, contract, state, a.period, now)
     previous = state.previous
     return ScoringJob(
         contract=contract,

@@ -19,6 +19,7 @@ from tamid.core.windows import FEWEST_TO_START
 from tamid.stages.dataset import told_periods, trickling
 from tamid.stages.quality import error_of, level_of, matured, rule_of
 from tamid.stages.rig import Rig
+from tamid.stages.roster import shortfall
 from tamid.stages.usual import special_of
 
 
@@ -56,8 +57,9 @@ def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signal
         )
         trainable = ()
     rungs, error = _rungs_seen(state)
+    short = _short(rig, contract, state, now)
     return Signals(
-        due=_due(contract, state, now),
+        due=tuple(p for p in _due(contract, state, now) if not _awaits(contract, p, short, now)),
         matured=ready,
         trainable=trainable,
         missing=missing,
@@ -65,6 +67,7 @@ def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signal
         rungs=rungs,
         rung_error=error,
         late=_late(contract, state, now),
+        short=short,
     )
 
 
@@ -98,6 +101,25 @@ def _due(contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
         if arrived or _past_deadline(contract, period, now):
             found.append(period)
     return tuple(found)
+
+
+def _short(rig: Rig, contract: Contract, state: State, now: datetime) -> dict[str, str]:
+    """Return which of this and the last period have far fewer rows than usual."""
+    if contract.data.time is None or not state.champion:
+        return {}
+    rule = rule_of(contract)
+    current = period_of(rule, now)
+    told = {
+        p: shortfall(rig.tables, contract, state, p, now)
+        for p in (shift(rule, current, -1), current)
+    }
+    return {p: text for p, text in told.items() if text}
+
+
+def _awaits(contract: Contract, period: str, short: Mapping[str, str], now: datetime) -> bool:
+    """Say whether the rest of a period's rows is awaited: there is time until it is due."""
+    timely = contract.delivery.by is not None and not _past_deadline(contract, period, now)
+    return period in short and timely
 
 
 def _late(contract: Contract, state: State, now: datetime) -> tuple[str, ...]:

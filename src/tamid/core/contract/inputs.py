@@ -94,6 +94,11 @@ class Quarantine:
     """When bad rows are set aside and when the whole batch is refused."""
 
     max_share: float = key("share of bad rows above which the batch is refused", 0.02, limits=SHARE)
+    least_rows: float = key(
+        "share of a period's usual rows below which it is not scored before delivery.by",
+        0.5,
+        limits=SHARE,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ RESPONSE = {
     "refused": "none of it is used or trained on; a lower rung answers for its periods",
     "late": "the scores stay in the outbox and are handed over as soon as the target takes them",
     "empty": "nothing is delivered; the period is scored as soon as its rows arrive",
+    "short": "entities without a row are answered by a lower rung; late rows are scored anew",
     "quality": "diagnosis, best rung on the drifted periods, then retraining or a case",
     "tick": "this turn makes up for what was due: new data, scores, deliveries",
     "system_failure": "the next turn tries again; lower rungs answer meanwhile",
@@ -31,11 +32,12 @@ def incidents(policy: Policy, state: State, signals: Signals, now: datetime) -> 
     for name in sorted({*signals.late, *state.late}):
         opened.append(_late(name))
     opened.extend(_empty(period) for period, s in state.scored.items() if not s.rows)
+    opened.extend(_short(p, text) for p, text in signals.short.items() if p in signals.due)
     fresh = [a for a in opened if isinstance(a, OpenIncident) and a.incident not in state.incidents]
     closed = [
         CloseIncident(key=f"close/{name}", reason=over, incident=name)
         for name in state.open_incidents
-        if (over := _over(state, name))
+        if (over := _over(state, name) or _filled(signals, name))
     ]
     return [*fresh, *closed]
 
@@ -81,6 +83,23 @@ def _empty(period: str) -> OpenIncident:
         noticed_by="scoring",
         response=RESPONSE["empty"],
     )
+
+
+def _short(period: str, text: str) -> OpenIncident:
+    return OpenIncident(
+        key=f"incident/short/{period}",
+        reason=text,
+        incident=f"short/{period}",
+        failure="system_failure",
+        severity="warning",
+        noticed_by="rows of a period against those before",
+        response=RESPONSE["short"],
+    )
+
+
+def _filled(signals: Signals, name: str) -> str:
+    kind, _, period = name.partition("/")
+    return "it has its rows, or is over" if kind == "short" and period not in signals.short else ""
 
 
 def _noticed(alarm: Alarm) -> str:

@@ -1,0 +1,156 @@
+"""Who is to be answered in a period besides its rows, and whether its rows are all there.
+
+Both only for a panel: rows that come back period by period, one an entity. Where every row is a
+thing of its own, such as a booking, the period's rows are all there is to know.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from tamid.core.contract.model import Contract
+from tamid.core.periods import PeriodRule, shift, start_of
+from tamid.core.state import State
+from tamid.core.values import ENTITY, KNOWN_AT, TIME
+from tamid.ports import Tables
+from tamid.stages import data
+from tamid.stages.feeds import LABELS, ROWS, rule_of
+from tamid.stages.hearing import EVENT, VALUE
+from tamid.stages.inbox import latest_revisions
+
+# Earlier periods that say what is usual, and the fewest of them that can say it.
+_LOOK_BACK = 4
+_FEWEST = 3
+# Share of entities that come back from which rows are taken for a panel.
+_COMES_BACK = 0.5
+# Standard errors above the usual number of entities that stay away: then the batch is no truth.
+_UNUSUAL = 3.0
+
+
+def active(
+    tables: Tables, contract: Contract, state: State, period: str, now: datetime
+) -> pl.Series:
+    """Return the entities that are to be answered though they have no row in a period.
+
+    Those of the last whole period that are not known to be gone. Some always stay away, because
+    they are gone and nobody has said so yet: if no more than usual do, the rows are the truth.
+    """
+    nobody = pl.Series(ENTITY, [], dtype=pl.String)
+    rule = rule_of(contract)
+    if rule is None or contract.data.entity is None:
+        return nobody
+    there = _entities(tables, contract, state, period, now)
+    earlier = _whole(state, rule, period)
+    if not earlier or not _is_panel(tables, contract, state, earlier, now):
+        return nobody
+    away = _staying_away(tables, contract, state, earlier[0], there, now, now)
+    if there.is_empty() or away.is_empty():
+        return away.get_column(ENTITY).sort()
+    size = away.height + there.height
+    usual = _usual_share(tables, contract, state, earlier, period, now)
+    expected = usual * size
+    unusual = away.height > expected + _UNUSUAL * (expected * (1.0 - usual)) ** 0.5
+    return away.get_column(ENTITY).sort() if unusual else nobody
+
+
+def shortfall(tables: Tables, contract: Contract, state: State, period: str, now: datetime) -> str:
+    """Say that a period has far fewer rows than usual, or ""."""
+    rule = rule_of(contract)
+    if rule is None or contract.data.entity is None or period not in state.volume:
+        return ""
+    earlier = [p for p in _before(rule, period) if state.volume.get(p, 0)]
+    if len(earlier) < _FEWEST:
+        return ""
+    sizes = sorted(state.volume[p] for p in earlier)
+    usual, rows = sizes[len(sizes) // 2], state.volume[period]
+    if rows >= contract.data.quarantine.least_rows * usual:
+        return ""
+    if not _is_panel(tables, contract, state, earlier, now):
+        return ""
+    return f"{period} has {rows} rows, usually about {usual} come"
+
+
+def _before(rule: PeriodRule, period: str) -> list[str]:
+    return [shift(rule, period, -n) for n in range(1, _LOOK_BACK + 1)]
+
+
+def _whole(state: State, rule: PeriodRule, period: str) -> list[str]:
+    """Return the earlier periods with rows, the latest first, without those that came in part."""
+    earlier = [p for p in _before(rule, period) if p in state.periods]
+    most = max((state.volume.get(p, 0) for p in earlier), default=0)
+    return [p for p in earlier if 2 * state.volume.get(p, most) >= most]
+
+
+def _is_panel(
+    tables: Tables, contract: Contract, state: State, earlier: Sequence[str], now: datetime
+) -> bool:
+    """Say whether the last two periods had one row an entity, mostly of the same entities."""
+    if len(earlier) == 1:
+        return True
+    last, before = (_entities(tables, contract, state, p, now) for p in earlier[:2])
+    if last.is_empty() or not last.get_column(ENTITY).is_unique().all():
+        return False
+    back = last.join(before, on=ENTITY, how="semi").height
+    return back >= _COMES_BACK * min(last.height, max(before.height, 1))
+
+
+def _usual_share(
+    tables: Tables,
+    contract: Contract,
+    state: State,
+    earlier: Sequence[str],
+    period: str,
+    now: datetime,
+) -> float:
+    """Return the share of entities that stayed away from the last period, as was known then."""
+    shares = []
+    age = now - start_of(_rule(contract), period)
+    for after, before in itertools.pairwise(earlier):
+        there = _entities(tables, contract, state, after, now)
+        then = start_of(_rule(contract), after) + age
+        away = _staying_away(tables, contract, state, before, there, now, then)
+        shares.append(away.height / max(away.height + there.height, 1))
+    return sorted(shares)[len(shares) // 2] if shares else 0.0
+
+
+def _staying_away(
+    tables: Tables,
+    contract: Contract,
+    state: State,
+    last: str,
+    there: pl.DataFrame,
+    now: datetime,
+    heard_by: datetime,
+) -> pl.DataFrame:
+    """Return the entities of a period that are not among others and were not known to be gone."""
+    known = _entities(tables, contract, state, last, now)
+    away = known.join(there, on=ENTITY, how="anti").unique(ENTITY)
+    pin = state.pins.get(f"{contract.name}.{LABELS}")
+    if pin is None or contract.data.label.event_time is None:
+        return away
+    heard = latest_revisions(tables.read(pin).filter(pl.col(KNOWN_AT) <= heard_by))
+    gone = heard.filter((pl.col(VALUE) > 0) & (pl.col(EVENT) <= heard_by)).select(ENTITY, EVENT)
+    left = away.join(gone, on=ENTITY).filter(pl.col(EVENT) >= pl.col(TIME))
+    return away.join(left, on=ENTITY, how="anti")
+
+
+def _entities(
+    tables: Tables, contract: Contract, state: State, period: str, now: datetime
+) -> pl.DataFrame:
+    """Return entity and moment of each row of a period, good or bad."""
+    pin = state.pins[f"{contract.name}.{ROWS}"]
+    if period not in state.periods:
+        return pl.DataFrame(schema={ENTITY: pl.String, TIME: pl.Datetime("us", "UTC")})
+    found = data.load(tables, pin, periods=[period], columns=(), known_by=now)
+    rows = [frame.select(ENTITY, TIME) for frame in (found.good, found.bad)]
+    return pl.concat(rows).filter(pl.col(ENTITY).is_not_null())
+
+
+def _rule(contract: Contract) -> PeriodRule:
+    rule = rule_of(contract)
+    assert rule is not None
+    return rule
