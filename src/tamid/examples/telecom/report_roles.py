@@ -31,7 +31,7 @@ def role_cards(figures: Figures) -> Iterator[str]:
         "Marketing",
         f"{count(figures.deliveries, 'file')} received",
         [
-            f"{count(figures.duplicate_deliveries, 'answer')} came twice.",
+            f"{_none(figures.duplicate_deliveries, 'answer').capitalize()} came twice.",
             *([_sunday_words(figures.bug)] if figures.bug is not None else []),
         ],
     )
@@ -56,7 +56,7 @@ def _bug_words(bug: Bug | None) -> str:
         return ""
     came = f"The file of {bug.day} came broken and was "
     came += "refused on arrival" if bug.refused else "not noticed"
-    trained = f", {count(bug.trained_on, 'run')} trained on it"
+    trained = f", {_none(bug.trained_on, 'run')} trained on it"
     repaired = "" if bug.repaired is None else f"; repaired on {bug.repaired}"
     return f"{came}{trained}{repaired}."
 
@@ -64,7 +64,7 @@ def _bug_words(bug: Bug | None) -> str:
 def _outage_words(outage: Outage) -> str:
     rungs = " and ".join(outage.rungs)
     text = f"While the scorer was down on {outage.day}, {rungs} answered"
-    trained = f"{count(outage.runs, 'run')} began"
+    trained = f"{_none(outage.runs, 'run')} began"
     if outage.healed is None:
         return f"{text}, {trained}; it is not over."
     return f"{text}, {trained}; over on {outage.healed}."
@@ -76,3 +76,7 @@ def _sunday_words(bug: Bug) -> str:
     if bug.corrected != bug.answers:
         text += f", {bug.corrected:,} when the file was repaired"
     return f"{text}."
+
+
+def _none(value: int, one: str) -> str:
+    return count(value, one) if value else f"no {one}"
