@@ -62,10 +62,13 @@ def shortfall(tables: Tables, contract: Contract, state: State, period: str, now
     rule = rule_of(contract)
     if rule is None or contract.data.entity is None or period not in state.volume:
         return ""
-    earlier = [p for p in _before(rule, period) if state.volume.get(p, 0)]
+    earlier = [p for p in _before(rule, period) if p in state.periods]
     if len(earlier) < _FEWEST:
         return ""
-    sizes = sorted(state.volume[p] for p in earlier)
+    # Ledgers from before rows were counted by period do not know how many there were.
+    sizes = sorted(
+        state.volume.get(p) or _entities(tables, contract, state, p, now).height for p in earlier
+    )
     usual, rows = sizes[len(sizes) // 2], state.volume[period]
     if rows >= contract.data.quarantine.least_rows * usual:
         return ""
