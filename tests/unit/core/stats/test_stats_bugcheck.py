@@ -1,0 +1,171 @@
+"""The check of a week for data bugs: what it catches, and how rarely it errs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tamid.core.stats.arrays import Floats
+from tamid.core.stats.bugcheck import BugCheck, check_week
+from tamid.core.stats.family import LEAST, MOST, NEVER, Scale, family_level, oddest, oddities
+from tamid.core.stats.oddities import (
+    commonest_shares,
+    missing_shares,
+    outside_now,
+    outside_shares,
+    unseen_now,
+    unseen_shares,
+)
+
+KINDS = [False, False, False, True]
+
+
+def week(rng: np.random.Generator, rows: int = 200, level: float = 0.0) -> Floats:
+    """Two numbers that go together, one on a grid, and a category."""
+    one = rng.normal(level, size=rows)
+    two = one + rng.normal(size=rows) * 0.3
+    grid = rng.integers(0, 20, rows).astype(np.float64)
+    return np.column_stack([one, two, grid, rng.integers(0, 4, rows)])
+
+
+def checked(change: str, seed: int = 0) -> BugCheck:
+    """A week after one thing went wrong."""
+    rng = np.random.default_rng(seed)
+    past, now = [week(rng) for _ in range(16)], week(rng)
+    if change == "unit":
+        now[:, 0] *= 100
+    elif change == "missing":
+        now[rng.random(len(now)) < 0.3, 2] = np.nan
+    elif change == "stuck":
+        now[:, 2] = 7.0
+    elif change == "grid":
+        now[:, 2] *= 1.6
+    elif change == "recode":
+        now[:, 3] += 4
+    elif change == "scramble":
+        now[:, 1] = rng.permutation(now[:, 1])
+    elif change == "swap":
+        now[:, [0, 2]] = now[:, [2, 0]]
+    return check_week(past, now, KINDS)
+
+
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [("unit", {0}), ("missing", {2}), ("stuck", {2}), ("grid", {2}), ("recode", {3}),
+     ("scramble", {0, 1}), ("swap", {0, 2})],
+)  # fmt: skip
+def test_each_bug_is_caught_and_its_column_named(change: str, columns: set[int]) -> None:
+    """The oddest column is one that was altered."""
+    found = checked(change)
+    assert found.suspected
+    assert found.found[0].column in columns
+
+
+def test_a_sound_week_is_rarely_suspected() -> None:
+    """Type I: of 60 sound weeks at most 5 % are suspected."""
+    rng = np.random.default_rng(3)
+    false = 0
+    for i in range(60):
+        if i % 20 == 0:
+            past = [week(rng, 100) for _ in range(14)]
+        false += check_week(past, week(rng, 100), KINDS).suspected
+    assert false <= 3
+
+
+def test_slow_drift_is_no_bug() -> None:
+    """A level that moves by a tenth of its spread a week is the world's, not a bug's."""
+    rng = np.random.default_rng(4)
+    weeks = [week(rng, 100, level=0.1 * i) for i in range(28)]
+    hits = [check_week(weeks[t - 14 : t], weeks[t], KINDS).suspected for t in range(14, 28)]
+    assert sum(hits) <= 1
+
+
+def test_one_odd_reference_week_hides_no_bug() -> None:
+    """The level is bounded from above: a broken week among the reference is no excuse."""
+    rng = np.random.default_rng(5)
+    past, now = [week(rng) for _ in range(16)], week(rng)
+    past[3][:, 2] = np.nan
+    now[rng.random(len(now)) < 0.5, 3] = np.nan
+    found = check_week(past, now, KINDS)
+    assert found.level <= MOST
+    assert found.found[0].column == 3
+
+
+def test_too_few_reference_weeks_suspect_nothing() -> None:
+    """With seven weeks nothing is said, and that is said."""
+    rng = np.random.default_rng(6)
+    found = check_week([week(rng) for _ in range(7)], week(rng) * 100, KINDS)
+    assert not found.suspected
+    assert not found.reliable
+
+
+def test_an_empty_week_suspects_nothing() -> None:
+    """No rows are a matter of delivery."""
+    rng = np.random.default_rng(7)
+    past = [week(rng) for _ in range(10)]
+    assert not check_week(past, np.empty((0, 4)), KINDS).reliable
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    """A week is a set of rows."""
+    rng = np.random.default_rng(8)
+    past, now = [week(rng) for _ in range(10)], week(rng)
+    turned = check_week([w[::-1] for w in past], now[::-1], KINDS)
+    assert turned == check_week(past, now, KINDS)
+
+
+def test_all_missing_columns_are_survived() -> None:
+    """A column that was never known is not odd when it stays so."""
+    rng = np.random.default_rng(9)
+    weeks = [np.column_stack([week(rng), np.full(200, np.nan)]) for _ in range(11)]
+    assert not check_week(weeks[:-1], weeks[-1], [*KINDS, False]).suspected
+
+
+def test_a_column_of_the_calendar_may_step() -> None:
+    """What is one value in every week steps by construction."""
+    rng = np.random.default_rng(10)
+    weeks = [np.column_stack([week(rng), np.full(200, i // 4)]) for i in range(13)]
+    assert not check_week(weeks[:-1], weeks[-1], [*KINDS, True]).suspected
+
+
+def test_oddity_grows_with_the_value() -> None:
+    """Monotone: further above the reference is odder."""
+    reference = np.random.default_rng(11).random((20, 1))
+    values = [oddities(reference, np.array([v]), Scale(least=0.0, spread=0.1))[0]
+              for v in (0.5, 1.5, 3.0)]  # fmt: skip
+    assert values == sorted(values)
+    assert oddities(reference, np.array([-1.0]), Scale(least=0.0, spread=0.1))[0] == NEVER
+
+
+def test_the_level_stays_within_its_bounds() -> None:
+    """Between 3 and 6 spreads, whatever the reference."""
+    rng = np.random.default_rng(12)
+    for heavy in (0.5, 1.0, 3.0):
+        table = {"a": np.exp(heavy * rng.normal(size=(20, 5)))}
+        assert LEAST <= family_level(table, {"a": Scale(least=0.0, spread=0.01)}) <= MOST
+
+
+def test_the_oddest_needs_eight_weeks() -> None:
+    """Fewer say nothing about the next one."""
+    with pytest.raises(ValueError, match="8"):
+        oddest({"a": np.zeros((7, 1))}, {"a": np.zeros(1)}, {"a": Scale(least=0.0, spread=1.0)})
+
+
+def test_shares_of_a_week_agree_with_counting() -> None:
+    """Leave-one-out shares are what counting row by row gives."""
+    rng = np.random.default_rng(13)
+    weeks = [rng.integers(0, 60, (30, 2)).astype(np.float64) for _ in range(4)]
+    weeks[1][:5, 0] = np.nan
+    unseen, outside = unseen_shares(weeks), outside_shares(weeks, margin=0.0)
+    for i, own in enumerate(weeks):
+        others = [w for k, w in enumerate(weeks) if k != i]
+        assert unseen[i] == pytest.approx(unseen_now(others, own))
+        assert outside[i] == pytest.approx(outside_now(others, own, margin=0.0))
+        for j in range(2):
+            known = own[:, j][~np.isnan(own[:, j])]
+            there = np.concatenate([w[:, j] for w in others])
+            assert unseen[i, j] == pytest.approx(np.mean([v not in there for v in known]))
+    assert missing_shares(weeks[1])[0] == pytest.approx(5 / 30)
+    values, counts = np.unique(weeks[0][:, 1], return_counts=True)
+    assert commonest_shares(weeks[0])[1] == pytest.approx(counts.max() / 30)
+    assert len(values) > 1

@@ -1,0 +1,162 @@
+"""Statistics that tell causes apart: dependence, joins, units, concentration, labels, concept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tamid.core.stats.concentration import concentrated, domain_auc, left_without
+from tamid.core.stats.concept import concept_change
+from tamid.core.stats.dependence import added, bins_of, codes_in, sums_of, unexplained
+from tamid.core.stats.joins import changed
+from tamid.core.stats.labelrate import disagreement_share, join_fell, label_rate
+from tamid.core.stats.steps import at_once, step_share
+from tamid.core.stats.units import unit_change
+
+
+def test_sums_of_weeks_add_up_to_the_sums_of_their_rows() -> None:
+    """Models without a week need no pass over rows."""
+    rng = np.random.default_rng(0)
+    weeks = [rng.normal(size=(50, 3)) for _ in range(3)]
+    bins = bins_of(np.concatenate(weeks), [False] * 3)
+    whole = sums_of(bins, np.concatenate(weeks))
+    parts = added([sums_of(bins, w) for w in weeks])
+    assert parts.rows == whole.rows
+    assert np.array_equal(parts.pairs, whole.pairs)
+    assert np.diag(whole.pairs).sum() == 3 * 150
+
+
+def test_independent_columns_explain_nothing_and_copies_everything() -> None:
+    """About 1 for noise, about 0 for a copy."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(2000, 2))
+    copy = np.column_stack([noise[:, 0], noise[:, 0]])
+    for rows, low, high in ((noise, 0.9, 1.1), (copy, 0.0, 0.05)):
+        bins = bins_of(rows, [False, False])
+        sums = sums_of(bins, rows)
+        assert low <= unexplained(bins, sums, [sums])[0, 0] <= high
+
+
+def test_a_shift_of_level_alone_breaks_no_dependence() -> None:
+    """A week that sits at one end of the range keeps its relations nearly."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=4000)
+    rows = np.column_stack([x, x + 0.3 * rng.normal(size=4000)])
+    bins = bins_of(rows, [False, False])
+    model = sums_of(bins, rows)
+    usual, high, torn = unexplained(
+        bins, model,
+        [model, sums_of(bins, rows[rows[:, 0] > 0]),
+         sums_of(bins, np.column_stack([rows[:, 0], rng.permutation(rows[:, 1])]))],
+    )[:, 1]  # fmt: skip
+    assert usual < 0.75
+    assert high < 1.0 < torn
+
+
+def test_a_join_on_wrong_keys_is_seen_whatever_the_distributions() -> None:
+    """Permuted rows have the same columns and other people's values."""
+    rng = np.random.default_rng(3)
+    who = np.arange(200)
+    level = rng.normal(size=200)
+    plan = rng.integers(0, 3, 200).astype(np.float64)
+    weeks = [np.column_stack([level + 0.2 * rng.normal(size=200), plan]) for _ in range(2)]
+    sound = changed(weeks[0], who, weeks[1], who, [False, True])
+    wrong = changed(weeks[0], who, weeks[1][rng.permutation(200)], who, [False, True])
+    assert sound[0] < 0.2
+    assert sound[1] == 0
+    assert wrong[0] > 0.8
+    assert wrong[1] > 0.5
+
+
+def test_few_common_entities_say_nothing() -> None:
+    """NaN, not a number, where fewer than thirty come again."""
+    rows = np.zeros((40, 1))
+    assert np.isnan(changed(rows, np.arange(40), rows, np.arange(40) + 30, [False])).all()
+
+
+@pytest.mark.parametrize("factor", [0.01, 0.4536, 1.6, 100.0])
+def test_a_change_of_unit_is_measured(factor: float) -> None:
+    """The factor is found to within sampling error."""
+    rng = np.random.default_rng(4)
+    found = unit_change(rng.gamma(3.0, size=2000), factor * rng.gamma(3.0, size=2000))
+    assert found is not None
+    assert found.kind == "times"
+    assert found.amount == pytest.approx(factor, rel=0.1)
+
+
+def test_no_unit_is_named_without_a_change_and_for_few_values() -> None:
+    """Two samples of one distribution differ by chance alone."""
+    rng = np.random.default_rng(5)
+    named = [unit_change(rng.normal(size=300), rng.normal(size=300)) for _ in range(50)]
+    assert named == [None] * 50
+    assert unit_change(np.ones(5), np.ones(5)) is None
+
+
+def test_the_domain_is_told_apart_by_chance_alone_in_equal_weeks() -> None:
+    """The held-out AUC of equal weeks stays near a half."""
+    rng = np.random.default_rng(6)
+    found = []
+    for _ in range(40):
+        old, new = rng.integers(0, 4, (400, 3)), rng.integers(0, 4, (400, 3))
+        apart = np.array([0, 4, 8])
+        found.append(domain_auc(old + apart, new + apart, 12))
+    assert float(np.mean(found)) < 0.53
+    assert max(found) < 0.58
+
+
+def test_one_moved_column_is_concentrated_and_five_are_not() -> None:
+    """Without its two oddest columns a bug is gone, a new world is not."""
+    rng = np.random.default_rng(7)
+    old = rng.normal(size=(600, 6))
+    bins = bins_of(old, [False] * 6)
+    for moved, alone in ((1, True), (5, False)):
+        new = rng.normal(size=(600, 6)) + np.where(np.arange(6) < moved, 1.5, 0.0)
+        codes = codes_in(bins, old), codes_in(bins, new)
+        assert concentrated(*codes, bins.offsets[-1], [0, 1])[0] is alone
+    assert left_without(0.5, 0.7) == 0.0
+
+
+def test_label_rates_that_only_wander_are_no_bug() -> None:
+    """Type I: none of 500 weeks with rates between 5 and 15 % against a usual 10 %."""
+    rng = np.random.default_rng(8)
+    kinds = {label_rate(rng.binomial(400, rng.uniform(0.05, 0.15)), 400, 0.1).kind
+             for _ in range(500)}  # fmt: skip
+    assert kinds == {""}
+    assert label_rate(0, 400, 0.1).kind == "collapse"
+    assert label_rate(400, 400, 0.1).kind == "jump"
+    assert label_rate(0, 0, 0.1).kind == ""
+
+
+def test_a_fall_of_the_join_needs_a_past() -> None:
+    """Without four earlier periods nothing is said."""
+    assert not join_fell([0.9, 0.9], 0.1)
+    assert join_fell([0.9, 0.95, 0.92, 0.99], 0.1)
+    assert disagreement_share([0, 0], ["a", "b"]) == 1.0
+
+
+def test_labels_as_announced_are_no_concept_drift() -> None:
+    """Type I: of 300 weeks drawn from the chances at most 2 % are called drifted."""
+    rng = np.random.default_rng(9)
+    false = 0
+    for _ in range(300):
+        p = rng.beta(1, 4, 500)
+        false += concept_change((rng.random(500) < p) * 1.0, p, p >= 0.5).drifted
+    assert false <= 6
+
+
+def test_turned_labels_are_concept_drift_at_any_inputs() -> None:
+    """Inputs that moved alone change what is announced, and nothing is called drifted."""
+    rng = np.random.default_rng(10)
+    p = rng.beta(4, 2, 1000)
+    y = (rng.random(1000) < p) * 1.0
+    assert not concept_change(y, p, p >= 0.5).drifted
+    assert concept_change(1 - y, p, p >= 0.5).drifted
+    assert not concept_change([], [], []).drifted
+
+
+def test_steps_and_slopes_are_told_apart() -> None:
+    """What was there already the week before came by and by."""
+    assert at_once([0, 0, 0, 0, 1], 0)
+    assert not at_once([0, 0.25, 0.5, 0.75, 1], 0)
+    assert step_share([1.0], 0) == 0.0
+    assert step_share([2.0, 1.0], 2.0) == 0.0
