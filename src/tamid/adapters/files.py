@@ -7,11 +7,11 @@ fingerprint was taken of.
 
 from __future__ import annotations
 
-import csv
 import glob
 import hashlib
 import io
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +22,7 @@ from typing import Literal
 
 import polars as pl
 
+from tamid.adapters._csv import read_csv
 from tamid.core.errors import BatchNotReady, DataError, UsageError
 from tamid.ports import Batch
 
@@ -29,6 +30,10 @@ Format = Literal["auto", "csv", "parquet", "delta"]
 
 # Names that producers use while they write.
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", "~")
+# What storages say of a file that is not there just now, or of a line that broke.
+_GONE = re.compile(
+    r"(?i)not found|no such|os error|nosuchkey|timed? ?out|connection|generic \w+ error"
+)
 _PARQUET_ENDS = b"PAR1"
 # Both ends of a Parquet file and the length of its footer between them.
 _SMALLEST_PARQUET = 12
@@ -74,7 +79,7 @@ class FileSource:
         path = self._base / batch.name
         if _is_delta(path):
             return self._read_delta(path, batch)
-        kind = _format_of(path) if self._kind == "auto" else self._kind
+        kind = self._format_of(path) if self._kind == "auto" else self._kind
         try:
             before = _stamp(path)
             content = path.read_bytes()
@@ -125,55 +130,21 @@ class FileSource:
             kept = [c for c in frame.collect_schema().names() if c not in self._hidden]
             return frame.select(kept).collect()
         except (DeltaError, pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"Delta table {batch.name} cannot be read: {error}") from error
+            text = f"Delta table {batch.name} cannot be read: {error}"
+            if isinstance(error, OSError) or _GONE.search(str(error)):
+                raise BatchNotReady(text) from error
+            raise DataError(text) from error
 
-
-def read_csv(name: str, content: bytes, hidden: frozenset[str], *, whole: bool) -> pl.DataFrame:
-    """Return CSV rows as texts; the separator is the one of , ; tab and | that the header has.
-
-    `whole` False: a file without a last line end counts as cut off.
-
-    Raises:
-        BatchNotReady: nothing but a header, or cut off.
-        DataError: not UTF-8, a column named twice, or a line with too many or too few fields.
-    """
-    text = content.removeprefix(b"\xef\xbb\xbf")
-    _refuse_other_encodings(name, text)
-    if not whole and not text.endswith((b"\n", b"\r")):
-        raise BatchNotReady(
-            f"{name} ends in the middle of a line",
-            why="it looks as if its producer were still writing",
-            fix="End the last line, or leave the file alone for a minute.",
+    def _format_of(self, path: Path) -> Format:
+        found = _format_of(path)
+        if found is not None:
+            return found
+        text = f"{path.name}: no format goes with this name"
+        if self._pattern.endswith("*"):  # a stray file among those that were meant
+            raise BatchNotReady(f"{text}, it is passed over (name it .csv or .parquet)")
+        raise UsageError(
+            text, fix="Name it .csv or .parquet, or give `format` in the contract's source."
         )
-    # Empty lines at the end are no rows of missing values.
-    text = text.rstrip(b"\r\n") + b"\n"
-    separator = _separator(text)
-    try:
-        head = pl.read_csv(
-            io.BytesIO(text), separator=separator, has_header=False, n_rows=1, infer_schema=False
-        )
-        names = [str(n) for n in head.row(0)] if head.height else []
-        _refuse_bad_names(name, names)
-        _refuse_uneven_lines(name, text, separator, len(names))
-        kept = [i for i, column in enumerate(names) if column not in hidden]
-        frame = pl.read_csv(
-            io.BytesIO(text),
-            separator=separator,
-            infer_schema=False,
-            columns=kept,
-        )
-    except pl.exceptions.NoDataError:
-        raise BatchNotReady(f"{name} is empty") from None
-    except (pl.exceptions.PolarsError, csv.Error) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(
-            f"{name} is not a CSV table: {reason}",
-            why="a line has another number of fields than the header, or a quote is not closed",
-            fix="Quote fields that hold the separator, quotes or line ends.",
-        ) from error
-    if frame.is_empty():
-        raise BatchNotReady(f"{name} has a header and no rows")
-    return frame
 
 
 def _read_parquet(name: str, content: bytes, hidden: frozenset[str]) -> pl.DataFrame:
@@ -193,49 +164,6 @@ def _read_parquet(name: str, content: bytes, hidden: frozenset[str]) -> pl.DataF
     return frame
 
 
-def _refuse_other_encodings(name: str, text: bytes) -> None:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{name} line {line} is not UTF-8 text",
-            why="names and values in another encoding would be read as other names and values",
-            fix="Save it as UTF-8 (in a spreadsheet: CSV UTF-8).",
-        ) from error
-    if b"\x00" in text:
-        line = text.count(b"\n", 0, text.index(b"\x00")) + 1
-        raise DataError(f"{name} line {line} holds a zero byte: this is no text")
-
-
-def _refuse_bad_names(name: str, names: Sequence[str]) -> None:
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise DataError(f"{name} names a column twice: {', '.join(twice)}")
-    if any(n == "None" or not n.strip() for n in names):
-        raise DataError(f"{name} has a column without a name")
-
-
-def _refuse_uneven_lines(name: str, text: bytes, separator: str, fields: int) -> None:
-    """Find a line with too few or too many fields; a short one would be read as missing values."""
-    lines = text.rstrip(b"\r\n").count(b"\n") + 1
-    if b'"' not in text and text.count(separator.encode()) == lines * (fields - 1):
-        return
-    reader = csv.reader(io.StringIO(text.decode()), delimiter=separator)
-    for row in reader:
-        if len(row) != fields and not (fields == 1 and not row):
-            raise DataError(
-                f"{name} line {reader.line_num} has {len(row)} fields, its header {fields}",
-                why="it would be read as missing values, or as values of other columns",
-                fix="Quote fields that hold the separator, quotes or line ends.",
-            )
-
-
-def _separator(text: bytes) -> str:
-    header = text.split(b"\n", 1)[0].decode(errors="replace")
-    return next((mark for mark in ",;\t|" if mark in header), ",")
-
-
 def _base(path: Path) -> Path:
     """Return the folder below which batches are named: what comes before any wildcard."""
     fixed = path
@@ -244,16 +172,11 @@ def _base(path: Path) -> Path:
     return path.parent if fixed == path else fixed
 
 
-def _format_of(path: Path) -> Format:
+def _format_of(path: Path) -> Format | None:
     name = path.name.lower()
     if name.endswith((".parquet", ".pq")):
         return "parquet"
-    if name.endswith((".csv", ".tsv", ".txt")):
-        return "csv"
-    raise UsageError(
-        f"{path.name}: no format goes with this name",
-        fix="Name it .csv or .parquet, or give `format` in the contract's source.",
-    )
+    return "csv" if name.endswith((".csv", ".tsv", ".txt")) else None
 
 
 def _is_delta(path: Path) -> bool:

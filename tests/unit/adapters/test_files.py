@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -195,3 +197,72 @@ def test_a_name_without_a_known_format_is_asked_about(tmp_path: Path) -> None:
     named = FileSource(tmp_path, "*.dat", "csv")
     (batch,) = named.batches()
     assert named.read(batch).height == 1
+
+
+@pytest.mark.parametrize("name", ["README.md", "book.xlsx", "a.csv.gz"])
+def test_a_stray_file_waits_and_stops_nothing(tmp_path: Path, name: str) -> None:
+    """A file of no known format among others is passed over, with its name."""
+    put(tmp_path / name, b"PK\x03\x04")
+    with pytest.raises(BatchNotReady, match="passed over"):
+        read(tmp_path, "*")
+
+
+def test_lines_that_end_with_a_carriage_return_alone_are_lines(tmp_path: Path) -> None:
+    """Old spreadsheets write such files."""
+    put(tmp_path / "a.csv", "x,y\r1,2\r3,4\r", quiet=True)
+    assert read(tmp_path).rows() == [("1", "2"), ("3", "4")]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ("x,y\n1,2\n\n3,4\n", [("1", "2"), ("3", "4")]),
+        ("\n\nx,y\r\n1,2\r\n \r\n\r\n3,4\r\n", [("1", "2"), ("3", "4")]),
+        ('x,y\n1,"a\n\nb"\n\n3,4\n', [("1", "a\n\nb"), ("3", "4")]),
+        ("x\n1\n\n2\n", [("1",), (None,), ("2",)]),
+    ],
+)
+def test_an_empty_line_is_no_row(tmp_path: Path, content: str, rows: list[object]) -> None:
+    """It is left out, but not within quotes, and of one column it is a missing value."""
+    put(tmp_path / "a.csv", content)
+    assert read(tmp_path).rows() == rows
+
+
+def test_one_line_may_be_a_header_or_a_row(tmp_path: Path) -> None:
+    """Nobody can say which: it waits, and both are named."""
+    put(tmp_path / "a.csv", "a,2026-01-04,1\n", quiet=True)
+    with pytest.raises(BatchNotReady, match="rows without a header"):
+        read(tmp_path)
+
+
+def test_a_delta_file_that_is_away_is_awaited(tmp_path: Path) -> None:
+    """A read that fails for a moment refuses nothing: the same version is read when it is back."""
+    pl.DataFrame({"x": [1, 2]}).write_delta(str(tmp_path / "d"))
+    found = FileSource(tmp_path, "d", "delta")
+    (batch,) = found.batches()
+    (part,) = (tmp_path / "d").glob("*.parquet")
+    part.rename(tmp_path / "away")
+    with pytest.raises(BatchNotReady, match="cannot be read"):
+        found.read(batch)
+    (tmp_path / "away").rename(part)
+    assert found.read(batch).height == 2
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_not_ready(tmp_path: Path) -> None:
+    """However the race with its removal ends, a read gives the whole file or says to wait."""
+    path, line = tmp_path / "a.csv", "1," + "2" * 97 + "\n"
+    waited: list[str] = []
+    for attempt in range(12):
+        put(path, "x,y\n" + line * 200_000)  # long enough to be caught in the act
+        found = source(tmp_path)
+        (batch,) = found.batches()
+        remover = threading.Timer(attempt * 0.002, path.unlink)
+        remover.start()
+        with suppress(BatchNotReady):
+            waited.append("")
+            assert found.read(batch).height == 200_000
+            waited.pop()
+        remover.join()
+        if waited:
+            break
+    assert waited
