@@ -28,17 +28,18 @@ def estimates_part(estimates: Estimates) -> str:
 def _words(found: Estimates) -> str:
     grades = ", ".join(f"{n} of grade {grade}" for grade, n in found.grades.items())
     text = f"{len(found.weeks)} weeks were estimated on the day they were scored ({grades}). "
-    if found.off == found.off:  # not NaN: some have met their truth
+    met = [(abs(w.realised - w.estimate), w) for w in found.weeks if w.realised is not None]
+    if met:
+        off, week = max(met, key=lambda pair: pair[0])
         text += (
-            f"The estimates were off by {number(found.off)} on average, the mean of the last four "
-            f"measured weeks by {number(found.off_recent)}; {found.held} of {found.intervals} "
-            "intervals held the truth. "
+            f"The estimates were off by {found.off:.3f} on average, the mean of the last four "
+            f"measured weeks by {found.off_recent:.3f}; {found.held} of {found.intervals} "
+            f"intervals held the truth. Farthest off, by {off:.2f}, was the week of {week.day}: "
+            "customers who look the same and leave for other reasons are seen by labels alone. "
         )
-    return text + (
-        "Where the market itself changed no estimate could see it, for the same customers now "
-        "leave for other reasons: that is why alarms and gates rest on labels, and why grade C "
-        "(open circles) neither starts nor stops anything."
-    )
+    if found.grades.get("C"):
+        text += "An open circle is grade C: that number starts and stops nothing."
+    return text
 
 
 def _picture(weeks: tuple[EstimatedWeek, ...]) -> str:
