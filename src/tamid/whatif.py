@@ -196,12 +196,15 @@ def _dealt(contract: Contract, sources: dict[str, Source], until: datetime) -> d
     from tamid.stages.feeds import LABELS, ROWS
     from tamid.stages.past import known_events, known_labels, known_rows
 
+    every = _PERIODS_A_BATCH * contract.delivery.every
+    # The last batch is shown when its span is over, which may be after `until`.
+    clock = SimulatedClock(until + every)
+
     def history(frame: pl.DataFrame, known: pl.Series) -> HistorySource:
+        there = (known <= until).fill_null(value=False)
+        frame, known = frame.filter(there), known.filter(there)
         begin = known.min() or until
-        return HistorySource(
-            frame, known, SimulatedClock(until), begin=begin, end=until,  # type: ignore[arg-type]
-            every=_PERIODS_A_BATCH * contract.delivery.every,
-        )  # fmt: skip
+        return HistorySource(frame, known, clock, begin=begin, end=until, every=every)  # type: ignore[arg-type]
 
     rows = _whole(sources[ROWS])
     heard = _whole(sources[LABELS]) if LABELS in sources else rows

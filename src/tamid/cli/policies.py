@@ -69,7 +69,7 @@ def tune_policy(args: Namespace, out: Output) -> int:
         made = _made(app, model, args, None)
         tariff = _tariff(app, model, made)
         found = tune(made.tensor, policy_from(app.contract(model), TODAY), tariff)
-        running = _running(app, made, found.told_on["tuned"])
+        running = _running(app, made, found.told_on.accounts[-1])
     told = Tried(model=model, made=made, accounts=found.told_on, tariff=tariff, running=running)
     block = proposal(found.policy)
     path = _page(args, told, f"tuned on what came before {made.tensor.weeks[found.cut]}")
@@ -204,9 +204,9 @@ def _say(tried: Tried, out: Output, title: str) -> None:
     rows = []
     for a in found.accounts:
         cost = bill(found, a, tried.tariff)
-        regret = f"{a.regret:.2f}" if isfinite(a.regret) else None
-        money = [f"{part:,.2f}" for part in (cost.errors, cost.runs, cost.total)]
-        rows.append([a.name, f"{a.overall:.4f}", regret, a.runs, a.releases, a.harmful,
+        regret = round(a.regret, 2) if isfinite(a.regret) else None
+        money = [_amount(part) for part in (cost.errors, cost.runs, cost.total)]
+        rows.append([a.name, a.overall, regret, a.runs, a.releases, a.harmful,
                      a.false_alarms, *money])  # fmt: skip
     span = f"{tensor.weeks[found.accounts[0].walk.first]} to {tensor.weeks[-1]}"
     out.table(
@@ -219,6 +219,11 @@ def _say(tried: Tried, out: Output, title: str) -> None:
         out.text(line)
 
 
+def _amount(value: float) -> float:
+    """Round an amount: whole from 100 on, else to hundredths."""
+    return round(value) if abs(value) >= 100 else round(value, 2)
+
+
 def notes(tried: Tried) -> Sequence[str]:
     """Return what a reader must know to read the table."""
     found, tensor, run = tried.accounts, tried.made.tensor, tried.running
@@ -228,6 +233,11 @@ def notes(tried: Tried) -> Sequence[str]:
         f"a decision sees labels of weeks that are {tensor.delay} or more weeks past, and a new "
         f"model serves {tensor.lag} week(s) after its run",
     ]
+    step = int(tensor.origins[1] - tensor.origins[0]) if len(tensor.origins) > 1 else 1
+    if step > 1:
+        told.append(
+            f"models were fitted every {step} weeks, so no policy could train more often (--every)"
+        )
     if not found.telling:
         told.append(
             "no fixed policy is better than never training by two standard errors: differences "
@@ -238,7 +248,7 @@ def notes(tried: Tried) -> Sequence[str]:
     if money:
         cost += (
             f"; at your prices {run.run:.4g} {money} a run, {run.thousand_scores:.3g} {money} per "
-            f"1,000 scores, {run.month:.4g} {money} a month"
+            f"1,000 scores, {run.month:.4g} {money} a month under {found.accounts[-1].name}"
         )
     else:
         cost += "; name [prices] in tamid.toml, or goal.value_per_saved, to see money"

@@ -32,7 +32,8 @@ svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 .grid { stroke: #e2e8f0; } .soft { fill: #64748b; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .band { opacity: .12; }
 table { border-collapse: collapse; } td, th { padding: .15rem .7rem; text-align: right; }
-td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { background: #f8fafc; }
+td:first-child, th:first-child { text-align: left; white-space: nowrap; }
+tr:nth-child(even) { background: #f8fafc; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
 li { margin: .2rem 0; } .note { color: #475569; }
 """

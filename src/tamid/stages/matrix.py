@@ -127,7 +127,7 @@ def matrix(
         y=y,
         table=table,
         classes=_classes(contract, y),
-        delay=_delay(contract, rule, starts, time, known, slow),
+        delay=_delay(starts, week, time, known, slow),
         slow=slow,
         season=np.array([(int(w[5:7]) - 1) // 3 for w in weeks]),
         digest=digest_of(
@@ -240,15 +240,12 @@ def _row_known(rows: pl.DataFrame, contract: Contract, time: Ints) -> Ints:
     return time
 
 
-def _delay(
-    contract: Contract, rule: PeriodRule, starts: Ints, time: Ints, known: Ints, slow: bool
-) -> int:
-    """Return after how many whole weeks the labels of a week are known (trickling: 90 %)."""
-    period = timedelta(days=rule.days) // _MICRO
-    wait = (contract.data.label.horizon + contract.data.label.reporting_lag) // _MICRO
+def _delay(starts: Ints, week: Ints, time: Ints, known: Ints, slow: bool) -> int:
+    """Return after how many whole weeks all labels of a week are known (trickling: 90 %)."""
+    period = int(np.diff(starts).max())
     if slow:
-        wait = int(np.quantile(known - time, _TOLD))
-    return int(-(-wait // period))
+        return int(-(-int(np.quantile(known - time, _TOLD)) // period))
+    return max(0, int(-(-(known - starts[week + 1]).max() // period)))
 
 
 def _classes(contract: Contract, y: Floats) -> int:
