@@ -37,7 +37,8 @@ class GateVerdict:
 
     `measured` and `threshold` are None where the gate is no matter of one number. An undecided
     verdict withholds promotion only if `blocking` (a minimum on too few rows does; a protected
-    group too small to judge is reported and does not).
+    group too small to judge is reported and does not). `missing`: how many more periods with labels
+    an undecided verdict waits for, 0 if that is not known.
     """
 
     gate: str
@@ -48,6 +49,7 @@ class GateVerdict:
     n: int = 0
     message: str = ""
     blocking: bool = True
+    missing: int = 0
 
 
 def conclude(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tamid.core.stats.distributions import normal_quantile
 
@@ -13,6 +13,12 @@ FEWEST_JUDGED = 4
 JUDGED_SHARE = 3
 # Sign flips over four weeks cannot reach 5 % (1 in 16), over five they can (1 in 32).
 FEWEST_COMPARED = 5
+
+# Fewer positives (or rows, where nothing is rare) than this are no evidence: with 100 a metric is
+# known to about 5 points. Periods are judged until there are so many.
+FEWEST_POSITIVES = 100
+# So many periods that the champion has not learnt from can tell it from a candidate.
+FEWEST_FRESH = 2
 
 # "long" covers half a year of weeks, "short" two months: a season, and what happened lately.
 LONG = 26
@@ -25,14 +31,18 @@ FEWEST_TO_START = 8
 PSEUDO_PERIODS = 26
 
 
-def holdout(periods: Sequence[str], after: str = "") -> tuple[str, ...]:
+def holdout(
+    periods: Sequence[str], after: str = "", mass: Mapping[str, int] | None = None
+) -> tuple[str, ...]:
     """Return the latest periods, on which a routine run is judged.
 
     `after`: the last period that the champion learnt from. It knows the outcomes up to there, so
     only later periods can compare it with a candidate: the latest half of them is judged (if there
     are enough, at least so many that weeks can be told apart), the earlier ones are what the
-    candidate knows better. Without two later periods nothing is fair, and the rule for a first run
-    holds.
+    candidate knows better. Without two later periods the rule for a first run holds, and the caller
+    must not take the champion's own answers for evidence. `mass`: the positives of each period;
+    while they are too few for any metric, more periods are judged, up to a third of all or to all
+    that the champion does not know.
 
     >>> holdout([f"p{i:02d}" for i in range(30)])[0]
     'p20'
@@ -40,13 +50,21 @@ def holdout(periods: Sequence[str], after: str = "") -> tuple[str, ...]:
     ('p28', 'p29')
     >>> len(holdout([f"p{i:02d}" for i in range(30)], after="p21"))
     5
+    >>> periods = [f"p{i:02d}" for i in range(60)]
+    >>> len(holdout(periods)), len(holdout(periods, mass=dict.fromkeys(periods, 6)))
+    (12, 17)
     """
     ordered = sorted(periods)
     fresh = sum(p > after for p in ordered) if after else 0
-    if fresh >= 2:
+    if fresh >= FEWEST_FRESH:
         least = FEWEST_COMPARED if fresh > FEWEST_COMPARED else 0
-        return tuple(ordered[-min(MOST_JUDGED, max(least, fresh // 2)) :])
-    count = max(FEWEST_JUDGED, min(MOST_JUDGED, len(ordered) // JUDGED_SHARE))
+        count, most = min(MOST_JUDGED, max(least, fresh // 2)), fresh
+    else:
+        most = len(ordered) // JUDGED_SHARE
+        count = max(FEWEST_JUDGED, min(MOST_JUDGED, most))
+    if mass is not None:
+        while count < most and sum(mass.get(p, 0) for p in ordered[-count:]) < FEWEST_POSITIVES:
+            count += 1
     return tuple(ordered[-count:])
 
 

@@ -76,7 +76,8 @@ def rehearse(rig: Rig, holder: str, wish: Wish) -> Mapping[str, object]:
         perceive(rig, journal, now, token)
         signals, _ = conclude(rig, journal.state, now)
         job = training_job(rig, journal.state, wanted(journal.state, signals, wish), now)
-    found = cast("Rehearser", rig.trainer).try_out(job, _TRY_OUT)
+    allowed = min(_TRY_OUT, rig.contract(journal.state.contract).training.timeout)
+    found = cast("Rehearser", rig.trainer).try_out(job, allowed)
     return {"windows": {k: len(v) for k, v in job.windows.items()}, **found}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import polars as pl
 from numpy.random import Generator
@@ -14,16 +15,21 @@ from tamid.core.stats.blocks import Groups
 from tamid.core.stats.metrics import Terms, terms
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
 
+# One-sided level of every gate; candidates and slices that are judged together share it.
+ALPHA = 0.05
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
     """What a candidate is judged on.
 
     `rows`: judged rows with `_label`, `_weight`, `score`, `baseline_*` and the raw columns that cut
-    slices and groups. `champion`: its scores of the same rows, None on a first run. `attempt`:
+    slices and groups. `champion`: its scores of the same rows, None on a first run; a row that it
+    learnt from and has no earlier score of is null, and no evidence. `attempt`:
     how many candidates were judged on this matter, this one included; alpha is shared among them.
     `probe`: measured in a clean process. `report`: the run's own, as JSON. `dirty`: the run was
-    made from code that is committed nowhere.
+    made from code that is committed nowhere. `buggy`: judged periods whose rows or labels are known
+    to be wrong. `now`: when it is judged.
     """
 
     contract: Contract
@@ -37,6 +43,15 @@ class Evidence:
     report: str
     rng: Generator
     dirty: bool = False
+    buggy: tuple[str, ...] = ()
+    now: datetime | None = None
+
+    def shared(self) -> Evidence:
+        """Return the evidence on the rows of which the champion has not learnt, for comparing."""
+        if self.champion is None:
+            return self
+        known = self.champion.cast(pl.Float64).is_not_null()
+        return replace(self, rows=self.rows.filter(known), champion=self.champion.filter(known))
 
 
 def terms_of(
@@ -77,3 +92,9 @@ def mass_of(e: Evidence, rows: pl.DataFrame) -> int:
     if e.contract.task is not Task.BINARY:
         return rows.height
     return int((rows.get_column(LABEL) == 1).sum())
+
+
+def mass_by_period(contract: Contract, frame: pl.DataFrame) -> Mapping[str, int]:
+    """Return how many rows of each period a metric rests on: the positives, or all."""
+    rows = frame.filter(pl.col(LABEL) == 1) if contract.task is Task.BINARY else frame
+    return dict(rows.group_by(PERIOD).len().iter_rows())

@@ -8,40 +8,60 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from tamid.core.stats.calibration import calibration_error
-from tamid.core.stats.fairness import Standing, fairness_gaps, worst_gap
+from tamid.core.stats.arrays import Floats
+from tamid.core.stats.fairness import Standing, fairness_gaps, gap_changes, worst_gap
+from tamid.core.stats.miscalibration import calibration_change, calibration_interval
 from tamid.core.values import ENTITY, LABEL, WEIGHT, Task
 from tamid.core.verdict import GateOutcome, GateVerdict
 from tamid.stages.evidence import Evidence
 
 # A stored model may differ from the trained one by rounding, never in a decision.
 PARITY = 1e-6
+# A calibration error may grow by a point before a consumer of the scores would notice.
+LESS_CALIBRATED = 0.01
+_STANDS = {
+    Standing.FINE: "fine",
+    Standing.FLAG: "flag",
+    Standing.BLOCK: "block",
+    Standing.TOO_SMALL: "too small to judge",
+}
+
+
+def bug_free(e: Evidence) -> Iterator[GateVerdict]:
+    """Rows and labels that are known to be wrong decide nothing."""
+    if e.buggy:
+        yield GateVerdict(
+            gate="bug-free periods",
+            outcome=GateOutcome.UNDECIDED,
+            n=len(e.buggy),
+            message=f"rows or labels of {', '.join(e.buggy)} are known to be wrong",
+        )
 
 
 def fairness(e: Evidence) -> Iterator[GateVerdict]:
     """Protected groups: fails only on a gap that the interval proves."""
     gate = e.contract.gates.fairness
-    protected = {c: e.rows.get_column(c).cast(pl.String).to_numpy() for c in gate.protected}
-    if e.contract.task is not Task.BINARY or not protected:
+    if e.contract.task is not Task.BINARY or not gate.protected:
         return
-    called = (e.rows.get_column("score").to_numpy() >= e.threshold).astype(np.float64)
     gaps = fairness_gaps(
         e.rows.get_column(LABEL).cast(pl.Float64).to_numpy(),
-        called,
-        protected,
+        _called(e.rows.get_column("score"), e.threshold),
+        _groups(e),
         measure=gate.measure,
         max_gap=gate.max_gap,
         weights=e.rows.get_column(WEIGHT).to_numpy(),
         clusters=e.rows.get_column(ENTITY).to_numpy(),
     )
     for column in gate.protected:
-        worst = worst_gap(tuple(g for g in gaps if g.attribute == column))
+        mine = tuple(g for g in gaps if g.attribute == column)
+        worst = worst_gap(mine)
         if worst is None:
             continue
         outcome = {
             Standing.BLOCK: GateOutcome.FAIL,
             Standing.TOO_SMALL: GateOutcome.UNDECIDED,
         }.get(worst.standing, GateOutcome.PASS)
+        small = [g for g in mine if g.standing is Standing.TOO_SMALL and g is not worst]
         yield GateVerdict(
             gate=f"fairness {column}",
             outcome=outcome,
@@ -50,10 +70,59 @@ def fairness(e: Evidence) -> Iterator[GateVerdict]:
             interval=worst.gap,
             n=worst.n,
             message=f"{gate.measure} of {worst.group}: gap {worst.gap.point:+.3f} "
-            f"({worst.gap.low:+.3f} to {worst.gap.high:+.3f}), {worst.standing.value}"
-            + (", low power" if worst.low_power else ""),
+            f"({worst.gap.low:+.3f} to {worst.gap.high:+.3f}), {_STANDS[worst.standing]}"
+            + (", low power" if worst.low_power else "")
+            + "".join(f"; {g.group} too small to judge ({g.n})" for g in small),
             blocking=False,
         )
+
+
+def fairness_change(e: Evidence) -> Iterator[GateVerdict]:
+    """Protected groups: fails on a gap above the limit that is shown to be wider than it was."""
+    gate, paired = e.contract.gates.fairness, e.shared()
+    if paired.champion is None or e.contract.task is not Task.BINARY or paired.rows.is_empty():
+        return
+    y = paired.rows.get_column(LABEL).cast(pl.Float64).to_numpy()
+    called = _called(paired.rows.get_column("score"), e.threshold)
+    weights = paired.rows.get_column(WEIGHT).to_numpy()
+    clusters = paired.rows.get_column(ENTITY).to_numpy()
+    before = _called(paired.champion, e.champion_threshold)
+    changes = gap_changes(
+        y, before, called, _groups(paired),
+        rng=e.rng, measure=gate.measure, weights=weights, clusters=clusters,
+    )  # fmt: skip
+    gaps = fairness_gaps(
+        y, called, _groups(paired), measure=gate.measure, weights=weights, clusters=clusters
+    )
+    now = {(g.attribute, g.group, g.rate): abs(g.gap.point) for g in gaps}
+    for column in gate.protected:
+        mine = [c for c in changes if c.attribute == column]
+        if not mine:
+            continue
+        worst = max(mine, key=lambda c: (c.change.low, c.change.point))
+        gap = now[worst.attribute, worst.group, worst.rate]
+        wider = worst.change.low > 0
+        outcome = GateOutcome.UNDECIDED if wider else GateOutcome.PASS
+        yield GateVerdict(
+            gate=f"fairness {column} against the champion",
+            outcome=GateOutcome.FAIL if wider and gap > gate.max_gap else outcome,
+            measured=worst.change.point,
+            threshold=0.0,
+            interval=worst.change,
+            n=paired.rows.height,
+            message=f"{gate.measure} of {worst.group}: gap {gap:.3f}, wider by "
+            f"{worst.change.point:+.3f} ({worst.change.low:+.3f} to {worst.change.high:+.3f})",
+            blocking=False,
+        )
+
+
+def _called(scores: pl.Series, threshold: float) -> Floats:
+    return (scores.cast(pl.Float64).to_numpy() >= threshold).astype(np.float64)
+
+
+def _groups(e: Evidence) -> dict[str, np.ndarray]:
+    protected = e.contract.gates.fairness.protected
+    return {c: e.rows.get_column(c).cast(pl.String).to_numpy() for c in protected}
 
 
 def clean_tree(e: Evidence) -> Iterator[GateVerdict]:
@@ -67,20 +136,54 @@ def clean_tree(e: Evidence) -> Iterator[GateVerdict]:
 
 
 def calibration(e: Evidence) -> Iterator[GateVerdict]:
-    """Scores must mean what they say."""
+    """Scores must mean what they say: fails on an error that chance cannot explain."""
     if e.contract.task is not Task.BINARY:
         return
-    y = e.rows.get_column(LABEL).cast(pl.Float64).to_numpy()
-    score = e.rows.get_column("score").to_numpy()
-    error = calibration_error(y, score, e.rows.get_column(WEIGHT).to_numpy())
+    error = calibration_interval(
+        e.rows.get_column(LABEL).cast(pl.Float64).to_numpy(),
+        e.rows.get_column("score").to_numpy(),
+        e.rows.get_column(WEIGHT).to_numpy(),
+        e.rows.get_column(ENTITY).to_numpy(),
+        rng=e.rng,
+    )
     allowed = e.contract.gates.calibration.max_ece
+    outcome = GateOutcome.PASS if error.point <= allowed else GateOutcome.UNDECIDED
     yield GateVerdict(
         gate="calibration",
-        outcome=GateOutcome.PASS if error <= allowed else GateOutcome.FAIL,
-        measured=error,
+        outcome=GateOutcome.FAIL if error.low > allowed else outcome,
+        measured=error.point,
         threshold=allowed,
-        n=len(y),
-        message=f"expected calibration error {error:.3f}, allowed {allowed:g}",
+        interval=error,
+        n=e.rows.height,
+        message=f"expected calibration error {error.point:.3f} ({error.low:.3f} to "
+        f"{error.high:.3f}, chance taken off), allowed {allowed:g}",
+        blocking=False,
+    )
+
+
+def calibration_against(e: Evidence) -> Iterator[GateVerdict]:
+    """Scores must not mean less than the champion's did."""
+    paired = e.shared()
+    if paired.champion is None or e.contract.task is not Task.BINARY or paired.rows.is_empty():
+        return
+    change = calibration_change(
+        paired.rows.get_column(LABEL).cast(pl.Float64).to_numpy(),
+        paired.champion.cast(pl.Float64).to_numpy(),
+        paired.rows.get_column("score").to_numpy(),
+        paired.rows.get_column(WEIGHT).to_numpy(),
+        paired.rows.get_column(ENTITY).to_numpy(),
+        rng=e.rng,
+    )
+    yield GateVerdict(
+        gate="calibration against the champion",
+        outcome=GateOutcome.FAIL if change.low > LESS_CALIBRATED else GateOutcome.PASS,
+        measured=change.point,
+        threshold=LESS_CALIBRATED,
+        interval=change,
+        n=paired.rows.height,
+        message=f"expected calibration error {change.point:+.3f} against the champion's "
+        f"({change.low:+.3f} to {change.high:+.3f}), allowed {LESS_CALIBRATED:+g}",
+        blocking=False,
     )
 
 

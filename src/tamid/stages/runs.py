@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,11 +14,11 @@ from tamid.core import events as ev
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError, OutOfTime, SystemFailure, UserCodeError
 from tamid.core.state import Run, State
-from tamid.core.values import ENTITY, PERIOD, TIME, canonical_json
-from tamid.core.windows import holdout, windows
+from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, TIME, canonical_json
+from tamid.core.windows import FEWEST_FRESH, holdout, windows
 from tamid.ports import TrainingJob
 from tamid.stages import dataset
-from tamid.stages.evidence import Evidence
+from tamid.stages.evidence import Evidence, mass_by_period
 from tamid.stages.gates import judge
 from tamid.stages.packaging import pack
 from tamid.stages.registry import judged_frame, overlay_of, voice
@@ -106,21 +106,45 @@ def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:
 
 def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
     periods = tuple(p for p in started.periods if p in set(frame.get_column(PERIOD).unique()))
-    degraded = _degraded(rig.contract(started.contract), started, periods)
-    champion = state.versions.get(state.champion)
-    learnt = champion.registered.trained_through if champion else ""
+    contract = rig.contract(started.contract)
+    degraded = _degraded(contract, started, periods)
     return TrainingJob(
         run=started.run,
         contract=rig.blobs.get(started.contract).decode(),
         code={path: rig.blobs.get(digest).decode() for path, digest in started.code.items()},
         frame=frame,
         windows=windows(periods, started.window),
-        holdout=degraded or holdout(periods, learnt),
+        holdout=degraded or _holdout(rig, state, periods, mass_by_period(contract, frame)),
         seed=started.seed,
         degraded=bool(degraded),
-        judge_salt=f"{rig.salt}/{started.run}",
+        # After a drift each run judges another half of the entities. Without time the judged ones
+        # must stay the same: only there did the champion's own run leave scores that it had not
+        # learnt from.
+        judge_salt=f"{rig.salt}/{started.run}" if degraded else rig.model,
         resume=started.run,
     )
+
+
+def _holdout(
+    rig: Rig, state: State, periods: tuple[str, ...], mass: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Return the periods that a routine run is judged on.
+
+    Where the champion has learnt from (nearly) all of them, its recipe is judged instead, on the
+    scores that its own run gave while it had not: the candidate is fitted on what came before the
+    same first judged period.
+    """
+    champion = state.versions.get(state.champion)
+    if champion is None:
+        return holdout(periods, mass=mass)
+    learnt = champion.registered.trained_through
+    run = state.runs[champion.registered.run]
+    if sum(p > learnt for p in periods) < FEWEST_FRESH and not run.started.degraded_periods:
+        first = judged_frame(rig, state, run.started.run).get_column(PERIOD).min()
+        same = tuple(p for p in periods if p >= str(first))
+        if len(periods) - len(same) >= FEWEST_FRESH:
+            return same
+    return holdout(periods, learnt, mass)
 
 
 def _degraded(
@@ -149,7 +173,7 @@ def judge_run(
     keys = [ENTITY, TIME]
     raw = inputs.drop([c for c in inputs.columns if c in judged.columns and c not in keys])
     rows = judged.join(raw, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    champion, threshold = _champion_scores(rig, state, rows, now)
+    champion, threshold = champion_scores(rig, state, rows, now)
     overlay = overlay_of(rig, run.finished.overlay)
     ref = run.finished
     try:
@@ -158,7 +182,7 @@ def judge_run(
         # Judged again it would fail again, and keep every other run waiting.
         yield _failed(a.run, "user_code", f"the candidate does not answer: {error.what}", error.why)
         return
-    tried = _judged_before(state, run)
+    tried = _judged_before(state, run, periods)
     judgement = judge(
         Evidence(
             contract=mine,
@@ -172,6 +196,8 @@ def judge_run(
             report=rig.blobs.get(run.finished.report).decode(),
             rng=rig.generator(run.started.seed),
             dirty=run.started.dirty,
+            now=now,
+            buggy=tuple(sorted(_buggy(state) & set(periods))),
         )
     )
     yield ev.Judged(
@@ -184,37 +210,81 @@ def judge_run(
         difference=judgement.difference,
         decidable_at=judgement.decidable_at,
         periods=tuple(sorted(periods)),
+        periods_missing=judgement.periods_missing,
     )
 
 
-def _judged_before(state: State, run: Run) -> int:
-    """Return how many candidates were judged on the same fall of quality before this one."""
-    since = min(
-        (a.at for a in state.open_alarms.values() if a.raised.signal == "quality"), default=None
-    )
-    if since is None or run.started.trigger != "quality":
-        return 0
+def _buggy(state: State) -> set[str]:
+    """Return the periods whose rows or labels are known to be wrong just now."""
+    bad = {p for refusal in state.refused.values() for p in refusal.event.periods}
+    bad.update(state.suspected)
+    for alarm in state.open_alarms.values():
+        if alarm.diagnosis is not None and alarm.diagnosis.retraining == "blocked":
+            bad.update(alarm.diagnosis.periods)
+    return bad
+
+
+def _judged_before(state: State, run: Run, periods: Sequence[str]) -> int:
+    """Return how many candidates were judged before on (most of) the same periods.
+
+    Against the same champion: with every further one the chance grows that some candidate only
+    looks better, so alpha is shared.
+    """
+    mine, since = set(periods), state.released_at
+    champion = state.versions.get(state.champion)
+    own = {run.started.run, champion.registered.run if champion else ""}
     return sum(
-        r.judged is not None and r.started.trigger == "quality" and r.at >= since
+        r.judged is not None
+        and r.started.run not in own
+        and (since is None or r.at >= since)
+        and 2 * len(mine & set(r.judged.periods)) >= len(mine)
         for r in state.runs.values()
     )
 
 
-def _champion_scores(
+def champion_scores(
     rig: Rig, state: State, rows: pl.DataFrame, now: datetime
 ) -> tuple[pl.Series | None, float]:
-    """Return the champion's scores of the judged rows, by its own contract and code."""
+    """Return the champion's scores of the judged rows, by its own contract and code.
+
+    A row that it learnt from is scored as its own run did before it had: out of time, or out of
+    fold. Where there is no such score it stays null, which is no evidence.
+    """
     if not state.champion:
         return None, 0.5
     version = state.versions[state.champion]
     theirs = rig.contract(version.registered.contract)
     periods = dataset.periods_of_rows(theirs, rows, now)
     inputs = dataset.good(dataset.joined(rig.tables, theirs, state.pins, periods, now))
-    inputs = rows.select(ENTITY, TIME).join(
-        inputs, on=[ENTITY, TIME], how="left", nulls_equal=True, maintain_order="left"
+    keys = [ENTITY, TIME]
+    inputs = rows.select(keys).join(
+        inputs, on=keys, how="left", nulls_equal=True, maintain_order="left"
     )
     who = voice(rig, state, state.champion)
     scores = rig.scorer.score(
         who.bundle, who.overlay, inputs, reasons=0, timeout=timedelta(minutes=10)
     )
-    return scores.frame.get_column("score"), 0.5 if who.threshold is None else who.threshold
+    before = judged_frame(rig, state, version.registered.run)
+    before = before.select(*keys, pl.col("score").alias("before")).unique(keys)
+    fair = (
+        rows.select(*keys, PERIOD)
+        .with_columns(scores.frame.get_column("score").cast(pl.Float64).alias("live"))
+        .join(before, on=keys, how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(_learnt(rig, state, rows).alias("learnt"))
+        .select(pl.when("learnt").then("before").otherwise("live").fill_nan(None))
+    )
+    return fair.to_series(), 0.5 if who.threshold is None else who.threshold
+
+
+def _learnt(rig: Rig, state: State, rows: pl.DataFrame) -> pl.Series:
+    """Say for each judged row whether the champion's shipped model was fitted on it."""
+    registered = state.versions[state.champion].registered
+    if rows.get_column(PERIOD).eq(STATIC_PERIOD).all():
+        run = state.runs[registered.run]
+        pins = {pin.table: pin for pin in run.started.pins}
+        theirs = rig.contract(registered.contract)
+        then = dataset.training_rows(
+            rig.tables, theirs, state, pins, run.started.periods, run.at
+        ).get_column(ENTITY)
+        return rows.get_column(ENTITY).is_in(then.unique().implode())
+    return rows.get_column(PERIOD) <= registered.trained_through

@@ -9,7 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tamid.core.stats.arrays import Floats, binary, floats, same_length, weights_for
+from tamid.core.stats.arrays import (
+    Floats,
+    Ints,
+    binary,
+    floats,
+    same_length,
+    weights_for,
+)
 
 # Scores are kept this far from 0 and 1 before the logit.
 _CLIP = 1e-6
@@ -115,13 +122,25 @@ def calibration_error(
     total = float(w.sum())
     if total <= 0:
         return float("nan")
-    _, place = np.unique(s, return_inverse=True)
-    mass = np.bincount(place, weights=w)
-    count = max(1, min(bins, len(s) // _ROWS_A_BIN))
-    middle = (np.cumsum(mass) - 0.5 * mass) / total
-    bin_of_level = np.minimum((middle * count).astype(np.int64), count - 1)
-    gap = np.bincount(bin_of_level[place], weights=w * (truth - s), minlength=count)
+    place, count = mass_bins(s, w, bins)
+    gap = np.bincount(place, weights=w * (truth - s), minlength=count)
     return float(np.abs(gap).sum() / total)
+
+
+def mass_bins(s: Floats, w: Floats, bins: int = ECE_BINS) -> tuple[Ints, int]:
+    """Return each row's bin of equal mass and their number; equal scores are never split.
+
+    With few rows there are fewer bins: 20 rows a bin at least.
+
+    >>> mass_bins(np.linspace(0, 1, 40), np.ones(40))[1]
+    2
+    """
+    _, level = np.unique(s, return_inverse=True)
+    mass = np.bincount(level, weights=w)
+    count = max(1, min(bins, len(s) // _ROWS_A_BIN))
+    middle = (np.cumsum(mass) - 0.5 * mass) / mass.sum()
+    place = np.minimum((middle * count).astype(np.int64), count - 1)
+    return np.asarray(place[level], dtype=np.int64), count
 
 
 def calibration_from(stored: Mapping[str, Any]) -> Calibration:

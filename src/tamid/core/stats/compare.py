@@ -92,7 +92,8 @@ def compare(
     """Judge the challenger on rows that both models scored out of time.
 
     superior: low > 0. non_inferior: low > -margin and point >= 0. worse: high < 0 and low <=
-    -margin. equal: neither is shown. undecided: too few rows or blocks to show anything.
+    -margin. equal: neither is shown, or both answer the same. undecided: too few rows or blocks to
+    show anything.
     `degraded`: the champion is known to have failed and the rows are the weeks since; then only
     entities are drawn (one break is one time event: weeks cannot be told apart).
 
@@ -183,6 +184,8 @@ def _finding(point: float, low: float, high: float, margin: float) -> Finding:
         return Finding.UNDECIDED
     if low > 0:
         return Finding.SUPERIOR
+    if low == high == 0:  # the very same answers: nothing to gain by a change
+        return Finding.EQUAL
     if high < 0 and low <= -margin:
         return Finding.WORSE
     return Finding.NON_INFERIOR if point >= 0 and low > -margin else Finding.EQUAL

@@ -63,11 +63,11 @@ def test_the_sign_is_turned_for_errors() -> None:
     assert got.difference.point == pytest.approx(got.champion - got.challenger)
 
 
-def test_a_copy_is_not_inferior() -> None:
-    """The champion itself as challenger is within any margin."""
+def test_a_copy_is_equal() -> None:
+    """The champion itself as challenger is within any margin, and no reason for a change."""
     old, _ = _rows(np.random.default_rng(2), 1000)
     got = _judge(old, old, Groups())
-    assert got.finding is Finding.NON_INFERIOR
+    assert got.finding is Finding.EQUAL
     assert (got.difference.low, got.difference.high) == (0.0, 0.0)
 
 

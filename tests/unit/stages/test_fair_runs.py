@@ -1,0 +1,220 @@
+"""A champion is never judged on what it has learnt: whole runs, with everything in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.random import default_rng
+
+from tamid.adapters.keys import Keys
+from tamid.adapters.memory import MemoryLeases, MemoryLedger
+from tamid.adapters.memory_blobs import MemoryBlobs
+from tamid.adapters.memory_clock import SimulatedClock
+from tamid.adapters.memory_source import MemorySource
+from tamid.adapters.memory_tables import MemoryTables
+from tamid.app import Quiet
+from tamid.core import events as ev
+from tamid.core.fold import fold
+from tamid.core.state import Run, State
+from tamid.core.values import Role
+from tamid.ports import TrainingJob
+from tamid.stages import byhand
+from tamid.stages.loop import adopt, tick
+from tamid.stages.rig import Rig
+from tamid.stages.runs import champion_scores
+from tamid.workshop import inline_scorer, inline_trainer, parse
+
+SUNDAY = datetime(2026, 1, 4, tzinfo=UTC)
+WEEK = timedelta(weeks=1)
+CONTRACT = """\
+tamid: 1
+name: toy
+task: binary
+calendar: {{week_starts: sunday}}
+data:
+  source: {{path: rows/*.parquet, owner: mlops_engineer}}
+  entity: customer
+  {time}
+  schema:
+    usage: {{type: number}}
+    calls: {{type: number}}
+    spare: {{type: number, feature: false}}
+    left: {{type: integer, nullable: true}}
+training: {{model: logistic, timeout: {timeout}}}
+gates: {{minimum: {{f1: 0.3}}, baselines: [majority], calibration: {{max_ece: 0.3}}}}
+service: {{p99_ms: 20000, start_s: 600, fallback: [default: 0.5]}}
+release: {{path: [live], approval: auto}}
+monitoring: {{every: 1d}}
+delivery: {{every: 7d}}
+"""
+STATIC = CONTRACT.format(time="label: {column: left, positive: 1}", timeout="1h")
+TIMED = CONTRACT.format(
+    time="time: week\n  label: {column: left, positive: 1, horizon: 7d, reporting_lag: 1d}",
+    timeout="1h",
+)
+
+
+def rows(n: int, seed: int = 0, weeks: int = 0) -> pl.DataFrame:
+    """Return customers of whom usage and calls say poorly who leaves."""
+    rng = np.random.default_rng(seed)
+    usage, calls, spare = rng.normal(size=(3, n))
+    left = (usage + 0.5 * calls + 1.5 * rng.normal(size=n) > 0.8).astype(np.int64)
+    frame = pl.DataFrame(
+        {"customer": [f"c{seed}-{k}" for k in range(n)], "usage": usage, "calls": calls,
+         "spare": spare, "left": left}
+    )  # fmt: skip
+    if not weeks:
+        return frame
+    when = [SUNDAY + WEEK * (k * weeks // n) for k in range(n)]
+    return frame.with_columns(pl.Series("week", when, dtype=pl.Datetime("us", "UTC")))
+
+
+@pytest.fixture
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
+    """Return the ports of a model, all in memory."""
+    keys = Keys(tmp_path_factory.mktemp("keys"))
+    keys.create()
+    leases, blobs = MemoryLeases(), MemoryBlobs()
+    scorer = inline_scorer(blobs, keys)
+    return Rig(
+        model="toy", clock=SimulatedClock(SUNDAY), ledger=MemoryLedger(leases), leases=leases,
+        blobs=blobs, tables=MemoryTables(), sources={"rows": MemorySource()},
+        trainer=inline_trainer(tiny=True), scorer=scorer, rules=scorer, signer=keys, sinks={},
+        progress=Quiet(), parse=parse, generator=default_rng, salt="secret of a workspace",
+    )  # fmt: skip
+
+
+def turn(rig: Rig, contract: str, now: datetime) -> State:
+    """Turn the loop once under a contract."""
+    rig.clock.set(now)  # type: ignore[attr-defined]
+    adopt(rig, contract, {}, now)
+    return tick(rig, "test").state
+
+
+def last(state: State) -> Run:
+    """Return the latest run."""
+    return next(reversed(list(state.runs.values())))
+
+
+def outcome(state: State) -> str:
+    """Return what became of the latest run."""
+    run = last(state)
+    assert run.judged is not None
+    return run.judged.outcome
+
+
+def again(rig: Rig, contract: str, now: datetime) -> State:
+    """Train by hand, and let the loop judge."""
+    byhand.train(rig, "test", byhand.Wish(actor="a", role=Role.ML_DEVELOPER, reason="again"))
+    return turn(rig, contract, now)
+
+
+def put(rig: Rig, name: str, frame: pl.DataFrame, now: datetime) -> None:
+    """Put a batch of rows down."""
+    rig.sources["rows"].put(name, frame, now)  # type: ignore[attr-defined]
+
+
+def test_without_time_the_same_recipe_is_kept_not_held(rig: Rig) -> None:
+    """The second run is judged on the same customers, whom the champion's own run had not seen."""
+    put(rig, "all", rows(1200), SUNDAY)
+    state = turn(rig, STATIC, SUNDAY)
+    assert (state.champion, outcome(state)) == (1, "promote")
+    state = again(rig, STATIC, SUNDAY + timedelta(hours=1))
+    assert outcome(state) == "keep"
+    assert not state.open_cases
+
+
+def test_without_time_new_customers_are_scored_live(rig: Rig) -> None:
+    """Those that came since are new to the champion itself; those it learnt from are not."""
+    put(rig, "all", rows(1200), SUNDAY)
+    turn(rig, STATIC, SUNDAY)
+    put(rig, "all", pl.concat([rows(1200), rows(600, seed=1)]), SUNDAY + timedelta(hours=1))
+    state = again(rig, STATIC, SUNDAY + timedelta(hours=2))
+    assert outcome(state) in ("keep", "promote")
+    judged = rig.tables.read(last(state).finished.judged)  # type: ignore[union-attr, arg-type]
+    scores, _ = champion_scores(rig, state, judged, SUNDAY + timedelta(hours=2))
+    assert scores is not None
+    assert scores.null_count() == 0
+    own, fresh = (judged.filter(pl.col("run") == f"run-000{k}") for k in (1, 2))
+    assert set(own["_entity"]) < set(fresh["_entity"])
+
+
+def test_the_judged_customers_do_not_depend_on_the_workspace(rig: Rig) -> None:
+    """Two workspaces report the same figures; the secret that deals control groups stays out."""
+    put(rig, "all", rows(800), SUNDAY)
+    one = turn(rig, STATIC, SUNDAY)
+    leases = MemoryLeases()
+    other = replace(
+        rig, salt="another", leases=leases, ledger=MemoryLedger(leases), tables=MemoryTables()
+    )
+    two = turn(other, STATIC, SUNDAY)
+    figures = [last(s).finished.metrics for s in (one, two)]  # type: ignore[union-attr]
+    assert figures[0] == figures[1]
+
+
+def test_new_code_right_after_a_release_is_compared_fairly(rig: Rig) -> None:
+    """With no week that the champion has not learnt from its recipe is judged, not its memory."""
+    put(rig, "all", rows(2400, weeks=16), SUNDAY + 20 * WEEK)
+    now = SUNDAY + 20 * WEEK
+    state = turn(rig, TIMED, now)
+    assert state.champion == 1
+    same = TIMED.replace("feature: false", "feature: true")
+    state = turn(rig, same, now + timedelta(hours=1))
+    assert last(state).started.trigger == "code"
+    assert outcome(state) in ("keep", "promote")
+    one, two = (set(r.judged.periods) for r in state.runs.values())  # type: ignore[union-attr]
+    assert one == two
+
+
+def test_a_champion_of_the_drifted_weeks_is_no_yardstick_for_them(rig: Rig) -> None:
+    """It learnt from half of their customers: new code waits for weeks that it does not know."""
+    put(rig, "all", rows(2400, weeks=16), SUNDAY + 20 * WEEK)
+    now = SUNDAY + 20 * WEEK
+    state = turn(rig, TIMED, now)
+    periods = last(state).started.periods
+    # As if the champion's run had been one after a drift, judged on half of the last two weeks.
+    records = rig.ledger.read("toy")
+    told = [
+        replace(r, event=replace(r.event, degraded_periods=periods[-2:]))
+        if isinstance(r.event, ev.RunStarted)
+        else r
+        for r in records
+    ]
+    drifted = fold(told)
+    own = rig.tables.read(last(state).finished.judged)  # type: ignore[union-attr, arg-type]
+    few = own.filter(pl.col("_period").is_in(periods[-2:]))
+    pin = rig.tables.write("toy.few", few, key="few", token=0, mode="append")
+    run = drifted.runs["run-0001"]
+    assert run.finished is not None
+    run = replace(run, finished=replace(run.finished, judged=pin))
+    drifted = replace(drifted, runs={"run-0001": run})
+    scores, _ = champion_scores(rig, drifted, own.drop("run"), now)
+    assert scores is not None
+    known = own.filter(scores.is_not_null())
+    assert set(known["_period"]) == set(periods[-2:])
+
+
+def test_a_try_out_keeps_the_contract_s_time(rig: Rig) -> None:
+    """A dry run may not take longer than a run."""
+    put(rig, "all", rows(600), SUNDAY)
+    short = STATIC.replace("timeout: 1h", "timeout: 9s")
+    seen: list[timedelta] = []
+
+    class Trying:
+        """A place to train that says how long it may take."""
+
+        train = rig.trainer.train
+
+        def try_out(self, job: TrainingJob, timeout: timedelta) -> dict[str, object]:
+            """Remember the time."""
+            seen.append(timeout)
+            return {}
+
+    adopt(rig, short, {}, SUNDAY)
+    wish = byhand.Wish(actor="a", role=Role.ML_DEVELOPER, reason="try")
+    byhand.rehearse(replace(rig, trainer=Trying()), "test", wish)
+    assert seen == [timedelta(seconds=9)]
