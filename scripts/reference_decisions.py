@@ -53,14 +53,17 @@ MEASURED = {
 }
 CAUSES = {
     "contract_breach": "a refused batch lies in the periods of the alarm",
-    "label_bug": "far fewer positives than usual: a broken feed of labels",
+    "broken_values": "values missing, stuck, never seen before or far out of range",
+    "dependency_break": "a column left the others, or entities have the values of others",
+    "concentration": "one column jumped further than in any earlier period",
+    "label_bug": "far fewer or more positives than usual, or rows without labels: a broken feed",
     "prevalence": "at the usual share of positives the metric would be as good as ever",
     "concept_drift": "the labels give clearly less than the scores promised",
     "covariate_shift": "the scores are spread far otherwise than usual",
     "unknown": "the fall is confirmed and none of the above is found",
 }
 CASES = {
-    "bug": "a batch broke the contract",
+    "bug": "a batch broke the contract, or the rows of a period may be broken",
     "held": "a candidate was held, or a run failed for good",
     "undecided": "too little evidence while an alarm about quality is open",
     "label_bug": "the labels look broken",

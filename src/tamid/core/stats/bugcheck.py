@@ -83,7 +83,7 @@ def check_week(
     Categories are any codes that are the same in all weeks. `entity_reference` (weeks, d) and
     `entity_now` (d,) are what :func:`tamid.core.stats.joins.changed` says of each week.
     False alarms: one budget over all columns and statistics, see :mod:`.family`. Measured shares
-    stand in docs/why/diagnosis.md. Fewer than 8 reference weeks: nothing is suspected.
+    stand in docs/how-to/why-did-it-fall.md. Fewer than 8 reference weeks: nothing is suspected.
 
     >>> rng = np.random.default_rng(1)
     >>> weeks = [rng.normal(size=(200, 3)) for _ in range(12)]
