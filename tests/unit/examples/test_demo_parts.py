@@ -67,6 +67,27 @@ def test_memory_counts_children() -> None:
     assert both.peak_mb > alone.peak_mb + 70
 
 
+FORKED = """
+import os, time
+from tamid.examples.telecom.demo_memory import Watcher
+held = bytearray(b"x" * 150_000_000)
+with Watcher() as memory:
+    if os.fork() == 0:
+        time.sleep(1.0)
+        os._exit(0)
+    time.sleep(0.8)
+print(memory.peak_mb)
+"""
+
+
+def test_a_child_that_has_not_begun_is_not_counted_twice() -> None:
+    """Between fork and exec a child shows its parent's memory: that is held once."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, check=True
+    )
+    assert 150 < float(done.stdout) < 280
+
+
 def test_quiet_weeks_are_one_line() -> None:
     """Weeks without news are told together, as soon as there is news again."""
     life = first_release(Life())

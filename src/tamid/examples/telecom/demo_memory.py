@@ -41,7 +41,10 @@ class Watcher:
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK):
-            held = [_held(pid) for pid in (os.getpid(), *children())]
+            mine = _command(os.getpid())
+            # A child that has not begun its own program yet still is its parent's memory.
+            begun = [pid for pid in children() if _command(pid) != mine]
+            held = [_held(pid) for pid in (os.getpid(), *begun)]
             # Libraries lie in memory once, whoever uses them.
             total = sum(own for own, _ in held) + max(shared for _, shared in held)
             self.peak_mb = max(self.peak_mb, total)
@@ -53,3 +56,10 @@ def _held(pid: int) -> tuple[float, float]:
         pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()
         return (int(pages[1]) - int(pages[2])) * _PAGE_MB, int(pages[2]) * _PAGE_MB
     return 0.0, 0.0
+
+
+def _command(pid: int) -> bytes:
+    """Return the program and arguments of a process, nothing when it is over."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
