@@ -10,11 +10,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Two workers: the whole suite is bound by child processes, and the smallest machine has two cores.
 WORKERS ?= 2
+# Minutes that `make bench-loop` may take.
+BUDGET ?= 60
 # Folders too: their time changes when a file goes away.
 SOURCES := pyproject.toml README.md LICENSE \
   $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help install demo test check bench test-integration picture docs lock clean
+.PHONY: help install demo test check bench bench-loop test-integration picture docs lock clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort \
@@ -39,6 +41,13 @@ check: $(VENV)/.deps ## lint, format, types, layers
 # Status 5 is pytest's word for "nothing carries this marker".
 bench: $(VENV)/.wheel ## measure time and memory
 	$(BIN)/pytest tests -m bench -p no:randomly -s $(ARGS) || test $$? -eq 5
+
+# River (BSD-3-Clause) is only the streaming row of the comparison; without it that row is left out.
+bench-loop: $(VENV)/.wheel ## measure the closed loop on a folder of data sets (DATA=folder BUDGET=60)
+	@test -n "$(DATA)" || { echo "Say on which folder: make bench-loop DATA=folder [BUDGET=minutes]"; exit 2; }
+	@$(PIP) install -q --group bench 2> /dev/null || $(PIP) install -q "river>=0.22" 2> /dev/null \
+	  || echo "River cannot be installed here: the row of the adaptive random forest is left out" >&2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tamid.loopbench "$(DATA)" --minutes $(BUDGET) $(ARGS)
 
 test-integration: $(VENV)/.wheel ## the long and destructive tests
 	$(BIN)/pytest tests -m integration --timeout 1800 $(ARGS) || test $$? -eq 5

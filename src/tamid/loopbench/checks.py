@@ -58,7 +58,9 @@ def promises(world: World, weeks: Ints) -> Promises:
         gross_limit(_left_out(parts, j, known[j], lows[:, j], highs[:, j])) + _MARGIN
         for j in columns
     ]
-    nulls = [gross_limit([float(np.isnan(p[:, j]).mean()) for p in parts]) + _MARGIN for j in columns]
+    nulls = [
+        gross_limit([float(np.isnan(p[:, j]).mean()) for p in parts]) + _MARGIN for j in columns
+    ]
     return Promises(
         low=_widened(lows, highs)[0], high=_widened(lows, highs)[1], known=known,
         outside=np.asarray(outside), nulls=np.asarray(nulls),

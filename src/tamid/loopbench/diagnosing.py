@@ -16,8 +16,8 @@ from tamid.core.stats.bugcheck import BugCheck, check_week
 from tamid.core.stats.concentration import concentrated
 from tamid.core.stats.concept import concept_change
 from tamid.core.stats.dependence import bins_of, codes_in
+from tamid.core.stats.family import Oddest
 from tamid.core.stats.labelrate import label_rate
-from tamid.core.stats.units import unit_change
 from tamid.core.values import Task
 from tamid.loopbench.checks import broken, label_share, late
 from tamid.loopbench.fits import Fits
@@ -29,7 +29,10 @@ from tamid.loopbench.world import World
 GRAVITY = ("bug", "label_bug", "late_labels", "concept", "prevalence", "covariate", "none")
 _BLOCKING = frozenset({"bug", "label_bug"})
 # What a column's own values prove; the others are suspicions.
-_PROOF = frozenset({"missing", "commonest", "unseen", "outside"})
+_PROOF = frozenset({"missing", "unseen", "outside"})
+_STUCK = 0.98
+# A bug moves the columns of one source; where more have moved, the world has.
+_FEW = 2
 # Rows of a reference week that a check looks at, and weeks: enough for its level, and quick.
 _ROWS, _WEEKS = 400, 26
 # Labels are looked at together over so many matured weeks.
@@ -61,9 +64,7 @@ class Doctor:
     seed: int = 0
     _reference: dict[bytes, list[Floats]] = field(default_factory=dict)
 
-    def diagnose(
-        self, world: World, champion: Served, pages: Sequence[Page], now: int
-    ) -> Finding:
+    def diagnose(self, world: World, champion: Served, pages: Sequence[Page], now: int) -> Finding:
         """Return the finding on what can be seen at the check of week `now`."""
         if reasons := broken(world, now - 1, champion.promised):
             return Finding(check=now, route="bug", confirmed=True, reasons=reasons)
@@ -98,9 +99,7 @@ class Doctor:
             ]
         return self._reference[key]
 
-    def _of_the_world(
-        self, world: World, champion: Served, pages: Sequence[Page], now: int
-    ) -> str:
+    def _of_the_world(self, world: World, champion: Served, pages: Sequence[Page], now: int) -> str:
         weeks = world.matured(now)
         weeks = weeks[weeks >= champion.since][-_RECENT:]
         signals = {page.signal for page in pages}
@@ -131,21 +130,31 @@ def gravest(findings: Sequence[Finding]) -> str:
 def _bug(
     checked: BugCheck, reference: list[Floats], rows: Floats, category: list[bool], names: list[str]
 ) -> str | None:
-    """Tell a bug from a moved world: proof, a broken tie, or one column altered by a number."""
-    for odd in checked.found:
-        if odd.statistic in _PROOF or odd.statistic == "unexplained":
-            return f"{names[odd.column]}: {odd.statistic} {odd.value:.3g}, usually {odd.usual:.3g}"
+    """Tell a bug from a moved world.
+
+    A bug is what a column's own values prove, or a column that no longer goes with the others
+    while few have moved, or a difference that sits in one or two columns.
+    """
     if not checked.found:
         return None
+    for odd in checked.found:
+        if odd.statistic in _PROOF or (odd.statistic == "commonest" and odd.value >= _STUCK):
+            return _said(odd, names)
+    moved = [odd for odd in checked.found if odd.statistic in ("moved", "commonest")]
     past = np.concatenate(reference)
     bins = bins_of(past, category)
-    suspects = [odd.column for odd in checked.found]
-    alone, _, _ = concentrated(codes_in(bins, past), codes_in(bins, rows), bins.offsets[-1], suspects)
-    if not alone:
-        return None
-    first = suspects[0]
-    change = None if category[first] else unit_change(past[:, first], rows[:, first])
-    return f"{names[first]} was {change.words}" if change is not None else None
+    alone, _, _ = concentrated(
+        codes_in(bins, past), codes_in(bins, rows), bins.offsets[-1],
+        [odd.column for odd in checked.found],
+    )  # fmt: skip
+    broken_ties = [odd for odd in checked.found if odd.statistic == "unexplained"]
+    if broken_ties and (alone or len(moved) <= _FEW):
+        return _said(broken_ties[0], names)
+    return _said(checked.found[0], names) if alone else None
+
+
+def _said(odd: Oddest, names: list[str]) -> str:
+    return f"{names[odd.column]}: {odd.statistic} {odd.value:.3g}, usually {odd.usual:.3g}"
 
 
 def _concept(world: World, champion: Served, told: Floats, answers: Floats) -> bool:
@@ -158,15 +167,15 @@ def _concept(world: World, champion: Served, told: Floats, answers: Floats) -> b
         right = (answers.argmax(axis=1) == told).astype(np.float64)
         return concept_change(right, chance.max(axis=1), np.ones(len(right))).drifted
     called = (answers >= 0.5).astype(np.float64)
-    return concept_change(
-        told, chance, called, usual_gap=usual_gap, gap_spread=spread
-    ).drifted
+    return concept_change(told, chance, called, usual_gap=usual_gap, gap_spread=spread).drifted
 
 
 def _moved_rate(world: World, champion: Served, told: Floats) -> bool:
     if world.task is not Task.BINARY:
         return False
-    found = label_rate(float(told.sum()), float(len(told)), label_share(world, champion.usual.weeks))
+    found = label_rate(
+        float(told.sum()), float(len(told)), label_share(world, champion.usual.weeks)
+    )
     return abs(found.errors) > _ERRORS and abs(found.rate - found.usual) > _MOVED * found.usual
 
 

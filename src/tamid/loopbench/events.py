@@ -68,9 +68,7 @@ def draw(kind: Kind, seed: int, world: World, horizon: int, rng: Generator) -> E
     return Event(kind=kind, seed=seed, onset=onset, until=until)
 
 
-def inject(
-    world: World, event: Event, importance: Floats, rng: Generator
-) -> tuple[World, Event]:
+def inject(world: World, event: Event, importance: Floats, rng: Generator) -> tuple[World, Event]:
     """Return the world with the event in it, and the event with the columns that it struck."""
     columns = _struck(world, event.kind, importance, rng)
     span = slice(int(world.start[event.onset]), int(world.start[event.until]))
@@ -108,7 +106,9 @@ def _alike(world: World, numbers: list[int], rng: Generator) -> list[int]:
     few = numbers[:_STRUCK]
     first = few[int(rng.integers(len(few)))]
     sample = world.values[:: max(1, len(world.y) // 5000)]
-    centre = np.array([abs(np.nanmedian(sample[:, j]) - np.nanmedian(sample[:, first])) for j in few])
+    centre = np.array(
+        [abs(np.nanmedian(sample[:, j]) - np.nanmedian(sample[:, first])) for j in few]
+    )
     order = [few[int(i)] for i in np.argsort(centre, kind="stable") if few[int(i)] != first]
     return [first, order[0]]
 
@@ -145,7 +145,7 @@ def _scramble(world: World, event: Event, span: slice, columns: list[int], rng: 
         rows = world.rows(week)
         order = rng.permutation(rows.stop - rows.start)
         block = values[rows][:, columns]
-        values[np.ix_(np.arange(rows.start, rows.stop), columns)] = block[order]
+        values[np.ix_(np.arange(rows.start, rows.stop), np.asarray(columns))] = block[order]
     return replace(world, values=values)
 
 
@@ -195,7 +195,9 @@ def _segment(world: World, event: Event, span: slice, columns: list[int], rng: G
     before = column[: world.start[event.onset]]
     if world.features[columns[0]].kind == "category":
         words, counts = np.unique(before[np.isfinite(before)], return_counts=True)
-        middle = words[np.argsort(counts)][len(words) // 2] if len(words) > 2 else words[counts.argmin()]
+        middle = (
+            words[np.argsort(counts)][len(words) // 2] if len(words) > 2 else words[counts.argmin()]
+        )
         inside = column == middle
     else:
         inside = column > np.nanquantile(before, 0.8)

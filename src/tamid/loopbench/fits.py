@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tamid.core.learning.model import FeatureTable, Floats, Ints, Learner, Model, Param
-from tamid.core.learning.splits import window_weights
+from tamid.core.learning.splits import DECAY, window_weights
 from tamid.core.stats.threshold import best_for_f1
 from tamid.core.values import Task
 from tamid.core.windows import LONG, SHORT
@@ -60,10 +60,9 @@ class Fits:
     def fitted(self, world: World, weeks: Sequence[int], window: str = "all") -> Fitted:
         """Return the model that learns the told labels of these weeks."""
         taught, _ = self._known(world)
-        key = hashlib.blake2b(
-            b"".join([window.encode() if window.startswith("decay") else b"", *(taught[w] for w in weeks)]),
-            digest_size=16,
-        ).digest()  # fmt: skip
+        weighed = window.encode() if window.startswith(DECAY) else b""
+        content = b"".join([weighed, *(taught[w] for w in weeks)])
+        key = hashlib.blake2b(content, digest_size=16).digest()
         if key not in self._models:
             self._models[key] = self._fit(world, weeks, window, key)
         return self._models[key]

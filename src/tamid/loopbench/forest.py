@@ -1,4 +1,4 @@
-"""The streaming reference: River's adaptive random forest, which learns each label when it is in."""
+"""The streaming reference: River's adaptive random forest, which learns labels as they come."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _answer(forest: Any, world: World, week: int, names: list[str]) -> float:
             total += abs(float(said or 0.0) - float(y)) / world.scale
         else:
             total += said != int(y)
-    return total / max(span.stop - span.start, 1)
+    return float(total / max(span.stop - span.start, 1))
 
 
 def _row(names: list[str], values: Floats) -> dict[str, float]:

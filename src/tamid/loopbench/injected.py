@@ -69,14 +69,13 @@ class Base:
     life: Life
 
 
-def lived(table: Table, policy: ReplayPolicy, watch: Watch, doctor: Doctor) -> Base:
-    """Live through a history in which every page is a false alarm."""
-    return Base(
-        table=table,
-        life=live(
-            table, policy, watch, doctor, lambda week: False, since=0, until=table.world.weeks
-        ),
-    )
+def lived(
+    table: Table, policy: ReplayPolicy, watch: Watch, doctor: Doctor, stop: Callable[[], bool]
+) -> Base:
+    """Live through a history where every page is a false alarm, as far as time allows."""
+    weeks = table.world.weeks
+    life = live(table, policy, watch, doctor, lambda week: False, since=0, until=weeks, stop=stop)
+    return Base(table=table, life=life)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +95,7 @@ def null_result(base: Base) -> NullResult:
     """Count the pages of a history without events, by signal, and the weeks called broken."""
     pages = base.life.pages
     signals = sorted({page.signal for page in pages})
-    checks = base.table.world.weeks - base.life.walked.first
+    checks = base.life.checks
     return NullResult(
         name=base.table.world.name,
         years=checks / WEEKS_A_YEAR,
@@ -109,10 +108,17 @@ def null_result(base: Base) -> NullResult:
 
 
 def trial(
-    base: Base, kind: Kind, seed: int, policy: ReplayPolicy, watch: Watch, make: Callable[[], Doctor]
+    base: Base,
+    kind: Kind,
+    seed: int,
+    policy: ReplayPolicy,
+    watch: Watch,
+    make: Callable[[], Doctor],
 ) -> Trial:
     """Inject one event into the base and live through it."""
-    rng = np.random.default_rng([seed, len(kind), sum(map(ord, kind)), sum(map(ord, base.table.world.name))])
+    rng = np.random.default_rng(
+        [seed, len(kind), sum(map(ord, kind)), sum(map(ord, base.table.world.name))]
+    )
     event = draw(kind, seed, base.table.world, HORIZON, rng)
     twin = base.life.walked
     place = max(event.onset - twin.first, 0)
@@ -172,5 +178,3 @@ def _lost(
         return float(np.nansum(np.maximum(twin - ours, 0.0)))
     relative = excess if world.task is Task.MULTICLASS else excess / np.maximum(usual, 1e-12)
     return float(np.maximum(relative, 0.0).sum())
-
-

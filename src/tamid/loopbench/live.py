@@ -16,17 +16,20 @@ from tamid.loopbench.watching import Page, Served, Watch
 ANSWERED = 2
 # ... and looked so far back for where it began.
 _LOOKED_BACK = 13
+# However little time there is.
+_FEWEST_CHECKS = 4
 
 Truth = Callable[[int], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Life:
-    """What happened: all pages, all findings, and which model served each week."""
+    """All pages, all findings, which model served each week, and how many checks were lived."""
 
     pages: tuple[Page, ...]
     findings: tuple[Finding, ...]
     walked: Walk
+    checks: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -60,7 +63,9 @@ class _Living:
         if self.champion is None or at != self._at:
             self._at = at
             known = self.table.known(at[0])
-            self.champion = self.watch.begin(self.table.world, self.table.model(*at), known, now - 1)
+            self.champion = self.watch.begin(
+                self.table.world, self.table.model(*at), known, now - 1
+            )
         return self.champion
 
     def _wants_to_train(self, now: int) -> bool:
@@ -86,20 +91,34 @@ class _Living:
 
 
 def live(
-    table: Table, policy: ReplayPolicy, watch: Watch, doctor: Doctor, broken: Truth, *,
-    since: int, until: int,
+    table: Table,
+    policy: ReplayPolicy,
+    watch: Watch,
+    doctor: Doctor,
+    broken: Truth,
+    *,
+    since: int,
+    until: int,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Life:
     """Live through the checks from week `since` to `until`; before it the walk stands alone.
 
     `broken` knows in which weeks a bug is in the data: it answers for the person who was asked.
+    `stop` ends a life early; what was not lived through is not told.
     """
     walked = course(table, policy)
     living = _Living(
-        table=table, policy=policy, watch=watch, doctor=doctor, walked=walked,
-        broken=broken,
-    )  # fmt: skip
+        table=table, policy=policy, watch=watch, doctor=doctor, walked=walked, broken=broken
+    )
+    checks = 0
     for now in range(max(since, walked.first) + 1, until + 1):
+        if checks >= _FEWEST_CHECKS and stop():
+            break
         living.turn(now)
+        checks += 1
     return Life(
-        pages=tuple(living.pages), findings=tuple(living.findings), walked=living.walked
+        pages=tuple(living.pages),
+        findings=tuple(living.findings),
+        walked=living.walked,
+        checks=checks,
     )

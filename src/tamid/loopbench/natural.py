@@ -22,7 +22,7 @@ _ALL = "all"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One policy on one set: mean loss a week, normalised regret (NaN where skipped), runs a year."""
+    """One policy on one set: mean loss a week, normalised regret (NaN if skipped), runs a year."""
 
     policy: str
     loss: float
@@ -90,4 +90,4 @@ def _error(differences: Floats) -> float:
     Batches of four weeks; source: Law (2015), Simulation Modeling and Analysis, batch means.
     """
     batches = [b.mean() for b in np.array_split(differences, max(len(differences) // 4, 2))]
-    return float(np.std(batches, ddof=1)) / len(batches) ** 0.5
+    return float(np.std(batches, ddof=1) / np.sqrt(len(batches)))

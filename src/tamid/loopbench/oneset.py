@@ -139,7 +139,9 @@ def _affordable(whole: World, fits: Fits, run: _Run) -> tuple[World, int]:
 
 def _history(world: World, step: int, fits: Fits, run: _Run) -> Natural:
     table = Table(world=world, fits=fits, origins=origins_of(world, step))
-    done = fill_all(table, run.over(_HISTORY), lambda i, n: None if i % 10 else run.tell(f"models {i}/{n}"))
+    done = fill_all(
+        table, run.over(_HISTORY), lambda i, n: None if i % 10 else run.tell(f"models {i}/{n}")
+    )
     if done < len(table.origins):
         last = int(table.origins[done - 1]) + step
         run.said(f"history ends at week {last} of {world.weeks}")
@@ -202,9 +204,12 @@ def _without_events(
         null = made(small, np.random.default_rng(5))
         watch = Watch(fits=fits, seed=0)
         table = Table(world=null, fits=fits, origins=origins_of(null, step))
-        base = lived(table, POLICY, watch, Doctor(fits=fits))
+        late = run.over(_HISTORY + _FOREST + _NULLS)
+        base = lived(table, POLICY, watch, Doctor(fits=fits), late)
         results.append(null_result(base))
         bases.append((base, watch))
+        if base.life.checks < null.weeks - base.life.walked.first:
+            run.said(f"{null.name} lived through for {base.life.checks} weeks")
         run.tell(f"{null.name}: {results[-1].alarms} alarms in {results[-1].years:.1f} years")
     return tuple(results), bases
 
@@ -213,7 +218,7 @@ def _with_events(
     bases: list[tuple[Base, Watch]], fits: Fits, seeds: int, run: _Run
 ) -> tuple[tuple[Trial, ...], tuple[int, int]]:
     trials: list[Trial] = []
-    suspected = [_suspected(base, watch, fits) for base, watch in bases]
+    suspected = [_suspected(base, watch, fits, run.over(1.0)) for base, watch in bases]
     doctor = Doctor(fits=fits)
     for seed in range(seeds):
         base, watch = bases[seed % len(bases)]
@@ -228,12 +233,14 @@ def _with_events(
     return tuple(trials), _both(suspected)
 
 
-def _suspected(base: Base, watch: Watch, fits: Fits) -> tuple[int, int]:
-    """Ask for a bug in every fourth clean week, unasked by any alarm: said to be there, and asked."""
+def _suspected(base: Base, watch: Watch, fits: Fits, stop: Callable[[], bool]) -> tuple[int, int]:
+    """Ask for a bug in every fourth clean week, unasked by any page; count yes and asked."""
     table, walked = base.table, base.life.walked
     doctor = Doctor(fits=fits)
     asked = found = 0
     for week in range(walked.first + 1, table.world.weeks, 4):
+        if asked and stop():
+            break
         place = week - walked.first
         at = int(walked.origin[place]), int(walked.window[place])
         champion = watch.begin(table.world, table.model(*at), table.known(at[0]), week)

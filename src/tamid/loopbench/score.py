@@ -107,7 +107,9 @@ def report(results: Sequence[SetResult], parts: Parts) -> dict[str, object]:
         "regret_sets": sum(r.natural.decidable for r in results),
         "retrains_per_year": _plain(parts.retrains),
         "false_alarms_per_year": _plain(parts.false_alarms),
-        "false_alarms_ci95": [_plain(v) for v in poisson_interval(alarms, years)] if years else None,
+        "false_alarms_ci95": [_plain(v) for v in poisson_interval(alarms, years)]
+        if years
+        else None,
         "false_alarms_by_kind": _null_kinds(results),
         "harmful_promotions_per_year": _plain(parts.harmful),
         "harmful_promotions_beyond_two_errors": sum(h.harmful_sure for h in looks),
@@ -152,12 +154,18 @@ def _events(results: Sequence[SetResult]) -> dict[str, object]:
             _mean(float(t.found <= _GROSS_WEEKS) for t in trials if t.event.kind in GROSS)
         ),
         "concept_3sd_events": len(strong),
-        "concept_3sd_median_ttd": _plain(float(np.median([t.found for t, _ in strong])) if strong else math.nan),
+        "concept_3sd_median_ttd": _plain(
+            float(np.median([t.found for t, _ in strong])) if strong else math.nan
+        ),
         "concept_3sd_within_delay_plus_4": _plain(
             _mean(float(t.found <= delay + _AFTER_LABELS) for t, delay in strong)
         ),
         "concept_3sd_told": _plain(_mean(v for v in told if _known(v))),
-        "ttr_median_weeks": _plain(float(np.median([t.recovered if _known(t.recovered) else 26.0 for t in trials])) if trials else math.nan),
+        "ttr_median_weeks": _plain(
+            float(np.median([t.recovered if _known(t.recovered) else 26.0 for t in trials]))
+            if trials
+            else math.nan
+        ),
         "not_recovered": _plain(_mean(float(not _known(t.recovered)) for t in trials)),
         "f1_weeks_lost_mean": _plain(_mean(t.lost for t in trials)),
         "harmful_promotions_after_events": sum(t.harmful for t in trials),

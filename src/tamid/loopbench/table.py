@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tamid.loopbench.events import BUGS
 from tamid.loopbench.oneset import SetResult
 from tamid.loopbench.score import bug_share
-from tamid.loopbench.events import BUGS
 
 _HEAD = (
     "set", "task", "weeks", "default", "never", "weekly", "4-weekly", "best", "forest", "NR",

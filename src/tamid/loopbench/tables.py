@@ -83,7 +83,9 @@ class Table:
         now = int(self.origins[place])
         weeks = self.world.matured(now)
         never = self.world.weeks
-        kept = np.asarray([w for w in weeks if self.barred.get(int(w), never) > now], dtype=np.int64)
+        kept = np.asarray(
+            [w for w in weeks if self.barred.get(int(w), never) > now], dtype=np.int64
+        )
         return kept if len(kept) else weeks
 
     def model(self, place: int, window: int) -> Fitted:

@@ -39,7 +39,8 @@ class Usual:
     """A champion's reference: which weeks, what they counted, and a detector at rest a signal.
 
     `answers` are out-of-fold, one array a week. `columns` are the watched ones, by importance,
-    `profiles` and `totals` (bins,) belong to them; `score_profiles` to each score; `gap` is the mean and the spread of labels above chances.
+    `profiles` and `totals` (bins,) belong to them; `score_profiles` and `score_totals` to the
+    scores. `gap`: mean and spread, over weeks, of labels above the chances.
     """
 
     weeks: Ints
@@ -61,7 +62,9 @@ def usual(world: World, fits: Fits, champion: Fitted, known: Ints, rng: Generato
     answers = _out_of_fold(world, fits, weeks)
     scores = [_scores(a) for a in answers]
     columns, profiles, counts = _watched(world, champion, weeks)
-    importance = {p.column: float(champion.importance[j]) for j, p in zip(columns, profiles, strict=True)}
+    importance = {
+        p.column: float(champion.importance[j]) for j, p in zip(columns, profiles, strict=True)
+    }
     score_profiles = tuple(
         profile_numbers(f"score{k}", np.concatenate([s[:, k] for s in scores]))
         for k in range(scores[0].shape[1])
@@ -141,7 +144,9 @@ def _watched(
             continue
         bins = MOST_COLUMNS if world.features[j].kind == "category" else 10
         profile = profile_numbers(world.features[j].name, world.values[rows, j], bins=bins)
-        table = np.stack([number_counts(profile, world.values[world.rows(int(w)), j]) for w in weeks])
+        table = np.stack(
+            [number_counts(profile, world.values[world.rows(int(w)), j]) for w in weeks]
+        )
         if not counts_the_calendar(table):
             columns.append(int(j))
             profiles.append(profile)

@@ -90,11 +90,17 @@ class Watch:
         }
         if champion.usual.curves:
             seen[ESTIMATE] = estimated_loss(world, answers, champion.usual.curves)
-        pages += [p for name, value in seen.items() if (p := _asked(world, champion, name, value, week, now))]
+        pages += [
+            p
+            for name, value in seen.items()
+            if (p := _asked(world, champion, name, value, week, now))
+        ]
         for matured in newly_matured(world, now):
             if matured < champion.since:
                 continue
-            loss = losses(world, self.fits.answers(world, champion.fitted, matured), matured, told=True)
+            loss = losses(
+                world, self.fits.answers(world, champion.fitted, matured), matured, told=True
+            )
             page = _asked(world, champion, LOSS, float(loss.mean()), matured, now)
             pages += [page] if page else []
         return tuple(pages)
@@ -103,7 +109,9 @@ class Watch:
         found = []
         breaches = broken(world, now - 1, champion.promised)
         if _newly(champion, CONTRACT, bool(breaches)):
-            found.append(Page(check=now, signal=CONTRACT, week=now - 1, why="; ".join(breaches[:3])))
+            found.append(
+                Page(check=now, signal=CONTRACT, week=now - 1, why="; ".join(breaches[:3]))
+            )
         if _newly(champion, LATE, late(world, now)):
             found.append(Page(check=now, signal=LATE, week=now - world.delay - 1))
         fresh = newly_matured(world, now)

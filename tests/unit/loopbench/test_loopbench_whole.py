@@ -1,0 +1,126 @@
+"""A small folder of every task runs from end to end and ends in one line of JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_worlds import a_world, write_set
+
+from tamid.core.policies.policy import ReplayPolicy, calendar
+from tamid.core.values import Task
+from tamid.loopbench.__main__ import main
+from tamid.loopbench.checks import broken, labels_broken, late, promises
+from tamid.loopbench.events import Event, Kind, inject
+from tamid.loopbench.fits import Fits, losses
+from tamid.loopbench.tables import Table, course, fill_all, origins_of
+from tamid.loopbench.world import World
+from tamid.workshop import bare_learner
+
+
+def _fits(world: World) -> Fits:
+    return Fits(learner=bare_learner(world.task, world.classes), clock=lambda: 0.0)
+
+
+def test_every_task_runs_within_its_budget(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Binary, multiclass and regression; a row each, progress aside, JSON last, cuts said."""
+    for task in Task:
+        write_set(tmp_path, task.value, task)
+    assert main([str(tmp_path), "--minutes", "0.03", "--jobs", "1", "--seeds", "1"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.strip().splitlines()
+    for task in Task:
+        assert any(line.startswith(task.value) for line in lines[1:4])
+        assert f"{task.value}: " in err
+    found = json.loads(lines[-1])
+    assert set(found["sets"]) == {task.value for task in Task}
+    for part in ("score", "regret", "retrains_per_year", "false_alarms_per_year",
+                 "harmful_promotions_per_year", "mean_ttd_injected", "route_accuracy"):  # fmt: skip
+        assert isinstance(found[part], (int, float)), part
+    assert found["cut"]
+
+
+def test_a_bad_folder_is_an_error_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback: what is wrong, why, and what to do."""
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    assert main([str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert "bad.json is not JSON" in err
+    assert "fix:" in err
+
+
+def test_a_lazy_table_walks_as_a_full_one() -> None:
+    """Filling only what a policy asks for changes no decision of it."""
+    world = a_world(weeks=36)
+    flipped = replace(world, y=np.where(np.arange(len(world.y)) < 1500, world.y, 1 - world.y))
+    world = replace(flipped, told=flipped.y)
+    policy = ReplayPolicy(name="default")
+    full = Table(world=world, fits=_fits(world), origins=origins_of(world, 2))
+    fill_all(full, lambda: False, lambda done, of: None)
+    lazy = Table(world=world, fits=_fits(world), origins=origins_of(world, 2))
+    ours, theirs = course(lazy, policy), course(full, policy)
+    assert ours.runs == theirs.runs
+    assert len(ours.runs) >= 1
+    assert lazy.fits.made < full.fits.made
+
+
+def test_fits_are_shared_by_content() -> None:
+    """A world with an event shares every fit before it with its twin."""
+    world = a_world()
+    event = Event(kind="unit", seed=1, onset=30, until=40)
+    other, _ = inject(world, event, np.array([0.7, 0.2, 0.1]), np.random.default_rng(0))
+    fits = _fits(world)
+    first = fits.fitted(world, range(20))
+    assert fits.fitted(other, range(20)) is first
+    assert fits.made == 1
+    fits.fitted(other, range(31))
+    assert fits.made == 2
+    assert losses(world, fits.answers(world, first, 25), 25).mean() < 0.3
+
+
+def test_barred_weeks_are_learnt_from_by_no_later_model() -> None:
+    """Weeks known to be broken are left out from then on; earlier models keep what they learnt."""
+    world = a_world()
+    table = Table(world=world, fits=_fits(world), origins=origins_of(world, 1)[:8])
+    place = 5
+    now = int(table.origins[place])
+    table.bar([now - 6], now)
+    assert now - 6 not in table.known(place)
+    assert now - 6 in table.known(place - 1)
+    table.close(now, now + 2)
+    assert course(table, calendar("often", 1)).runs
+    assert all(run.week not in (now, now + 1) for run in course(table, calendar("o", 1)).runs)
+
+
+@pytest.mark.parametrize("kind", ["unit", "nulls", "stuck", "recode"])
+def test_the_contract_notices_what_it_can_prove(kind: Kind) -> None:
+    """Range, nulls, variance and known words; sound weeks keep it."""
+    world = a_world()
+    promised = promises(world, np.arange(20))
+    assert not any(broken(world, week, promised) for week in range(20, 40))
+    event = Event(kind=kind, seed=1, onset=30, until=40)
+    other, event = inject(world, event, np.array([0.7, 0.2, 0.1]), np.random.default_rng(1))
+    found = broken(other, 31, promised)
+    assert any(event.columns[0] in reason for reason in found)
+
+
+def test_broken_and_late_labels_are_noticed() -> None:
+    """A feed that defaults is seen when its labels come, one that stopped when they are due."""
+    world = a_world()
+    event = Event(kind="label_default", seed=1, onset=30, until=40)
+    other, _ = inject(world, event, np.ones(3), np.random.default_rng(1))
+    usual = float(world.y.mean())
+    assert labels_broken(other, np.arange(36), usual)
+    assert not labels_broken(world, np.arange(36), usual)
+    slow, _ = inject(
+        world, replace(event, kind="label_delay"), np.ones(3), np.random.default_rng(1)
+    )
+    assert late(slow, 33)
+    assert not late(world, 33)
