@@ -27,6 +27,8 @@ FEWEST_WEEKS = 4
 PSEUDO_WEEKS = 26
 # Added to a PSI before its logarithm, so that 0 is small and not impossible.
 _LOG_FLOOR = 1e-4
+# Draws of a centre, and how far up among them the one lies that the reference goes by.
+_DRAWS, _UNLUCKY = 30, 0.9
 # Added to a spread, so that a column that never moves does not cry at a trifle.
 _SPREAD_FLOOR = 0.05
 
@@ -58,9 +60,9 @@ def psi_reference(
     `columns`: counts of each column, (blocks, bins); `weeks`: each block's week, that sort by
     time; `mates`: of :func:`tamid.core.stats.seasons.season_table`, if seasons are told apart. One
     column with importance 1 gives the plain PSI, such as that of the scores. `against`: how many
-    weeks a later week is compared with, if fewer than the reference has; each reference week is
-    then scored against so many others, drawn at random, because a centre known from few weeks is
-    itself off.
+    weeks a later week is compared with, if fewer than the reference has. A centre known from few
+    weeks is off, and off for every later week alike; so many reference weeks are then drawn as the
+    centre, time and again, and the rest scored against the draw that lies 90th furthest off in 100.
     Formula: s_w = sum_j importance_j PSI(sum of other weeks, week w) / sum_j importance_j.
     With fewer than 20 weeks, 26 pseudo-weeks: a week drawn at random, its days drawn with
     replacement (a week of one block: Poisson counts), against the weeks other than it. Drawing
@@ -78,9 +80,12 @@ def psi_reference(
         note = f"{count} of {FEWEST_WEEKS} reference weeks: too few to know what is usual"
         return Reference(scores=(), weeks=count, approximate=True, note=note)
     blocks = {name: floats(values, name) for name, values in columns.items()}
-    others = _drawn_mates(count, against, rng) if mates is None else np.asarray(mates, dtype=bool)
+    whole = {name: group_sums(b, codes, count) for name, b in blocks.items()}
+    if mates is not None:
+        others = np.asarray(mates, dtype=bool)
+    else:
+        others = _unlucky_centre(whole, importance, count, against, rng)
     if count >= ENOUGH_WEEKS:
-        whole = {name: group_sums(b, codes, count) for name, b in blocks.items()}
         scores = weighted_rows({n: leave_one_out(w, others) for n, w in whole.items()}, importance)
         return Reference(scores=_known(scores), weeks=count)
     scores = _pseudo_scores(blocks, codes, others, importance, rng)
@@ -179,7 +184,7 @@ def _pseudo_scores(
 ) -> Floats:
     count = len(others)
     # Every week stands in for as many pseudo-weeks as any other, give or take one.
-    drawn = np.resize(rng.permutation(count), PSEUDO_WEEKS)
+    drawn = np.resize(rng.permutation(np.flatnonzero(others.any(axis=1))), PSEUDO_WEEKS)
     days = [np.flatnonzero(codes == week) for week in drawn]
     picks = [rng.choice(d, size=len(d)) if len(d) > 1 else d for d in days]
     found = {}
@@ -194,16 +199,29 @@ def _pseudo_scores(
     return weighted_rows(found, importance)
 
 
-def _drawn_mates(count: int, against: int, rng: Generator) -> Bools:
-    """Return which weeks each week is compared with: all others, or so many of them."""
-    table = ~np.eye(count, dtype=bool)
-    if not 0 < against < count - 1:
-        return table
-    for week in range(count):
-        others = np.flatnonzero(table[week])
-        table[week] = False
-        table[week, rng.choice(others, size=against, replace=False)] = True
-    return table
+def _unlucky_centre(
+    weeks: Mapping[str, Floats],
+    importance: Mapping[str, float],
+    count: int,
+    against: int,
+    rng: Generator,
+) -> Bools:
+    """Return which weeks each week is compared with: all others, or one draw of so many."""
+    everything = ~np.eye(count, dtype=bool)
+    # At least half of the weeks must be left to be scored.
+    if not 0 < against <= count // 2:
+        return everything
+    tables = []
+    for _ in range(_DRAWS):
+        centre = np.zeros(count, dtype=bool)
+        centre[rng.choice(count, size=against, replace=False)] = True
+        tables.append(np.where(centre[:, None], False, centre[None, :]))
+    far = [
+        float(np.nanmean(weighted_rows({n: leave_one_out(w, t) for n, w in weeks.items()},
+                                       importance)))
+        for t in tables
+    ]  # fmt: skip
+    return tables[int(np.argsort(far)[int(_UNLUCKY * (_DRAWS - 1))])]
 
 
 def _known(scores: Floats) -> tuple[float, ...]:

@@ -64,6 +64,27 @@ def test_four_signals_share_one_false_alarm_a_year(weeks: int, days: int) -> Non
     assert raised < 17
 
 
+def _first_year(seed: int, centre: int, told: int) -> bool:
+    rng = np.random.default_rng(seed)
+    blocks, middle = _weeks(rng, 24, 1, 0.15, 0.0), _weeks(rng, centre, 1, 0.15, 0.0).sum(axis=0)
+    found = psi_reference({"s": blocks}, np.arange(24), {"s": 1.0}, rng, against=told)
+    base = np.tile(middle / middle.sum() * blocks.sum(), (52, 1))
+    scores = psi_rows(base, _weeks(rng, 52, 1, 0.15, 0.0)).tolist()
+    return bool(alarms_in(found.scores, 208.0, scores, rng.random(52).tolist(), 24))
+
+
+@pytest.mark.parametrize("centre", [1, 4])
+def test_a_centre_known_from_few_weeks_keeps_the_budget(centre: int) -> None:
+    """All later weeks share its error: the reference must know from how few weeks it comes."""
+    # At the stated rate 9 of 40 signals alarm in their first year.
+    assert sum(_first_year(seed, centre, centre) for seed in range(40)) <= 9
+
+
+def test_a_centre_that_is_believed_too_much_pages_too_often() -> None:
+    """Scored against all other weeks, the reference takes one week's error for none."""
+    assert sum(_first_year(seed, 1, 0) for seed in range(40)) > 9
+
+
 def test_the_simulation_would_tell_a_wrong_method() -> None:
     """Ranking weeks among the PSI of single rows' noise, which ignores how weeks differ, fails."""
     rng = np.random.default_rng(0)
