@@ -68,13 +68,20 @@ def check_periods(
     """
     first = state.versions.get(min(state.versions, default=0))
     rule = rule_of(contract)
-    if first is None or rule is None:
+    # From the turn after its registration on, whether or not that turn had to be made again.
+    if first is None or first.at >= now or rule is None:
+        return
+    since = first.registered.trained_through
+    fresh = [
+        p
+        for p, content in sorted(state.periods.items())
+        if p > since and state.checked_seq.get(p, 0) < content
+    ]
+    if not fresh:
         return
     current, columns = period_of(rule, now), _columns(rig, contract, state)
     suspected = set(state.suspected)
-    for period in sorted(p for p in state.periods if p > first.registered.trained_through):
-        if state.checked_seq.get(period, 0) > state.periods[period]:
-            continue
+    for period in fresh:
         past = [p for p in sorted(state.periods) if p < period and p not in suspected]
         past = past[-_REFERENCE:]
         if len(past) < MIN_WEEKS or (period >= current and not _enough(state, past, period)):
