@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tamid.core.actions import Action, Decision, action_record
+from tamid.core.actions import Action, Decision, Promote, RollBack, Score, action_record
 from tamid.core.chain import Recorded
 from tamid.core.decide import decide
 from tamid.core.errors import Conflict
@@ -37,6 +37,14 @@ MOST_ROUNDS = 200
 
 # How long a controller may hold a model without renewing; longer than any single act.
 LEASE = timedelta(hours=2)
+
+
+# What is looked at in each turn, in this order; each look sees what those before it found.
+_LOOKS = (
+    check_periods, measure, compare_with_previous, estimate, alarms, diagnose, measure_rungs,
+)  # fmt: skip
+# After these acts there is something new to notice: scores, or another champion.
+_TO_NOTICE = (Score, Promote, RollBack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +115,7 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     unready: list[NotReady] = []
     for event in intake(rig, contract, lambda: journal.state, now, token, unready):
         journal.append(event, now)
-    journal.append_all(check_periods(rig, contract, journal.state, now), now)
-    journal.append_all(measure(rig, contract, journal.state, now), now)
-    journal.append_all(compare_with_previous(rig, contract, journal.state, now), now)
-    journal.append_all(estimate(rig, contract, journal.state, now), now)
-    journal.append_all(alarms(rig, contract, journal.state, now), now)
-    journal.append_all(diagnose(rig, contract, journal.state, now), now)
-    journal.append_all(measure_rungs(rig, contract, journal.state, now), now)
+    _notice(rig, journal, now)
     return tuple(f"{n.source}: {n.reason}" for n in unready)
 
 
@@ -137,9 +139,9 @@ def _turn(
         for action in _noted(rig, journal, name, round_, signals, decision, now):
             carry_out(rig, journal, action, now, token)
             done.append(action)
-        # At once, as a turn that is made again would: what was scored is estimated the same.
-        contract = rig.contract(journal.state.contract)
-        journal.append_all(estimate(rig, contract, journal.state, now), now)
+        if any(isinstance(action, _TO_NOTICE) for action in decision.actions):
+            # At once: a turn that died here and is made again notices the same at the same moment.
+            _notice(rig, journal, now)
     else:
         raise Conflict(
             f"the tick of {rig.model!r} does not come to rest",
@@ -155,6 +157,13 @@ def _turn(
         waiting=(*decision.waiting, *unready),
         records=tuple(journal.written),
     )
+
+
+def _notice(rig: Rig, journal: Journal, now: datetime) -> None:
+    """Check, measure and estimate what can be, raise alarms about it, and diagnose them."""
+    contract = rig.contract(journal.state.contract)
+    for look in _LOOKS:
+        journal.append_all(look(rig, contract, journal.state, now), now)
 
 
 def _noted(
