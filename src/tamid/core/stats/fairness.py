@@ -24,7 +24,7 @@ from tamid.core.stats.arrays import (
     same_length,
     weights_for,
 )
-from tamid.core.stats.bootstrap import bootstrap_sums
+from tamid.core.stats.bootstrap import DRAWS, bootstrap_sums
 from tamid.core.stats.intervals import effective_trials, newcombe
 from tamid.core.values import Interval
 
@@ -139,6 +139,7 @@ def gap_changes(
     weights: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
     level: float = 0.90,
+    draws: int = DRAWS,
 ) -> tuple[Change, ...]:
     """Compare each group's gap under two models that decided on the same rows.
 
@@ -162,7 +163,7 @@ def gap_changes(
             continue
         columns = [w * side * part for side in sides for part in (1.0, old, new)]
         sums = group_sums(np.column_stack(columns), codes, units)
-        both = np.concatenate([sums.sum(axis=0)[None], bootstrap_sums(sums, rng)])
+        both = np.concatenate([sums.sum(axis=0)[None], bootstrap_sums(sums, rng, draws)])
         found.append((attribute, group, rate, _widened(both)))
     tail = (1.0 - level) / 2 / max(len(found), 1)
     return tuple(

@@ -15,7 +15,7 @@ from tamid.core.stats.arrays import (
     same_length,
     weights_for,
 )
-from tamid.core.stats.bootstrap import bootstrap_sums
+from tamid.core.stats.bootstrap import DRAWS, bootstrap_sums
 from tamid.core.stats.calibration import ECE_BINS, mass_bins
 from tamid.core.values import Interval
 
@@ -74,6 +74,7 @@ def calibration_change(
     *,
     rng: Generator,
     level: float = 0.90,
+    draws: int = DRAWS,
 ) -> Interval:
     """Return error(after) - error(before) on the same rows, paired, with one-sided bounds.
 
@@ -98,7 +99,7 @@ def calibration_change(
         parts.append(cells.reshape(units, count))
         widths.append(count)
     sums = np.column_stack([*parts, np.bincount(codes, w, minlength=units)])
-    drawn = _change(bootstrap_sums(sums, rng), widths[0])
+    drawn = _change(bootstrap_sums(sums, rng, draws), widths[0])
     point = float(_change(sums.sum(axis=0, keepdims=True), widths[0])[0])
     low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
     return Interval(point=point, low=2 * point - float(high), high=2 * point - float(low),

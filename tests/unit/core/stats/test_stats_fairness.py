@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tamid.core.stats.fairness import Gap, Standing, fairness_gaps, worst_gap
+from tamid.core.stats.fairness import Gap, Standing, fairness_gaps, gap_changes, worst_gap
 
 
 def _gap(gaps: tuple[Gap, ...], group: str, rate: str = "true_positive") -> Gap:
@@ -111,3 +111,64 @@ def test_missing_groups_and_no_rows() -> None:
     assert fairness_gaps([], [], {"sex": []}) == ()
     nobody = fairness_gaps([0, 0], [1, 0], {"sex": ["f", "m"]})
     assert {g.standing for g in nobody} == {Standing.TOO_SMALL}
+
+
+def _decisions(
+    rng: np.random.Generator, n: int, group: np.ndarray, rates: tuple[float, float]
+) -> np.ndarray:
+    return (rng.random(n) < np.where(group == "b", rates[1], rates[0])).astype(float)
+
+
+def test_two_equal_models_rarely_differ_in_their_gaps() -> None:
+    """Nominal 5 % over both groups: of 150 pairs without a difference few are called wider."""
+    rng = np.random.default_rng(0)
+    wider = 0
+    for i in range(150):
+        group = np.where(rng.random(500) < 0.3, "b", "a")
+        old, new = (_decisions(rng, 500, group, (0.8, 0.7)) for _ in range(2))
+        found = gap_changes(
+            np.ones(500), old, new, {"g": group}, rng=np.random.default_rng(i), draws=200
+        )
+        wider += any(c.change.low > 0 for c in found)
+    # Three standard errors of 5 % over 150 pairs are 5.3 points.
+    assert wider / 150 < 0.105
+
+
+def test_a_gap_that_grew_is_found_and_one_that_shrank_is_no_fault() -> None:
+    """Both directions of 20 points on a thousand rows."""
+    rng = np.random.default_rng(1)
+    group = np.where(rng.random(1000) < 0.3, "b", "a")
+    fair = _decisions(rng, 1000, group, (0.8, 0.8))
+    unfair = _decisions(rng, 1000, group, (0.8, 0.6))
+    y = np.ones(1000)
+    grew = gap_changes(y, fair, unfair, {"g": group}, rng=rng)
+    shrank = gap_changes(y, unfair, fair, {"g": group}, rng=rng)
+    assert min(c.change.low for c in grew) > 0
+    assert max(c.change.high for c in shrank) < 0
+
+
+def test_rows_of_one_person_count_as_one() -> None:
+    """Every row four times over, as one cluster each, leaves the bounds as they were."""
+    rng = np.random.default_rng(2)
+    group = np.where(rng.random(400) < 0.4, "b", "a")
+    old, new = (_decisions(rng, 400, group, (0.8, 0.6)) for _ in range(2))
+    once = gap_changes(np.ones(400), old, new, {"g": group}, rng=np.random.default_rng(0))
+    four = gap_changes(
+        np.ones(1600), np.tile(old, 4), np.tile(new, 4), {"g": np.tile(group, 4)},
+        clusters=np.tile(np.arange(400), 4), rng=np.random.default_rng(0),
+    )  # fmt: skip
+    assert once[0].change.low == pytest.approx(four[0].change.low)
+    loose = gap_changes(
+        np.ones(1600), np.tile(old, 4), np.tile(new, 4), {"g": np.tile(group, 4)},
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    assert loose[0].change.low > once[0].change.low
+
+
+def test_small_groups_have_no_change() -> None:
+    """Under thirty relevant rows nothing is said."""
+    group = np.array(["a"] * 200 + ["b"] * 29)
+    found = gap_changes(
+        np.ones(229), np.ones(229), np.zeros(229), {"g": group}, rng=np.random.default_rng(0)
+    )
+    assert found == ()
