@@ -177,13 +177,15 @@ def known_weights(rows: Matrix, now: int) -> Floats:
     """
     there = np.flatnonzero(rows.row_known <= now)
     heard = pl.Series(rows.label_known[there]).cast(pl.Datetime("us", "UTC"))
+    told = rows.label_known[there] <= now
     frame = pl.DataFrame(
         {
             _PLACE: there,
             TIME: pl.Series(rows.time[there]).cast(pl.Datetime("us", "UTC")),
-            LABEL: rows.y[there],
+            # What is not known yet must not be seen at all: open rows are told by their null.
+            LABEL: pl.Series(np.where(told, rows.y[there], np.nan)).fill_nan(None),
             labels.LABEL_KNOWN_AT: heard,
-            labels.KNOWN: rows.label_known[there] <= now,
+            labels.KNOWN: told,
         }
     )
     moment = datetime.fromtimestamp(now / 1_000_000, UTC)
