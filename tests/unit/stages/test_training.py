@@ -201,10 +201,10 @@ def test_the_best_trial_is_taken() -> None:
 
 def test_a_parameter_by_contract_is_not_searched() -> None:
     """What the contract fixes stays fixed."""
-    text = contract_text(features="{}", training=", search: {trials: 2}, params: {depth: 3}")
+    text = contract_text(features="{}", training=", search: {trials: 2}, params: {max_depth: 3}")
     kit = dataclasses.replace(tools(Remembering()), searcher=TwoTrials())
     found = learn(job(contract=text), parse(text), kit, Steps())
-    assert found.report["params"] == {"depth": 3}
+    assert found.report["params"] == {"max_depth": 3}
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,15 @@ from tamid.core.contract.problems import Report
 class Case:
     """What a rule is given: the contract, the node of each path that its author wrote, the report.
 
-    `zones` are the known IANA time zones; None when the caller cannot know them.
+    `zones` are the known IANA time zones; None when the caller cannot know them. `muted`: blocks
+    with a bad value; nothing more is said of them, nor of what names them.
     """
 
     contract: Contract
     nodes: Mapping[str, Node]
     report: Report
     zones: AbstractSet[str] | None = None
+    muted: frozenset[str] = frozenset()
 
     def given(self, path: str) -> bool:
         """Say whether the author wrote this key (rather than taking the default)."""
@@ -34,7 +36,17 @@ class Case:
 
     def problem(self, path: str, message: str, hint: str = "") -> None:
         """Report a problem at the line of `path`, or of the nearest block around it."""
-        self.report.add(self._line(path), path, message, hint, taint=False)
+        if not self._is_muted(path):
+            self.report.add(self._line(path), path, message, hint, taint=False)
+
+    def _is_muted(self, path: str) -> bool:
+        said = self.scalar(path)
+        return any(
+            path == block
+            or path.startswith((block + ".", block + "["))
+            or (said is not None and block.endswith("." + said.text))
+            for block in self.muted
+        )
 
     def _line(self, path: str) -> int:
         while path and path not in self.nodes:

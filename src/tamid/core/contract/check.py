@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from tamid.core.contract import rules_data, rules_label, rules_making, rules_running
@@ -21,11 +22,13 @@ RULES: Final[tuple[Rule, ...]] = (
 def check(case: Case) -> Contract:
     """Put every impossible combination into the case's report and return the settled contract.
 
-    A rule that reads a key which has a problem already is left out: it would only guess.
+    A rule that reads a key which has a problem already is left out: it would only guess. Where the
+    problem lies deep in a block, such as in one column of a schema, the rule judges the rest.
     """
     for rule in RULES:
-        if all(case.report.trusts(path) for path in rule.reads):
-            rule.judge(case)
+        if all(case.report.judgeable(path) for path in rule.reads):
+            doubted = frozenset[str]().union(*(case.report.doubts(path) for path in rule.reads))
+            rule.judge(dataclasses.replace(case, muted=doubted) if doubted else case)
     return settle(case)
 
 

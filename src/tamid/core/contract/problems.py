@@ -1,4 +1,4 @@
-"""Problems of a contract: collected all at once, told in the order of the file, at most twenty."""
+"""Problems of a contract: collected all at once and told in the order of the file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from tamid.core.errors import ContractError, Problem
 
-# A screenful; all problems are in the error's `problems`.
-_SHOWN = 20
+# So many problems may carry hints; nobody reads further ones, and to find them takes time.
+_HINTED = 100
 # Beyond this the file is not a contract at all, and collecting more helps nobody.
 _KEPT = 1000
 _QUOTED = 60
@@ -41,13 +41,25 @@ class Report:
         """Say whether neither `path`, nor anything in it, nor what holds it, has a problem."""
         return not any(_within(path, bad) or _within(bad, path) for bad in self._tainted)
 
+    def doubts(self, path: str) -> frozenset[str]:
+        """Return what holds a bad value deep within `path`: the rest of `path` can be judged."""
+        inner = (bad for bad in self._tainted if _within(bad, path))
+        return frozenset(_holder(bad) for bad in inner if _depth(bad) > _depth(path) + 1)
+
+    def judgeable(self, path: str) -> bool:
+        """Say whether `path` was read but for values deep within it."""
+        return not any(
+            _within(path, bad) or (_within(bad, path) and _depth(bad) <= _depth(path) + 1)
+            for bad in self._tainted
+        )
+
     def trusts_exactly(self, path: str) -> bool:
         """Say whether nothing was said against this very path."""
         return path not in self._tainted
 
     def is_long(self) -> bool:
         """Say whether there are so many problems that nobody will read further hints."""
-        return len(self._problems) > 5 * _SHOWN
+        return len(self._problems) > _HINTED
 
     def problems(self) -> tuple[Problem, ...]:
         """Return all problems in the order of the file, each once."""
@@ -56,11 +68,9 @@ class Report:
 
 
 def contract_error(name: str, problems: tuple[Problem, ...]) -> ContractError:
-    """Return the error that tells all problems of the contract `name`, at most twenty by words."""
+    """Return the error that tells all problems of the contract `name`."""
     count = f"{len(problems)} problems" if len(problems) != 1 else "a problem"
-    lines = [f"{name} has {count}:"] + [f"  {p}" for p in problems[:_SHOWN]]
-    if len(problems) > _SHOWN:
-        lines.append(f"  and {len(problems) - _SHOWN} more")
+    lines = [f"{name} has {count}:"] + [f"  {p}" for p in problems]
     return ContractError("\n".join(lines), problems=problems)
 
 
@@ -107,6 +117,14 @@ def listed(words: Iterable[str]) -> str:
 
 def _fold(word: str) -> str:
     return word.lower().replace("-", "_").replace(" ", "_")
+
+
+def _depth(path: str) -> int:
+    return path.count(".") + path.count("[")
+
+
+def _holder(path: str) -> str:
+    return path[: max(path.rfind("."), path.rfind("["))]
 
 
 def _within(path: str, outer: str) -> bool:

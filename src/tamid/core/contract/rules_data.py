@@ -38,6 +38,21 @@ def _roles_of_columns(case: Case) -> None:
             seen[column] = path
 
 
+def _moments(case: Case) -> None:
+    """A column of moments has a type in which moments stand."""
+    data = case.contract.data
+    named = [("data.schema", data.schema, data.time), ("data.schema", data.schema,
+             data.source.known_at)]  # fmt: skip
+    for table, spec in data.tables.items():
+        where = f"data.tables.{table}.schema"
+        named += [(where, spec.schema, spec.time), (where, spec.schema, spec.known_at)]
+    for where, schema, name in named:
+        column = schema.get(name) if name else None
+        if column and column.type not in ("datetime", "text"):
+            message = f"{quoted(name or '')} holds moments, not type {column.type}"
+            case.problem(f"{where}.{name}", message, "use type: datetime")
+
+
 def _forbidden_columns(case: Case) -> None:
     """What must never be read is not used."""
     forbidden = frozenset(case.contract.data.forbidden)
@@ -66,6 +81,9 @@ def _used_columns(case: Case) -> Iterator[tuple[str, str]]:
               ("data.label.column", data.label.column),
               ("data.source.known_at", data.source.known_at))  # fmt: skip
     yield from ((path, column) for path, column in single if column)
+    for name, table in data.tables.items():
+        if table.known_at:
+            yield f"data.tables.{name}.known_at", table.known_at
     yield from ((f"data.schema.{name}", name) for name in data.schema)
     for path, columns in (
         ("gates.slices.by", contract.gates.slices.by),
@@ -227,8 +245,9 @@ def _cleaned_types(case: Case, path: str, step: CleanStep) -> None:
 
 RULES = (
     rule(_roles_of_columns, "data.entity", "data.time", "data.label.column"),
-    rule(_forbidden_columns, "data.forbidden", "data.entity", "data.time", "data.label.column",
-         "gates.slices", "gates.fairness", "clean"),
+    rule(_moments, "data.schema", "data.tables", "data.time", "data.source"),
+    rule(_forbidden_columns, "data.forbidden", "data.tables", "data.entity", "data.time",
+         "data.label.column", "gates.slices", "gates.fairness", "clean"),
     rule(_known_columns, "data.schema", "data.entity", "data.time", "data.label.column",
          "gates.slices", "gates.fairness", "clean", "features.aggregates"),
     rule(_columns, "data.schema", "data.tables"),

@@ -7,6 +7,7 @@ from typing import Final
 from tamid.core.contract.case import Case, rule
 from tamid.core.contract.kinds import BUILT_IN_MODELS
 from tamid.core.contract.metrics import METRIC_FACTS, SYNONYMS, MetricFacts, quality_metric
+from tamid.core.contract.params import KNOWN, RANGES
 from tamid.core.contract.problems import did_you_mean, listed, quoted
 from tamid.core.values import Task
 
@@ -72,10 +73,24 @@ def _model(case: Case) -> None:
     if training.params and training.model not in BUILT_IN_MODELS:
         message = f"params are for built-in models, and the model is {quoted(training.model)}"
         case.problem("training.params", message, "set them in the code")
+    for name, value in training.params.items():
+        _param(case, training.model, name, value)
     calibrated = case.given("training.calibrate") and training.calibrate != "none"
     if contract.task is Task.REGRESSION and calibrated:
         message = "calibration is for probabilities, and a regression has none"
         case.problem("training.calibrate", message, "write calibrate: none")
+
+
+def _param(case: Case, model: str, name: str, value: object) -> None:
+    known, path = KNOWN.get(model), f"training.params.{name}"
+    if known is None:
+        return
+    if name not in known:
+        takers = [m for m in BUILT_IN_MODELS if name in KNOWN[m]]
+        hint = did_you_mean(name, known) or (f"{listed(takers)} has it" if takers else "remove it")
+        case.problem(path, f"{model} has no parameter {quoted(name)} that a contract may set", hint)
+    elif (span := RANGES.get((model, name))) and (fault := span.fault(value)):
+        case.problem(path, fault)
 
 
 def _metrics(case: Case) -> None:

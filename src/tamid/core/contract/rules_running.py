@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import timedelta
 from typing import Final
@@ -15,6 +16,7 @@ from tamid.core.values import Task, format_duration
 _WEEK: Final = timedelta(days=7)
 _DAY: Final = timedelta(days=1)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_BANDS: Final = ("low", "medium", "high")
 _RUNG_KEYS: Final = {"last_score": "max_age", "rule": "code", "default": "value"}
 
 
@@ -189,6 +191,11 @@ def _groups(case: Case) -> None:
         if contract.task is Task.BINARY and not 0.0 <= score <= 1.0:
             percent = f"did you mean {score:g}%?" if 1.0 < score <= 100.0 else ""
             case.problem(path, f"a binary score lies between 0 and 1, not {score:g}", percent)
+    ordered = [name for name in _BANDS if name in delivery.bands]
+    for lower, higher in itertools.pairwise(ordered):
+        if delivery.bands[lower] > delivery.bands[higher]:
+            message = f"begins above {quoted(higher)} ({delivery.bands[higher]:g})"
+            case.problem(f"delivery.bands.{lower}", message, "a higher band needs a higher score")
 
 
 RULES = (

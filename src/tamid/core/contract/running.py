@@ -119,7 +119,10 @@ class SinkSpec:
     )
     table: str | None = key("sql: table name", None, limits=Limits(kind="column"))
     secret: str | None = key(
-        "webhook: env:NAME of the signing secret", None, limits=Limits(kind="secret")
+        "webhook: env:NAME of the signing secret (default: env:TAMID_WEBHOOK_SECRET); nothing is "
+        "sent unsigned",
+        None,
+        limits=Limits(kind="secret"),
     )
 
 
