@@ -47,8 +47,12 @@ MEASURED = {
     "against_previous": "after a release: the champion minus the version before it on the live"
     " rows; proven worse rolls back",
     "rung/…": "while a fall is confirmed: what each rung would reach on the drifted periods",
-    "score_psi": "how far the scores of a period are spread otherwise than in the profile",
-    "input_psi": "the same of the inputs, weighted by importance; recorded, raises no alarm",
+    "estimate": "what the metric will probably be, before any label; pages in the grades of trust"
+    " A and B",
+    "score_psi": "how far a period's scores are spread otherwise than in the reference; pages",
+    "input_psi": "the same of the inputs, weighted by importance; pages",
+    "column_drift": "how far the input that stands out most stands out: a ticket in"
+    " `tamid status`, never a page",
     "tick": "a turn of the loop that came too late; an alarm of its own",
 }
 CAUSES = {

@@ -102,7 +102,8 @@ def _not_yet(scene: Scene, period: str) -> bool:
 
 
 def _reply(scene: Scene, last: Point) -> Reply:
-    open_ = {a.raised.signal for a in scene.state.open_alarms.values()}
+    alarms = (a.raised for a in scene.state.open_alarms.values())
+    open_ = {raised.signal for raised in alarms if raised.failure == "model_failure"}
     if open_ - set(UNLABELLED):
         return "no"
     if open_:  # no label has told yet
