@@ -112,7 +112,7 @@ def test_later_labels_change_no_earlier_model(slow: bool) -> None:
     called = [
         t.sums[..., t.terms.index("tp")] + t.sums[..., t.terms.index("fp")] for t in (one, two)
     ]
-    np.testing.assert_array_equal(*called)
+    np.testing.assert_array_equal(called[0], called[1])
     np.testing.assert_array_equal(one.psi, two.psi)
     assert one.sums[..., :origin, :, 0].sum() == (0 if slow else 3 * rows.delay * 80)
 
