@@ -182,21 +182,15 @@ def _newton(z: Floats, target: Floats, w: Floats) -> tuple[float, float]:
 
 
 def _pool(values: Floats, mass: Floats) -> Floats:
-    """Pool adjacent violators in one pass with a stack."""
-    means: list[float] = []
-    masses: list[float] = []
-    lengths: list[int] = []
-    for value, weight in zip(values.tolist(), mass.tolist(), strict=True):
-        means.append(value)
-        masses.append(weight)
-        lengths.append(1)
-        while len(means) > 1 and means[-2] >= means[-1]:
-            joined = masses[-2] + masses[-1]
-            means[-2] = (means[-2] * masses[-2] + means[-1] * masses[-1]) / joined
-            masses[-2] = joined
-            lengths[-2] += lengths[-1]
-            del means[-1], masses[-1], lengths[-1]
-    return np.repeat(np.array(means), lengths)
+    """Pool runs of violators, all at once, until the means of the pools rise."""
+    sums, lengths = values * mass, np.ones(len(values), dtype=np.int64)
+    means = values
+    while True:
+        begins = np.flatnonzero(np.concatenate([[True], means[1:] > means[:-1]]))
+        if len(begins) == len(means):
+            return np.repeat(means, lengths)
+        sums, mass, lengths = (np.add.reduceat(part, begins) for part in (sums, mass, lengths))
+        means = sums / mass
 
 
 def _cross_entropy(z: Floats, target: Floats, w: Floats) -> float:
