@@ -116,7 +116,8 @@ def weights_of(weeks: Weeks, importance: Mapping[str, float]) -> dict[str, float
 
     Where the model does not know its importances, all columns count alike.
     """
-    moving = [c for c in weeks.counts if c not in calendar_columns(weeks)]
+    calendar = calendar_columns(weeks)
+    moving = [c for c in weeks.counts if c not in calendar]
     known = {c: importance.get(c, 0.0) for c in moving}
     return known if sum(known.values()) > 0 else dict.fromkeys(moving, 1.0)
 
