@@ -28,7 +28,10 @@ from tamid.core.values import Interval
 # Below this many blocks the bootstrap is too narrow (measured: 7 % for a nominal 5 % at 43 to 68
 # blocks); sign flips keep their level with any number.
 FEW_BLOCKS = 50
-# Fewer rows, or fewer rows that the metric rests on, say nothing worth a decision.
+# Fewer rows, or fewer rows that the metric rests on, say nothing worth a decision. No thousand is
+# asked for: the bounds say themselves what few rows cannot show (measured on independent rows with
+# 20 % positives, F1, one-sided 5 %: 6 to 7 % wrong findings at 100 and 200 rows, 4 to 5 % at 1,000;
+# a halved noise is found in 57 % at 100 rows, in 95 % at 200).
 MIN_ROWS = 100
 MIN_MASS_ROWS = 30
 # A draw in which the metric cannot be measured is dropped; more than this share is no evidence.
