@@ -33,6 +33,7 @@ from tamid.core.values import ENTITY, Role
 from tamid.stages import dataset
 from tamid.stages.feeds import rule_of
 from tamid.stages.rig import Rig
+from tamid.stages.usual import special_of
 
 # Half a year of weeks: what a season does to a column is within it, what a year ago was is not.
 _REFERENCE = 26
@@ -72,10 +73,12 @@ def check_periods(
     if first is None or first.at >= now or rule is None:
         return
     since = first.registered.trained_through
+    # A holiday's rows are unlike an ordinary week's without being broken, and no measure of it.
+    special = special_of(rig, contract, state.periods, rule.days)
     fresh = [
         p
         for p, content in sorted(state.periods.items())
-        if p > since and state.checked_seq.get(p, 0) < content
+        if p > since and p not in special and state.checked_seq.get(p, 0) < content
     ]
     if not fresh:
         return
@@ -83,6 +86,7 @@ def check_periods(
     suspected = set(state.suspected)
     for period in fresh:
         past = [p for p in sorted(state.periods) if p < period and p not in suspected]
+        past = [p for p in past if p not in special]
         past = past[-_REFERENCE:]
         if len(past) < MIN_WEEKS or (period >= current and not _enough(state, past, period)):
             continue
