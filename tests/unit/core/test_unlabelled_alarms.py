@@ -103,17 +103,20 @@ def _pages_of_a_year(seed: int) -> int:
     rng = np.random.default_rng(seed)
     known = told().state
     version = known.versions[1]
-    drawn = {"quality": lambda n: rng.normal(0.87, 0.01, n)}
-    drawn |= dict.fromkeys(("score_psi", "input_psi"), lambda n: rng.gamma(4.0, 0.005, n))
+
+    def draw(signal: str, n: int) -> list[float]:
+        values = rng.normal(0.87, 0.01, n) if signal == "quality" else rng.gamma(4.0, 0.005, n)
+        return [float(v) for v in values]
+
     reference = {**version.registered.reference}
     measured = {}
-    for signal, draw in drawn.items():
-        reference[signal] = tuple(draw(26).tolist())
+    for signal in ("quality", "score_psi", "input_psi"):
+        reference[signal] = tuple(draw(signal, 26))
         measured[f"{signal}@1"] = {
             period(week): ev.Measured(
                 signal=signal, period=period(week), value=value, model_version=1, rows=1000
             )
-            for week, value in enumerate(draw(52).tolist())
+            for week, value in enumerate(draw(signal, 52))
         }
     registered = replace(version.registered, reference=reference)
     state = replace(known, versions={1: replace(version, registered=registered)}, measured=measured)
