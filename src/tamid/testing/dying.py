@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from tamid.core.events import Decided, Measured
+from tamid.core.events import Decided, Measured, PeriodChecked
 from tamid.testing.crash import Points
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def _called(draft: Draft) -> str:
     if isinstance(event, Decided):
         keys = [_placeless(action["key"]) for action in json.loads(event.actions)]
         return f"Decided {', '.join(keys)}"
-    key = _PLACE.sub("", event.key) if isinstance(event, Measured) else _placeless(event.key)
+    told_again = isinstance(event, (Measured, PeriodChecked))
+    key = _PLACE.sub("", event.key) if told_again else _placeless(event.key)
     return f"{type(event).__name__} {key}"
 
 
