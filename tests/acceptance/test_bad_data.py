@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tamid.app import App
@@ -21,7 +22,8 @@ from tamid.cli.main import main
 from tamid.config import find
 from tamid.core import events as ev
 from tamid.core.state import State
-from tamid.core.values import Role
+from tamid.core.values import ENTITY, TIME, Role
+from tamid.stages.data import load
 
 CONTRACT = """\
 tamid: 1
@@ -255,6 +257,7 @@ def test_a_badly_edited_contract_leaves_the_one_in_force(
 ) -> None:
     """The loop turns by the contract in force and says what is wrong with the new one."""
     root, (text, named) = shutil.copytree(met, tmp_path / "shop"), UNREADABLE[kind]
+    (root / "rows" / "cut.csv").touch()  # still being written, however slow this machine
     (root / "contract.yaml").write_text(text, encoding="utf-8")
     result = tamid(root, "tick")
     assert (result.returncode, "Traceback" in result.stderr) == (0, False), result.stderr
@@ -276,3 +279,53 @@ def test_a_first_contract_that_cannot_be_read_stops_before_anything(
     assert named in said
     assert "  do:" in said
     assert not App(find(tmp_path)).ledger.streams()
+
+
+def test_strays_twins_and_nobody_in_one_tick(tmp_path: Path) -> None:
+    """Files that are no data, files that contradict one another, rows of nobody: all are told."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "contract.yaml").write_text(CONTRACT.replace("rows/*.csv", "rows/*"), "utf-8")
+    good = sound(0)
+    put(root, "rows/a", good)
+    put(root, "rows/b", [{**row, "minutes": "1"} for row in good[:3]] + sound(1))
+    put(root, "rows/c", [{**row, "לקוח": ""} if n < 2 else row for n, row in enumerate(sound(2))])
+    (root / "rows" / "README.md").write_text("what lies here")
+    result = tamid(root, "tick", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    (turn,) = json.loads(result.stdout)["ticks"]
+    assert any("README.md" in text and "passed over" in text for text in turn["waiting"])
+    assert any("no file matches labels/*.csv" in text for text in turn["waiting"])
+    told = "; ".join(turn["saw"])
+    assert "say otherwise than a.csv" in told
+    assert "missing value 2" in told
+    state = present(root)
+    rows = load(App(find(root)).tables, state.pins["churn.rows"])
+    assert rows.good.select(ENTITY, TIME).is_unique().all()
+    assert rows.good.height == 3 * ROWS - 2
+    assert rows.good.filter(pl.col("minutes") == 1).height == 3
+
+
+def test_a_file_that_vanishes_during_the_tick_loses_nothing(tmp_path: Path) -> None:
+    """Its producer takes it away and puts it back all the time; in the end every row is in."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "contract.yaml").write_text(CONTRACT, "utf-8")
+    put(root, "rows/still", sound(0))
+    put(root, "rows/moving", sound(1))
+    shaker = (
+        "import os, sys, time\n"
+        "while True:\n"
+        "    os.rename(sys.argv[1], sys.argv[2]); time.sleep(0.001)\n"
+        "    os.rename(sys.argv[2], sys.argv[1]); time.sleep(0.001)\n"
+    )
+    place = [str(root / "rows" / "moving.csv"), str(root / "rows" / "moving.tmp")]
+    with subprocess.Popen([sys.executable, "-c", shaker, *place]) as shaking:
+        result = tamid(root, "tick")
+        shaking.kill()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert not present(root).refused
+    if not Path(place[0]).exists():
+        Path(place[1]).rename(place[0])
+    assert tamid(root, "tick").returncode == 0
+    assert set(present(root).batches["rows"]) == {"still.csv", "moving.csv"}

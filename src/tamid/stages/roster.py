@@ -27,7 +27,9 @@ _LOOK_BACK = 4
 _FEWEST = 3
 # Share of entities that come back from which rows are taken for a panel.
 _COMES_BACK = 0.5
-# Standard errors above the usual number of entities that stay away: then the batch is no truth.
+# Beyond so many times the most that stayed away of late, and this many standard errors more, the
+# batch is no truth about who is gone: leaving has weeks of its own, a lost part of a file is more.
+_MANY_TIMES = 1.5
 _UNUSUAL = 3.0
 
 
@@ -53,7 +55,7 @@ def active(
     size = away.height + there.height
     usual = _usual_share(tables, contract, state, earlier, period, now)
     expected = usual * size
-    unusual = away.height > expected + _UNUSUAL * (expected * (1.0 - usual)) ** 0.5
+    unusual = away.height > _MANY_TIMES * expected + _UNUSUAL * expected**0.5
     return away.get_column(ENTITY).sort() if unusual else nobody
 
 
@@ -109,7 +111,7 @@ def _usual_share(
     period: str,
     now: datetime,
 ) -> float:
-    """Return the share of entities that stayed away from the last period, as was known then."""
+    """Return the largest share of entities that stayed away of late, as was known then."""
     shares = []
     age = now - start_of(_rule(contract), period)
     for after, before in itertools.pairwise(earlier):
@@ -117,7 +119,7 @@ def _usual_share(
         then = start_of(_rule(contract), after) + age
         away = _staying_away(tables, contract, state, before, there, now, then)
         shares.append(away.height / max(away.height + there.height, 1))
-    return sorted(shares)[len(shares) // 2] if shares else 0.0
+    return max(shares, default=0.0)
 
 
 def _staying_away(
