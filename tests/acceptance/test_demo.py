@@ -114,7 +114,11 @@ def test_a_bug_that_gets_through_fails_the_act(tmp_path: Path) -> None:
     assert body["acts"]["bug"] is False
 
 
-@pytest.mark.parametrize("words", [["--seed", "-1"], ["--weeks", "4", "--slow-labels"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--seed", "-1"], ["--weeks", "4", "--slow-labels"], ["--dir", "/proc/nope/x"],
+     ["--dir", __file__], ["--dir", str(Path(__file__).parent)]],
+)  # fmt: skip
 def test_a_world_that_cannot_be_played_is_refused(words: list[str]) -> None:
     """Arguments that give nothing to judge end with what is wrong, before anything is written."""
     done = subprocess.run(

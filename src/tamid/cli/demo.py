@@ -49,19 +49,14 @@ def add_demo(parser: ArgumentParser) -> None:
 
 def demo(args: Namespace, out: Output) -> int:
     """Play one live year after some history: drift, bug, outage, a held candidate and its case."""
-    folder = args.dir or Path(f"tamid-demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            f"{folder} is not empty",
-            why="each demo plays in a fresh folder, and nothing of yours is overwritten",
-            fix="Name another folder with --dir, or leave it out.",
-        )
+    folder: Path = args.dir or Path(f"tamid-demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
     if args.slow_labels and args.weeks < _FEWEST_SLOW_WEEKS:
         raise UsageError(
             f"{args.weeks} weeks are too few for slow labels",
             why="who leaves is known after 30 days, so that no week could be judged",
             fix=f"Play at least {_FEWEST_SLOW_WEEKS} weeks.",
         )
+    _make_room(folder)
     module = import_module(_DEMO)
     options = module.Options(
         folder=folder.resolve(),
@@ -77,6 +72,24 @@ def demo(args: Namespace, out: Output) -> int:
     _summary(out, body)
     out.json(body)
     return 0
+
+
+def _make_room(folder: Path) -> None:
+    """Make the fresh folder, or say why it cannot be one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be played in: {error.strerror}",
+            fix="Name a folder that can be made and written to with --dir, or leave it out.",
+        ) from None
+    if taken:
+        raise UsageError(
+            f"{folder} is not empty",
+            why="each demo plays in a fresh folder, and nothing of yours is overwritten",
+            fix="Name another folder with --dir, or leave it out.",
+        )
 
 
 def _at_least(least: int) -> Callable[[str], int]:
