@@ -37,7 +37,12 @@ TRIGGERS = {
 INCIDENTS = {
     "refused": "a batch broke the contract",
     "late": "the scores of a period missed the deadline of a target",
-    "alarm": "an alarm that is more than a note was raised",
+    "empty": "a period has no rows at all",
+    "short": "far fewer rows came than the period usually has",
+    "quality": "an alarm about realised quality was raised",
+    "tick": "a turn of the loop came too late",
+    "system_failure": "any other alarm of the system",
+    "model_failure": "any other alarm of the model that is more than a note",
     "outage": "the champion, or another rung that was asked, gave no answer in scoring a period",
 }
 # What the two incidents that are told where they happen are answered with.

@@ -77,21 +77,14 @@ def _covers(repair: ev.DataAccepted, refusal: ev.DataRefused) -> bool:
 
 def _refused(s: State, e: ev.DataRefused, r: Recorded) -> State:
     refusal = Refusal(event=e, at=r.at)
-    return replace(
-        s,
-        batches=_seen(s, e.source, e.batch, e.fingerprint),
-        refused=_put(s.refused, f"{e.source}/{e.batch}", refusal),
-    )
+    seen, name = _seen(s, e.source, e.batch, e.fingerprint), f"{e.source}/{e.batch}"
+    return replace(s, batches=seen, refused=_put(s.refused, name, refusal))
 
 
 def _checked(s: State, e: ev.PeriodChecked, r: Recorded) -> State:
     sound = s.taken_as_sound - {e.period}
-    return replace(
-        s,
-        checked=_put(s.checked, e.period, e),
-        checked_seq=_put(s.checked_seq, e.period, r.seq),
-        taken_as_sound=sound,
-    )
+    seen = _put(s.checked_seq, e.period, r.seq)
+    return replace(s, checked=_put(s.checked, e.period, e), checked_seq=seen, taken_as_sound=sound)
 
 
 def _labelled(s: State, e: ev.LabelsAccepted, r: Recorded) -> State:
@@ -179,14 +172,9 @@ def _stage(s: State, e: ev.StageEntered, r: Recorded) -> State:
 
 def _crown(s: State, number: int, r: Recorded, reason: str, evidence: str) -> State:
     reign = Reign(
-        number=number,
-        since=r.at,
-        seq=r.seq,
-        actor=r.actor,
-        role=r.role.value,
-        reason=reason,
-        evidence=evidence,
-    )
+        number=number, since=r.at, seq=r.seq, actor=r.actor, role=r.role.value,
+        reason=reason, evidence=evidence,
+    )  # fmt: skip
     version = replace(s.versions[number], stage="live", stage_at=r.at)
     return replace(s, reigns=(*s.reigns, reign), versions=_put(s.versions, number, version))
 
@@ -233,12 +221,10 @@ def _scored(s: State, e: ev.Scored, r: Recorded) -> State:
 
 def _delivered(s: State, e: ev.Delivered, r: Recorded) -> State:
     name = f"{e.period}/{e.sink}"
-    return replace(
-        s,
-        delivered=s.delivered | {(e.period, e.revision, e.sink)},
-        late=s.late | {name} if e.late and e.revision == 1 else s.late,
-        delayed={k: v for k, v in s.delayed.items() if k != name},
-    )
+    made = s.delivered | {(e.period, e.revision, e.sink)}
+    late = s.late | {name} if e.late and e.revision == 1 else s.late
+    waiting = {k: v for k, v in s.delayed.items() if k != name}
+    return replace(s, delivered=made, late=late, delayed=waiting)
 
 
 def _delayed(s: State, e: ev.DeliveryDelayed, r: Recorded) -> State:

@@ -31,7 +31,7 @@ from tamid.core.stats.units import unit_change
 from tamid.core.suspicion import HARD, cause_of_oddity, words_for
 from tamid.core.values import ENTITY, Role
 from tamid.stages import dataset
-from tamid.stages.feeds import rule_of
+from tamid.stages.feeds import ROWS, rule_of
 from tamid.stages.rig import Rig
 from tamid.stages.usual import special_of
 
@@ -145,7 +145,8 @@ def _checked(
     )
     source = contract.data.source
     made = PeriodChecked(
-        key=f"checked/{period}/{state.periods[period]}",
+        # By content, not by place: a turn that is made again tells of the same check.
+        key=f"checked/{period}/{state.pins[rig.table(ROWS)].digest[-12:]}",
         period=period,
         suspected=check.suspected,
         owner=Role(source.owner),
