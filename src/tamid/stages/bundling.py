@@ -230,12 +230,9 @@ def _score_weeks(frame: pl.DataFrame, profile: Profile, learnt: Learnt) -> Mappi
 def _input_weeks(
     frame: pl.DataFrame, profiles: Sequence[Profile], learnt: Learnt, contract: Contract
 ) -> Mapping[str, object]:
-    """Count the inputs of every week that was offered: what goes in is usual, learnt from or not.
-
-    Only the columns that the model rests on most.
-    """
+    """Count the inputs of every week that was offered, in the columns that the model rests on."""
     known = dict(_shares(learnt))
-    ranked = sorted(profiles, key=lambda p: (-known.get(p.column, 0.0), p.column))
+    ranked = sorted(profiles, key=lambda p: -known.get(p.column, 0.0))
     some = frame.gather_every(max(1, -(-frame.height // _WEEKLY_ROWS)))
     shown = visible(some, contract).with_columns(some.get_column(n) for n in (PERIOD, TIME))
     return weekly(shown, ranked[:MOST_COLUMNS], _weights(some))

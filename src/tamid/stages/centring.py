@@ -20,7 +20,7 @@ from tamid.core.events import RunFinished
 from tamid.core.learning.bundle import read_manifest
 from tamid.core.state import State
 from tamid.core.stats.arrays import Floats
-from tamid.core.usual import recentred
+from tamid.core.usual import ordinary, recentred
 from tamid.core.values import PERIOD, STATIC_PERIOD, Task
 from tamid.stages import dataset
 from tamid.stages.bundling import PROFILE
@@ -69,8 +69,12 @@ def silent_reference(
     special = special_of(rig, contract, later, length) if length else {}
     later = [p for p in later if p not in special][-MOST_CENTRE:]
     counts, centre = _counts(rig, contract, state, finished, usual, later, now)
+    weeks = {*usual.score_weeks.names, *usual.input_weeks.names}
+    holidays = special_of(rig, contract, weeks, length) if length else {}
     if centre:
-        moved = recentred(usual.score_weeks, {usual.score.column: counts})
+        # Ordinary weeks alone: with others in the old centre, they would be moved beside the new.
+        usual_weeks = ordinary(usual.score_weeks, holidays)
+        moved = recentred(usual_weeks, {usual.score.column: counts})
         usual = replace(
             usual,
             score=replace(usual.score, counts=tuple(counts.tolist())),
@@ -78,8 +82,6 @@ def silent_reference(
         )
     report = json.loads(rig.blobs.get(finished.report))
     importance = {str(n): float(v) for n, v in report.get("importance", {}).items()}
-    weeks = {*usual.score_weeks.names, *usual.input_weeks.names}
-    holidays = special_of(rig, contract, weeks, length) if length else {}
     reference = references_of(usual, importance, holidays, rig, name, centre=centre)
     return Silent(usual=rig.blobs.put(stored(usual)), reference=reference)
 

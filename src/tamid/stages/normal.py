@@ -12,7 +12,7 @@ from tamid.core.events import NormalAccepted
 from tamid.core.paging import SILENT
 from tamid.core.state import Alarm, State
 from tamid.core.stats.arrays import Floats
-from tamid.core.usual import recentred
+from tamid.core.usual import ordinary, recentred
 from tamid.core.values import Task
 from tamid.stages import dataset
 from tamid.stages.drift import importance_of, usual_of
@@ -44,10 +44,15 @@ def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAcc
         pl.col("rung") == "champion"
     )
     scored = answered if contract.task is not Task.MULTICLASS else answered.clear()
-    moved = _moved(usual, rows, scored)
     rule = rule_of(contract)
-    weeks = {*moved.score_weeks.names, *moved.input_weeks.names}
+    weeks = {*usual.score_weeks.names, *usual.input_weeks.names}
     special = special_of(rig, contract, weeks, rule.days) if rule else {}
+    usual = replace(
+        usual,
+        input_weeks=ordinary(usual.input_weeks, special),
+        score_weeks=ordinary(usual.score_weeks, special),
+    )
+    moved = _moved(usual, rows, scored)
     seed = f"{rig.model}/{number}/{name}"
     importance = importance_of(rig, state, number)
     reference = references_of(
