@@ -119,7 +119,7 @@ def test_what_a_page_points_to_is_there(page: Path) -> None:
     local = [link for link in links if not link.startswith(("http:", "https:"))]
     assert not [link for link in local if not (page.parent / link).exists()]
     known = set(commands()) | {name.partition(" ")[0] for name in commands()}
-    said = re.findall(r"(?:^|`)(?:\$ )?tamid ([a-z]+(?: [a-z]+)?)", text, re.MULTILINE)
+    said = re.findall(r"(?:^|`)(?:\$ )?tamid ([a-z][a-z-]*(?: [a-z]+)?)", text, re.MULTILINE)
     assert not [s for s in said if s not in known and s.partition(" ")[0] not in known]
 
 

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tamid.cli.desk import add_example, add_model, opened
+from tamid.cli.policies_told import Tried, as_json, say
 from tamid.core.errors import UsageError
 from tamid.core.values import parse_duration
 
 if TYPE_CHECKING:
     from tamid.app import App
     from tamid.cli.output import Output
-    from tamid.core.policies.account import Account, Accounts
+    from tamid.core.policies.account import Account
     from tamid.core.policies.money import Running, Tariff
     from tamid.core.policies.policy import ReplayPolicy
     from tamid.stages.tensor import Made
 
 TODAY, NEW = "today", "new"
 _WEEKS_A_MONTH = 52 / 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """What a comparison found: the accounts, what counts in them, and what it took."""
-
-    model: str
-    made: Made
-    accounts: Accounts
-    tariff: Tariff
-    running: Running
 
 
 def add_span(parser: ArgumentParser) -> None:
@@ -81,7 +69,7 @@ def tune_policy(args: Namespace, out: Output) -> int:
     )  # fmt: skip
     out.text(f"the best of {found.candidates} policies before {made.tensor.weeks[found.cut]}:")
     out.text(f"  {block}")
-    _say(told, out, f"how it did from {made.tensor.weeks[found.cut]} on, which had no say in it")
+    say(told, out, f"how it did from {made.tensor.weeks[found.cut]} on, which had no say in it")
     out.text(f"page: {path}")
     return 0
 
@@ -103,7 +91,7 @@ def compare(args: Namespace, out: Output) -> int:
     tried = Tried(model=model, made=made, accounts=accounts, tariff=tariff, running=running)
     path = _page(args, tried, "")
     out.json({**as_json(tried), "page": str(path)})
-    _say(tried, out, "")
+    say(tried, out, "")
     out.text(f"page: {path}")
     return 0
 
@@ -151,108 +139,6 @@ def proposal(policy: ReplayPolicy) -> str:
         f"retraining: {{on: [{on}], max_age: {policy.max_age}w, window: {policy.window}, "
         f"cooldown: {policy.cooldown}w, per_year: {policy.per_year}}}"
     )
-
-
-def as_json(tried: Tried) -> Mapping[str, object]:
-    """Return all numbers of a comparison."""
-    from tamid.core.policies.money import bill
-    from tamid.core.policies.staleness import staleness
-
-    found, tensor = tried.accounts, tried.made.tensor
-    return {
-        "model": tried.model,
-        "metric": tensor.metric,
-        "higher_is_better": tensor.higher_is_better,
-        "label_delay_weeks": tensor.delay,
-        "best_fixed": {"policy": found.best_fixed, "quality": found.best},
-        "telling": found.telling,
-        "currency": tried.tariff.currency or "weeks of only wrong answers",
-        "policies": [_row(a) | {"cost": bill(found, a, tried.tariff)} for a in found.accounts],
-        "staleness": {age: one.quality for age, one in staleness(found.tables).items()},
-        "running": tried.running,
-        "computing": {"seconds": tried.made.seconds, "bare": tried.made.bare,
-                      "fits": tried.made.fits, "kept": tried.made.kept},
-    }  # fmt: skip
-
-
-def _row(a: Account) -> dict[str, object]:
-    weeks = a.walk.first
-    return {
-        "policy": a.name,
-        "quality": a.overall,
-        "regret": a.regret,
-        "runs": a.runs,
-        "releases": a.releases,
-        "harmful": a.harmful,
-        "needless": a.needless,
-        "false_alarms": a.false_alarms,
-        "years": a.years,
-        "first_week": weeks,
-        "by_week": a.quality.tolist(),
-        "story": [
-            {"week": r.week, "trigger": r.trigger, "outcome": r.outcome, "live": r.live}
-            for r in a.walk.runs
-        ],
-    }
-
-
-def _say(tried: Tried, out: Output, title: str) -> None:
-    from tamid.core.policies.money import bill
-
-    found, tensor = tried.accounts, tried.made.tensor
-    unit = tried.tariff.currency or "error-weeks"
-    rows = []
-    for a in found.accounts:
-        cost = bill(found, a, tried.tariff)
-        regret = round(a.regret, 2) if isfinite(a.regret) else None
-        money = [_amount(part) for part in (cost.errors, cost.runs, cost.total)]
-        rows.append([a.name, a.overall, regret, a.runs, a.releases, a.harmful,
-                     a.false_alarms, *money])  # fmt: skip
-    span = f"{tensor.weeks[found.accounts[0].walk.first]} to {tensor.weeks[-1]}"
-    out.table(
-        ["policy", tensor.metric, "regret", "runs", "releases", "harmful", "false alarms",
-         f"errors, {unit}", "runs cost", "total"],
-        rows,
-        title=f"{tried.model}, {span}" + (f": {title}" if title else ""),
-    )  # fmt: skip
-    for line in notes(tried):
-        out.text(line)
-
-
-def _amount(value: float) -> float:
-    """Round an amount: whole from 100 on, else to hundredths."""
-    return round(value) if abs(value) >= 100 else round(value, 2)
-
-
-def notes(tried: Tried) -> Sequence[str]:
-    """Return what a reader must know to read the table."""
-    found, tensor, run = tried.accounts, tried.made.tensor, tried.running
-    told = [
-        f"regret: 0 is the best fixed policy in hindsight ({found.best_fixed}: {found.best:.4g}), "
-        f"1 is never training ({found.never:.4g})",
-        f"a decision sees labels of weeks that are {tensor.delay} or more weeks past, and a new "
-        f"model serves {tensor.lag} week(s) after its run",
-    ]
-    step = int(tensor.origins[1] - tensor.origins[0]) if len(tensor.origins) > 1 else 1
-    if step > 1:
-        told.append(
-            f"models were fitted every {step} weeks, so no policy could train more often (--every)"
-        )
-    if not found.telling:
-        told.append(
-            "no fixed policy is better than never training by two standard errors: differences "
-            "between the policies may be chance"
-        )
-    money = tried.tariff.currency
-    cost = f"one run takes {run.fit_seconds:.2g} CPU seconds, 1,000 scores {run.score_seconds:.2g}"
-    if money:
-        cost += (
-            f"; at your prices {run.run:.4g} {money} a run, {run.thousand_scores:.3g} {money} per "
-            f"1,000 scores, {run.month:.4g} {money} a month under {found.accounts[-1].name}"
-        )
-    else:
-        cost += "; name [prices] in tamid.toml, or goal.value_per_saved, to see money"
-    return [*told, cost]
 
 
 def _made(app: App, model: str, args: Namespace, until: datetime | None) -> Made:

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from math import isfinite, nan
-from typing import TYPE_CHECKING
 
+from tamid.cli.policies_told import Tried, notes
 from tamid.core.policies.account import Account
 from tamid.core.policies.money import bill
 from tamid.core.policies.staleness import staleness
 from tamid.core.verdict import Outcome
-
-if TYPE_CHECKING:
-    from tamid.cli.policies import Tried
 
 WIDTH, HEIGHT = 960, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 30
@@ -41,8 +38,6 @@ li { margin: .2rem 0; } .note { color: #475569; }
 
 def page(tried: Tried, title: str) -> str:
     """Return the whole page as HTML."""
-    from tamid.cli.policies import notes
-
     tensor = tried.made.tensor
     better = "higher is better" if tensor.higher_is_better else "lower is better"
     head = f"{tried.model}: policies of retraining compared"
