@@ -127,7 +127,8 @@ def _checked(
     now: datetime,
 ) -> PeriodChecked | None:
     """Return the check of one period; None if it has too few rows or columns to say anything."""
-    read = functools.partial(_sheet, rig, contract, state, columns, now)
+    # In one order: a new champion ranks the columns anew, and what was read stays remembered.
+    read = functools.partial(_sheet, rig, contract, state, tuple(sorted(columns)), now)
     sheets = [s for s in map(read, past) if s.frame.height >= _FEWEST_ROWS]
     mine = read(period)
     names = [n for n in columns if n in mine.frame.columns]

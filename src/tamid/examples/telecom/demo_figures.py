@@ -105,7 +105,7 @@ def figures_of(year: Year) -> Figures:
     if not state.reigns:
         raise Held(
             "no version was released in the year",
-            why="the gates found no candidate good enough with so few customers",
+            why="no candidate passed its gates",
             fix="Play with more --customers, or look into it with `tamid cases` in its folder.",
         )
     weeks = weeks_of(app, MODEL)
