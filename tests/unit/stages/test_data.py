@@ -11,6 +11,7 @@ import pytest
 
 from tamid.adapters.memory_source import MemorySource
 from tamid.adapters.memory_tables import MemoryTables
+from tamid.core.chain import Recorded
 from tamid.core.contract.model import (
     Calendar,
     Column,
@@ -24,7 +25,7 @@ from tamid.core.contract.model import (
 from tamid.core.errors import BatchNotReady, SystemFailure
 from tamid.core.events import DataAccepted, DataRefused, Event
 from tamid.core.values import BATCH, ENTITY, KNOWN_AT, PERIOD, RULE, TIME, Role, TablePin, Task
-from tamid.core.view.words import sentence
+from tamid.core.view.words import line, sentence
 from tamid.ports import Batch
 from tamid.stages import data
 from tamid.stages.feeds import Feed, feeds, rule_of
@@ -568,3 +569,25 @@ def test_events_of_the_first_import_were_known_when_they_happened(events_store: 
     stored = events_store.tables.read(events_store.pin()).sort(TIME)
     happened = datetime(2026, 1, 1, tzinfo=UTC)
     assert stored.get_column(KNOWN_AT).to_list() == [happened, NOW + DAY]
+
+
+def test_the_log_carries_the_broken_rules_as_numbers(store: Store) -> None:
+    """What a line says in words it also holds as values, for rows refused and set aside alike."""
+    store.put("one", rows({"a": 1.0, "b": -2.0, "c": None, "d": 4.0}))
+    store.put("two", rows({"a": 1.0, "b": -2.0, "c": 1.0, "d": 4.0}, WEEK - 7 * DAY))
+    refused, accepted = store.ingest()
+    texts = []
+    for event in (refused, accepted):
+        sealed = Recorded(
+            seq=1,
+            stream="churn",
+            event=event,
+            at=NOW,
+            actor="t",
+            role=Role.CONTROLLER,
+            reason="",
+            before="",
+            hash="",
+        )
+        texts.append(line(sealed).broken)
+    assert texts == [{"x: below min": 1, "x: missing value": 1}, {"x: below min": 1}]

@@ -181,7 +181,7 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One event in plain words."""
+    """One event in plain words; `broken`: the rules of the contract that a batch broke, counted."""
 
     seq: int
     at: datetime
@@ -190,6 +190,7 @@ class Line:
     role: str
     text: str
     reason: str = ""
+    broken: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

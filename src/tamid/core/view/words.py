@@ -24,7 +24,14 @@ def line(record: Recorded) -> Line:
         role=record.role.value,
         text=sentence(record.event),
         reason=record.reason,
+        broken=_broken(record.event),
     )
+
+
+def _broken(event: ev.Event) -> Mapping[str, int]:
+    if isinstance(event, ev.DataRefused):
+        return event.broken
+    return event.quarantined if isinstance(event, ev.DataAccepted) else {}
 
 
 def sentence(event: ev.Event) -> str:
