@@ -7,19 +7,15 @@ column or breaks its ties to the others, then labels that cannot be right. Only 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from tamid.core.learning.model import Floats
-from tamid.core.stats.bugcheck import BugCheck, check_week
-from tamid.core.stats.concentration import concentrated
 from tamid.core.stats.concept import concept_change
-from tamid.core.stats.dependence import bins_of, codes_in
-from tamid.core.stats.family import Oddest
 from tamid.core.stats.labelrate import label_rate
 from tamid.core.values import Task
-from tamid.loopbench.checks import broken, label_share, late
+from tamid.loopbench.checks import Rows, label_share, late
 from tamid.loopbench.fits import Fits
 from tamid.loopbench.usual import INPUTS, LOSS, chances
 from tamid.loopbench.watching import LABELS, Page, Served
@@ -28,13 +24,6 @@ from tamid.loopbench.world import World
 # Gravest first; a finding further up is not taken back by one further down.
 GRAVITY = ("bug", "label_bug", "late_labels", "concept", "prevalence", "covariate", "none")
 _BLOCKING = frozenset({"bug", "label_bug"})
-# What a column's own values prove; the others are suspicions.
-_PROOF = frozenset({"missing", "unseen", "outside"})
-_STUCK = 0.98
-# A bug moves the columns of one source; where more have moved, the world has.
-_FEW = 2
-# Rows of a reference week that a check looks at, and weeks: enough for its level, and quick.
-_ROWS, _WEEKS = 400, 26
 # Labels are looked at together over so many matured weeks.
 _RECENT = 4
 # A share of positives this many errors and this far from the usual has moved.
@@ -58,46 +47,22 @@ class Finding:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Doctor:
-    """Diagnoses pages; `seed` draws the rows that a check looks at where there are many."""
+    """Diagnoses pages."""
 
     fits: Fits
-    seed: int = 0
-    _reference: dict[bytes, list[Floats]] = field(default_factory=dict)
 
-    def diagnose(self, world: World, champion: Served, pages: Sequence[Page], now: int) -> Finding:
+    def diagnose(
+        self, world: World, champion: Served, rows: Rows, pages: Sequence[Page], now: int
+    ) -> Finding:
         """Return the finding on what can be seen at the check of week `now`."""
-        if reasons := broken(world, now - 1, champion.promised):
-            return Finding(check=now, route="bug", confirmed=True, reasons=reasons)
+        if (odd := rows.suspected.get(now - 1)) is not None:
+            return Finding(check=now, route="bug", confirmed=odd.confirmed, reasons=(odd.reason,))
         if any(page.signal == LABELS for page in pages):
             return Finding(check=now, route="label_bug", confirmed=False)
         if late(world, now):
             return Finding(check=now, route="late_labels", confirmed=True)
-        if not pages or any(page.signal != LOSS for page in pages):
-            found = self.suspicion(world, champion, now - 1)
-            if found is not None:
-                return Finding(check=now, route="bug", confirmed=False, reasons=(found,))
-        return Finding(check=now, route=self._of_the_world(world, champion, pages, now),
-                       confirmed=False)  # fmt: skip
-
-    def suspicion(self, world: World, champion: Served, week: int) -> str | None:
-        """Return what makes a week's rows look broken, None if nothing does."""
-        columns = list(champion.usual.columns)
-        if not columns:
-            return None
-        reference = self._weeks(world, champion, columns)
-        rows = _some(world.values[world.rows(week)][:, columns], self.seed + week)
-        category = [world.features[j].kind == "category" for j in columns]
-        checked = check_week(reference, rows, category)
-        return _bug(checked, reference, rows, category, [world.features[j].name for j in columns])
-
-    def _weeks(self, world: World, champion: Served, columns: list[int]) -> list[Floats]:
-        key = champion.fitted.key
-        if key not in self._reference:
-            self._reference[key] = [
-                _some(world.values[world.rows(int(w))][:, columns], self.seed + int(w))
-                for w in champion.usual.weeks[-_WEEKS:]
-            ]
-        return self._reference[key]
+        route = self._of_the_world(world, champion, pages, now)
+        return Finding(check=now, route=route, confirmed=False)
 
     def _of_the_world(self, world: World, champion: Served, pages: Sequence[Page], now: int) -> str:
         weeks = world.matured(now)
@@ -127,36 +92,6 @@ def gravest(findings: Sequence[Finding]) -> str:
     return min((f.route for f in findings), key=GRAVITY.index, default="none")
 
 
-def _bug(
-    checked: BugCheck, reference: list[Floats], rows: Floats, category: list[bool], names: list[str]
-) -> str | None:
-    """Tell a bug from a moved world.
-
-    A bug is what a column's own values prove, or a column that no longer goes with the others
-    while few have moved, or a difference that sits in one or two columns.
-    """
-    if not checked.found:
-        return None
-    for odd in checked.found:
-        if odd.statistic in _PROOF or (odd.statistic == "commonest" and odd.value >= _STUCK):
-            return _said(odd, names)
-    moved = [odd for odd in checked.found if odd.statistic in ("moved", "commonest")]
-    past = np.concatenate(reference)
-    bins = bins_of(past, category)
-    alone, _, _ = concentrated(
-        codes_in(bins, past), codes_in(bins, rows), bins.offsets[-1],
-        [odd.column for odd in checked.found],
-    )  # fmt: skip
-    broken_ties = [odd for odd in checked.found if odd.statistic == "unexplained"]
-    if broken_ties and (alone or len(moved) <= _FEW):
-        return _said(broken_ties[0], names)
-    return _said(checked.found[0], names) if alone else None
-
-
-def _said(odd: Oddest, names: list[str]) -> str:
-    return f"{names[odd.column]}: {odd.statistic} {odd.value:.3g}, usually {odd.usual:.3g}"
-
-
 def _concept(world: World, champion: Served, told: Floats, answers: Floats) -> bool:
     if not champion.usual.curves:
         return False
@@ -177,10 +112,3 @@ def _moved_rate(world: World, champion: Served, told: Floats) -> bool:
         float(told.sum()), float(len(told)), label_share(world, champion.usual.weeks)
     )
     return abs(found.errors) > _ERRORS and abs(found.rate - found.usual) > _MOVED * found.usual
-
-
-def _some(rows: Floats, seed: int) -> Floats:
-    if len(rows) <= _ROWS:
-        return rows
-    picked = np.random.default_rng(seed).choice(len(rows), size=_ROWS, replace=False)
-    return rows[np.sort(picked)]

@@ -88,6 +88,7 @@ class NullResult:
     by_signal: tuple[tuple[str, int], ...]
     false_bugs: int
     checks: int
+    suspected: int
     hindsight: Hindsight
 
 
@@ -103,6 +104,7 @@ def null_result(base: Base) -> NullResult:
         by_signal=tuple((s, sum(page.signal == s for page in pages)) for s in signals),
         false_bugs=sum(found.blocks for found in base.life.findings),
         checks=checks,
+        suspected=base.life.suspected,
         hindsight=hindsight(base.table, base.life.walked),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tamid.core.policies.board import JUDGED
 from tamid.core.policies.policy import QUALITY, ReplayPolicy
 from tamid.core.policies.walk import Walk
+from tamid.loopbench.checks import Rows
 from tamid.loopbench.diagnosing import Doctor, Finding
 from tamid.loopbench.tables import Table, course
 from tamid.loopbench.watching import Page, Served, Watch
@@ -24,12 +25,13 @@ Truth = Callable[[int], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Life:
-    """All pages, all findings, which model served each week, and how many checks were lived."""
+    """Pages, findings, which model served when, checks lived through and weeks suspected."""
 
     pages: tuple[Page, ...]
     findings: tuple[Finding, ...]
     walked: Walk
     checks: int
+    suspected: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -40,6 +42,7 @@ class _Living:
     doctor: Doctor
     walked: Walk
     broken: Truth
+    rows: Rows
     pages: list[Page] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     champion: Served | None = None
@@ -48,11 +51,11 @@ class _Living:
     def turn(self, now: int) -> None:
         """Turn the check at the start of week `now`."""
         champion = self._champion(now)
-        fresh = self.watch.check(self.table.world, champion, now)
+        fresh = self.watch.check(champion, self.rows, now)
         self.pages += fresh
         asked = fresh or self._wants_to_train(now)
         if asked:
-            found = self.doctor.diagnose(self.table.world, champion, fresh, now)
+            found = self.doctor.diagnose(self.table.world, champion, self.rows, fresh, now)
             self.findings.append(found)
             if found.blocks:
                 self._block(now)
@@ -108,8 +111,9 @@ def live(
     """
     walked = course(table, policy)
     living = _Living(
-        table=table, policy=policy, watch=watch, doctor=doctor, walked=walked, broken=broken
-    )
+        table=table, policy=policy, watch=watch, doctor=doctor, walked=walked, broken=broken,
+        rows=Rows(world=table.world),
+    )  # fmt: skip
     checks = 0
     for now in range(max(since, walked.first) + 1, until + 1):
         if checks >= _FEWEST_CHECKS and stop():
@@ -121,4 +125,5 @@ def live(
         findings=tuple(living.findings),
         walked=living.walked,
         checks=checks,
+        suspected=len(living.rows.suspected),
     )

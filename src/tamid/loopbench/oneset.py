@@ -57,7 +57,6 @@ class SetResult:
     forest_rows: int
     nulls: tuple[NullResult, ...]
     trials: tuple[Trial, ...]
-    suspected: tuple[int, int]
     fits: int
     fit_seconds: float
     cpu_seconds: float
@@ -97,14 +96,14 @@ def measure_set(described: Description, seconds: float, seeds: int, tell: Tell) 
     history = _history(world, step, fits, run)
     answered, rows = _forest(world, run)
     nulls, bases = _without_events(world, step, fits, run)
-    trials, suspected = _with_events(bases, fits, seeds, run)
+    trials = _with_events(bases, fits, seeds, run)
     made, spent = fits.made, fits.seconds
     fits.forget()
     gc.collect()
     return SetResult(
         name=whole.name, task=whole.task.value, rows=len(whole.y), columns=len(whole.features),
         weeks=whole.weeks, delay=whole.delay, natural=history, forest=answered, forest_rows=rows,
-        nulls=nulls, trials=trials, suspected=suspected, fits=made, fit_seconds=spent,
+        nulls=nulls, trials=trials, fits=made, fit_seconds=spent,
         cpu_seconds=process_time() - began, cut=tuple(run.cut),
     )  # fmt: skip
 
@@ -216,9 +215,8 @@ def _without_events(
 
 def _with_events(
     bases: list[tuple[Base, Watch]], fits: Fits, seeds: int, run: _Run
-) -> tuple[tuple[Trial, ...], tuple[int, int]]:
+) -> tuple[Trial, ...]:
     trials: list[Trial] = []
-    suspected = [_suspected(base, watch, fits, run.over(1.0)) for base, watch in bases]
     doctor = Doctor(fits=fits)
     for seed in range(seeds):
         base, watch = bases[seed % len(bases)]
@@ -226,28 +224,8 @@ def _with_events(
             if trials and run.over(1.0)():
                 left = (seeds - seed) * len(KINDS) - done
                 run.said(f"{left} of {seeds * len(KINDS)} events")
-                return tuple(trials), _both(suspected)
+                return tuple(trials)
             found = trial(base, kind, seed, POLICY, watch, lambda: doctor)
             trials.append(found)
         run.tell(f"{len(trials)} events")
-    return tuple(trials), _both(suspected)
-
-
-def _suspected(base: Base, watch: Watch, fits: Fits, stop: Callable[[], bool]) -> tuple[int, int]:
-    """Ask for a bug in every fourth clean week, unasked by any page; count yes and asked."""
-    table, walked = base.table, base.life.walked
-    doctor = Doctor(fits=fits)
-    asked = found = 0
-    for week in range(walked.first + 1, table.world.weeks, 4):
-        if asked and stop():
-            break
-        place = week - walked.first
-        at = int(walked.origin[place]), int(walked.window[place])
-        champion = watch.begin(table.world, table.model(*at), table.known(at[0]), week)
-        asked += 1
-        found += doctor.suspicion(table.world, champion, week) is not None
-    return found, asked
-
-
-def _both(counts: list[tuple[int, int]]) -> tuple[int, int]:
-    return sum(found for found, _ in counts), sum(asked for _, asked in counts)
+    return tuple(trials)

@@ -99,7 +99,8 @@ def report(results: Sequence[SetResult], parts: Parts) -> dict[str, object]:
     alarms = sum(n.alarms for r in results for n in r.nulls)
     years = sum(n.years for r in results for n in r.nulls)
     looks = [h for r in results for h in (r.natural.hindsight, *(n.hindsight for n in r.nulls))]
-    found, asked = (sum(r.suspected[i] for r in results) for i in (0, 1))
+    found = sum(n.suspected for r in results for n in r.nulls)
+    asked = sum(n.checks for r in results for n in r.nulls)
     return {
         "score": _plain(parts.score),
         "score_first_two_terms": _plain(parts.first_two),

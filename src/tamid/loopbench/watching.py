@@ -12,7 +12,7 @@ from tamid.core.alarms import tie_break
 from tamid.core.learning.model import Ints
 from tamid.core.stats.drift import number_counts, psi, weighted_psi
 from tamid.core.stats.edetector import EDetector, observe
-from tamid.loopbench.checks import Promises, broken, label_share, labels_broken, late, promises
+from tamid.loopbench.checks import Rows, label_share, labels_broken, late
 from tamid.loopbench.fits import Fits, Fitted, losses
 from tamid.loopbench.usual import (
     ESTIMATE,
@@ -26,7 +26,7 @@ from tamid.loopbench.usual import (
 )
 from tamid.loopbench.world import World
 
-CONTRACT, LATE, LABELS = "contract", "late_labels", "label_rate"
+ROWS, LATE, LABELS = "rows", "late_labels", "label_rate"
 # What needs labels; everything else can be seen in the week itself.
 LABEL_BASED = frozenset({LOSS, LATE, LABELS})
 
@@ -44,11 +44,10 @@ class Page:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Served:
-    """A champion under watch: its reference, its promises and its running detectors."""
+    """A champion under watch: its reference and its running detectors."""
 
     fitted: Fitted
     usual: Usual
-    promised: Promises
     detectors: dict[str, EDetector]
     since: int
     label_share: float
@@ -61,28 +60,30 @@ class Watch:
 
     fits: Fits
     seed: int
-    _usual: dict[bytes, tuple[Usual, Promises]] = field(default_factory=dict)
+    _usual: dict[bytes, Usual] = field(default_factory=dict)
 
     def begin(self, world: World, fitted: Fitted, known: Ints, since: int) -> Served:
         """Put a champion under watch from the first week that it serves."""
         if fitted.key not in self._usual:
             rng = _generator(self.seed, fitted.key)
-            built = usual(world, self.fits, fitted, known, rng)
-            self._usual[fitted.key] = (built, promises(world, known))
-        built, promised = self._usual[fitted.key]
+            self._usual[fitted.key] = usual(world, self.fits, fitted, known, rng)
+        built = self._usual[fitted.key]
         return Served(
-            fitted=fitted, usual=built, promised=promised, detectors=dict(built.detectors),
-            since=since, label_share=label_share(world, built.weeks),
-        )  # fmt: skip
+            fitted=fitted,
+            usual=built,
+            detectors=dict(built.detectors),
+            since=since,
+            label_share=label_share(world, built.weeks),
+        )
 
-    def check(self, world: World, champion: Served, now: int) -> tuple[Page, ...]:
+    def check(self, champion: Served, rows: Rows, now: int) -> tuple[Page, ...]:
         """Return the pages of the check at the start of week `now`, which the champion served.
 
-        Seen are the rows of the week before, and the labels that have come by now. A breach of
-        the contract, or late labels, page once until they end.
+        Seen are the rows of the week before, and the labels that have come by now. Odd rows,
+        broken labels and late ones page once until they end.
         """
-        week = now - 1
-        pages = self._contract(world, champion, now)
+        world, week = rows.world, now - 1
+        pages = self._feeds(champion, rows, now)
         answers = self.fits.answers(world, champion.fitted, week)
         seen = {
             SCORES: _score_psi(champion.usual, answers),
@@ -105,13 +106,11 @@ class Watch:
             pages += [page] if page else []
         return tuple(pages)
 
-    def _contract(self, world: World, champion: Served, now: int) -> list[Page]:
-        found = []
-        breaches = broken(world, now - 1, champion.promised)
-        if _newly(champion, CONTRACT, bool(breaches)):
-            found.append(
-                Page(check=now, signal=CONTRACT, week=now - 1, why="; ".join(breaches[:3]))
-            )
+    def _feeds(self, champion: Served, rows: Rows, now: int) -> list[Page]:
+        found, world = [], rows.world
+        odd = rows.check(now - 1, champion.fitted.importance)
+        if _newly(champion, ROWS, odd is not None):
+            found.append(Page(check=now, signal=ROWS, week=now - 1, why=odd.reason if odd else ""))
         if _newly(champion, LATE, late(world, now)):
             found.append(Page(check=now, signal=LATE, week=now - world.delay - 1))
         fresh = newly_matured(world, now)

@@ -13,7 +13,7 @@ from bench_worlds import a_world, write_set
 from tamid.core.policies.policy import ReplayPolicy, calendar
 from tamid.core.values import Task
 from tamid.loopbench.__main__ import main
-from tamid.loopbench.checks import broken, labels_broken, late, promises
+from tamid.loopbench.checks import Rows, labels_broken, late
 from tamid.loopbench.events import Event, Kind, inject
 from tamid.loopbench.fits import Fits, losses
 from tamid.loopbench.tables import Table, course, fill_all, origins_of
@@ -99,16 +99,17 @@ def test_barred_weeks_are_learnt_from_by_no_later_model() -> None:
     assert all(run.week not in (now, now + 1) for run in course(table, calendar("o", 1)).runs)
 
 
-@pytest.mark.parametrize("kind", ["unit", "nulls", "stuck", "recode"])
-def test_the_contract_notices_what_it_can_prove(kind: Kind) -> None:
-    """Range, nulls, variance and known words; sound weeks keep it."""
-    world = a_world()
-    promised = promises(world, np.arange(20))
-    assert not any(broken(world, week, promised) for week in range(20, 40))
+@pytest.mark.parametrize("kind", ["unit", "nulls", "stuck", "recode", "offset"])
+def test_broken_rows_are_noticed_in_their_first_week(kind: Kind) -> None:
+    """What a column's values prove is suspected at once; sound weeks before it are not."""
     event = Event(kind=kind, seed=1, onset=30, until=40)
-    other, event = inject(world, event, np.array([0.7, 0.2, 0.1]), np.random.default_rng(1))
-    found = broken(other, 31, promised)
-    assert any(event.columns[0] in reason for reason in found)
+    importance = np.array([0.7, 0.2, 0.1])
+    other, event = inject(a_world(), event, importance, np.random.default_rng(1))
+    rows = Rows(world=other)
+    assert [week for week in range(20, 30) if rows.check(week, importance)] == []
+    found = rows.check(30, importance)
+    assert found is not None
+    assert event.columns[0] in found.reason
 
 
 def test_broken_and_late_labels_are_noticed() -> None:
