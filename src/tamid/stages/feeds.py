@@ -69,28 +69,30 @@ def feeds(contract: Contract) -> tuple[Feed, ...]:
         pii=data.pii,
         path=data.source.path,
     )
-    events = [
-        Feed(
-            source=name,
-            table=f"{contract.name}.{name}",
-            owner=Role(table.owner),
-            shape=Shape(
-                schema=table.schema,
-                entity=table.entity,
-                time=table.time,
-                timezone=zone,
-                forbidden=hidden,
-                aside=(table.known_at,) if table.known_at else (),
-                unique=False,
-                hidden=data.pii,
-                known_at=table.known_at,
-            ),
-            rule=rule,
-            max_share=data.quarantine.max_share,
+    return (rows, *(_events(contract, name) for name in sorted(data.tables)))
+
+
+def _events(contract: Contract, name: str) -> Feed:
+    data = contract.data
+    table = data.tables[name]
+    return Feed(
+        source=name,
+        table=f"{contract.name}.{name}",
+        owner=Role(table.owner),
+        shape=Shape(
+            schema=table.schema,
+            entity=table.entity,
+            time=table.time,
+            timezone=contract.calendar.timezone,
+            forbidden=data.forbidden,
+            aside=(table.known_at,) if table.known_at else (),
+            unique=False,
+            hidden=data.pii,
             known_at=table.known_at,
-            pii=data.pii,
-            path=table.path,
-        )
-        for name, table in sorted(data.tables.items())
-    ]
-    return (rows, *events)
+        ),
+        rule=rule_of(contract),
+        max_share=data.quarantine.max_share,
+        known_at=table.known_at,
+        pii=data.pii,
+        path=table.path,
+    )
