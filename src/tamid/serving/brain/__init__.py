@@ -1,0 +1,1 @@
+"""What answers: versions that are loaded, the ladder between them, and the ledger they follow."""

@@ -1,0 +1,1 @@
+"""What listens: protocols, limits and pages around a brain."""

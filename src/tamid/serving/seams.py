@@ -1,0 +1,86 @@
+"""Where the parts of the server meet: protocols with their laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from tamid.serving.values import Answer, Request, Row, Served
+
+
+class Turn(Protocol):
+    """Everything that answers at one moment: one champion and the ladder below it.
+
+    Laws: a turn never changes; a request is decoded and answered by the turn that it began with,
+    also when another one comes into force meanwhile; versions stay loaded until it is answered.
+    """
+
+    @property
+    def served(self) -> Served:
+        """Return what the champion of this turn takes and gives."""
+        ...
+
+    def now(self, row: Row, id: str) -> Answer | None:
+        """Answer at once, in less than 200 microseconds; None: take the ordinary road."""
+        ...
+
+    async def answers(self, request: Request) -> Sequence[Answer]:
+        """Return an answer for each row, in order, within the deadline; it never raises."""
+        ...
+
+
+class Brain(Protocol):
+    """What answers: it follows the ledger and swaps turns."""
+
+    @property
+    def turn(self) -> Turn:
+        """Return the turn in force. Raises Waiting before the first one."""
+        ...
+
+    def ready(self) -> bool:
+        """Say whether there is a turn."""
+        ...
+
+    async def close(self) -> None:
+        """Answer what has begun, then let everything go."""
+        ...
+
+
+class LogBook(Protocol):
+    """Where answers are written down; nothing waits for it."""
+
+    def note(self, row: Row, answer: Answer, seconds: Mapping[str, float]) -> None:
+        """Keep one answer with the time of each part. Never blocks, never raises."""
+        ...
+
+    def flush(self) -> None:
+        """Bring what was noted to the disk."""
+        ...
+
+    def close(self) -> None:
+        """Flush, and let the files go."""
+        ...
+
+
+class Meters(Protocol):
+    """Counts and times, per version, rung and part of a request; used on the loop's thread."""
+
+    def answered(self, answer: Answer) -> None:
+        """Count one row's answer."""
+        ...
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count one request and its whole time."""
+        ...
+
+    def part(self, name: str, version: int, seconds: float) -> None:
+        """Keep the time of a part: read, features, queue, model, log."""
+        ...
+
+
+class LastScores(Protocol):
+    """The last valid score of an entity, put there by the controller."""
+
+    def get(self, entity: str) -> tuple[float, int, float] | None:
+        """Return score, version and the moment it was made (seconds since 1970), or None."""
+        ...

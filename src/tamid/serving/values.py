@@ -1,0 +1,92 @@
+"""The words of the server: what a loaded version takes, what is asked, what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tamid.core.ladder import Step
+from tamid.core.values import Task
+
+Kind = Literal["number", "integer", "category", "text", "boolean", "datetime"]
+# A moment travels as its text with a time zone; a missing value is None.
+Value = float | int | str | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One column that a version reads, and what the contract says of its values."""
+
+    name: str
+    kind: Kind
+    nullable: bool = True
+    min: float | None = None
+    max: float | None = None
+    allowed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What a loaded version says of itself.
+
+    `edges`: (band, least score) from the highest down. `deadline`: seconds that the contract gives
+    for one row. `steps`: the ladder in the order in which it is climbed down.
+    """
+
+    name: str
+    number: int
+    bundle: str
+    overlay: str
+    task: Task
+    inputs: tuple[Input, ...]
+    entity: str | None = None
+    classes: tuple[str, ...] = ()
+    threshold: float | None = None
+    edges: tuple[tuple[str, float], ...] = ()
+    deadline: float = 0.05
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the inputs, in their order."""
+        return tuple(i.name for i in self.inputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row, strictly decoded; `broken`: the rule of the contract that it breaks, "" if none."""
+
+    values: Mapping[str, Value]
+    entity: str | None = None
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Rows that were asked for together; `arrived`: seconds of the monotonic clock."""
+
+    rows: Sequence[Row]
+    ids: Sequence[str]
+    arrived: float
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one row gets, always.
+
+    `score`: None only on the rung `withheld`. `reason`: why not a better rung, "" for the best.
+    `age`: seconds since the score was made, for scores that were not made now.
+    """
+
+    id: str
+    score: float | None
+    version: int
+    rung: str
+    reason: str = ""
+    classes: Mapping[str, float] = field(default_factory=dict)
+    decision: int | None = None
+    band: str | None = None
+    age: float | None = None
+    explanation: Mapping[str, float] = field(default_factory=dict)
