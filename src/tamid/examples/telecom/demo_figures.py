@@ -181,7 +181,7 @@ def _drift(name: str, onset: date, end: date, records: Sequence[Recorded], weeks
         if isinstance(record.event, ev.Promoted) and alarm and champion is None:
             champion, number = day, record.event.number
     ours = weeks.f1["ours"]
-    f1 = {date.fromisoformat(p): ours[p] for p in weeks.modelled if p in ours}
+    f1 = {date.fromisoformat(p): ours[p] for p in weeks.chosen if p in ours}
     sick = [v for day, v in f1.items() if onset <= day < min(champion or end, end)]
     well = [v for day, v in f1.items() if champion and champion <= day < end]
     return Drift(

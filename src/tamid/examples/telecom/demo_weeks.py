@@ -17,7 +17,7 @@ import polars as pl
 from tamid.app import App
 from tamid.core.chain import Recorded
 from tamid.core.events import AlarmRaised, Delivered, Promoted
-from tamid.core.ladder import CHAMPION, PREVIOUS
+from tamid.core.ladder import CHAMPION, PREVIOUS, RULE_RUNG
 from tamid.core.periods import end_of
 from tamid.core.values import ENTITY, LABEL, PERIOD
 from tamid.stages import dataset
@@ -31,7 +31,8 @@ POLICIES = ("ours", "never", "manual")
 # Weeks that are scored in one go; more would only take more memory.
 _AT_ONCE = 13
 _PATIENCE = timedelta(minutes=10)
-_MODELS = {CHAMPION, PREVIOUS}
+# Rungs that answer by choice; the others only where nobody could be asked.
+_CHOSEN = {CHAMPION, PREVIOUS, RULE_RUNG}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +56,9 @@ class Weeks:
         return tuple(p for p, rungs in alone.items() if set(rungs) == {CHAMPION})
 
     @property
-    def modelled(self) -> tuple[str, ...]:
-        """The weeks that only models answered: what they say of a model's quality."""
-        return tuple(p for p, sheets in self.answered.items() if set().union(*sheets) <= _MODELS)
+    def chosen(self) -> tuple[str, ...]:
+        """The weeks that only rungs of the loop's choice answered: they tell of their quality."""
+        return tuple(p for p, sheets in self.answered.items() if set().union(*sheets) <= _CHOSEN)
 
 
 def weeks_of(app: App, model: str) -> Weeks:
@@ -73,7 +74,7 @@ def weeks_of(app: App, model: str) -> Weeks:
             _rescored(app, model, rows, versions), on=[ENTITY, PERIOD], how="left",
             maintain_order="left",
         )  # fmt: skip
-        asked = pl.col("rung").is_in(_MODELS)
+        asked = pl.col("rung").is_in(_CHOSEN)
         theirs = pl.when(asked).then(pl.coalesce("_called", "ours")).otherwise("ours")
         rows = rows.with_columns(theirs.alias(policy)).drop("_called")
     sheets = rows.group_by(PERIOD, "revision", "rung").len().sort(PERIOD, "revision", "rung")
@@ -177,7 +178,7 @@ def _judged(app: App, model: str, periods: Sequence[str]) -> pl.DataFrame:
 def _rescored(app: App, model: str, rows: pl.DataFrame, who: Mapping[str, int]) -> pl.DataFrame:
     """Return what the chosen versions call of the rows that another version answered."""
     chosen = pl.col(PERIOD).replace_strict(dict(who), return_dtype=pl.Int64)
-    asked = pl.col("rung").is_in(_MODELS)
+    asked = pl.col("rung").is_in(_CHOSEN)
     others = rows.filter(asked & (pl.col("version") != chosen))
     parts = [_NOTHING]
     for version in sorted(set(who.values())):
