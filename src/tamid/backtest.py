@@ -116,6 +116,7 @@ def _past(
         return HistorySource(frame, known, clock, begin=begin, end=end, every=every)
 
     rows = _whole(sources[ROWS])
+    _refuse_elsewhere(contract, rows, begin, end)
     heard = _whole(sources[LABELS]) if LABELS in sources else rows
     found = {
         ROWS: history(rows, known_rows(contract, rows)),
@@ -125,6 +126,31 @@ def _past(
         events = _whole(sources[name])
         found[name] = history(events, known_events(contract, name, events))
     return found
+
+
+def _refuse_elsewhere(
+    contract: Contract, rows: pl.DataFrame, begin: datetime, end: datetime
+) -> None:
+    """Refuse a stretch in which there is nothing to score."""
+    from tamid.stages.past import known_rows
+
+    known = known_rows(contract, rows).drop_nulls().cast(pl.Datetime("us", "UTC"))
+    if known.is_empty():
+        raise UsageError(
+            f"no row of model {contract.name!r} has a moment",
+            why="the time column could not be read in any row, so there is no history to replay",
+            fix="Run `tamid contract check` and look at the column that `data.time` names.",
+        )
+    first, last = known.min(), known.max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    if last < begin or first > end:
+        raise UsageError(
+            f"there are no rows from {begin:%Y-%m-%d} to {end:%Y-%m-%d}",
+            why=f"the rows of model {contract.name!r} became known from {first:%Y-%m-%d} "
+            f"to {last:%Y-%m-%d}",
+            fix="Choose --from and --to within that time.",
+        )
 
 
 def _whole(source: Source) -> pl.DataFrame:

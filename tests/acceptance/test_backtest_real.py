@@ -16,6 +16,7 @@ from tamid.app import App
 from tamid.cli.main import main
 from tamid.config import find
 from tamid.core import events as ev
+from tamid.core.errors import UsageError
 from tamid.examples.hotel.prepare import prepare
 from tamid.stages.past import Replay
 
@@ -140,3 +141,13 @@ def test_without_time_there_is_no_history_to_replay(tmp_path: Path, test_data: P
     shutil.copy(test_data / "telco_churn.parquet", root / "data" / "telco_churn.parquet")
     words = ["-C", str(root), "-q", "replay", "--from", "2026-01-01", "--to", "2026-02-01"]
     assert main(words) == 2
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [("2009-01-05", "2009-03-02"), ("2030-01-07", "2030-03-04")]
+)
+def test_a_stretch_without_rows_is_refused(bikes: Path, begin: str, end: str) -> None:
+    """Where there is nothing to score the answer is an error that names the span of the rows."""
+    with pytest.raises(UsageError, match="no rows from") as refused:
+        played(bikes, "bikes", begin, end)
+    assert "from 2011-01-01 to 2012-12-31" in str(refused.value.why)

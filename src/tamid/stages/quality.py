@@ -132,7 +132,7 @@ def judged_periods(
     rig: Rig, contract: Contract, state: State, periods: Sequence[str], now: datetime
 ) -> pl.DataFrame:
     """Return the champion's predictions of several periods with labels and weights."""
-    return _judged(rig, contract, state, periods, now, pl.col("rung") == CHAMPION)
+    return _judged(rig, contract, state, periods, now, pl.col("rung") == CHAMPION)[0]
 
 
 def _judged(
@@ -142,15 +142,17 @@ def _judged(
     periods: Sequence[str],
     now: datetime,
     which: pl.Expr,
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, float]:
+    """Return the rows that quality is measured on, and the share of predictions with a label."""
     pin = state.pins[rig.table("predictions")]
     predictions = dataset.acted_on(rig.tables, state, pin, periods).filter(which)
     rows = _told(rig, contract, state, predictions, now)
+    known = rows.height / max(predictions.height, 1)
     if not contract.delivery.control_group:  # nobody is said to act on the scores
-        return rows
+        return rows, known
     rows = rows.filter(~pl.col("treated"))
     weight = (1.0 / pl.col("propensity")).clip(upper_bound=dataset.LARGEST_WEIGHT)
-    return rows.with_columns(pl.col(WEIGHT) * weight)
+    return rows.with_columns(pl.col(WEIGHT) * weight), known
 
 
 def _told(
@@ -188,7 +190,9 @@ def _quality(
 ) -> Measured | None:
     answered = pl.col("score").is_not_null()
     which = pl.col("rung") == CHAMPION if signal == "quality" else answered
-    rows = _judged(rig, contract, state, [period], now, which)
+    rows, known = _judged(rig, contract, state, [period], now, which)
+    if dataset.trickling(contract):  # then open rows stand among them, as what they may become
+        known = known_shares(rig, contract, state, now)[period]
     if rows.is_empty():
         return None
     number = state.scored[period].number
@@ -206,18 +210,10 @@ def _quality(
         model_version=number,
         rows=found.rows,
         positives=found.positives,
-        matured=_share_known(rig, contract, state, rows, period, now),
+        matured=known,
         pins=pins,
         detail=found.detail,
     )
-
-
-def _share_known(
-    rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, period: str, now: datetime
-) -> float:
-    if dataset.trickling(contract):
-        return known_shares(rig, contract, state, now)[period]
-    return rows.height / max(state.scored[period].rows, 1)
 
 
 def measured_on(

@@ -128,7 +128,9 @@ def _measured(e: ev.Measured) -> str:
     text = f"{e.signal.replace('_', ' ')} in {e.period} is {number(e.value)}{spread(e.interval)}"
     if e.model_version:
         text += f" for version {e.model_version}"
-    return f"{text}, on {count(e.rows, 'row')}, {share(e.matured)} of labels in"
+    # Drift is measured without labels: how many are in says nothing about it.
+    labels = f", {share(e.matured)} of labels in" if e.matured else ""
+    return f"{text}, on {count(e.rows, 'row')}{labels}"
 
 
 def _diagnosed(e: ev.Diagnosed) -> str:
