@@ -145,6 +145,11 @@ def _on_the_way(scene: Scene) -> str:
     """Say how far the truth is that a first training needs."""
     if not scene.state.periods:
         return "No data has arrived yet."
+    run = next(reversed(list(scene.state.runs.values())), None)
+    if run is not None and run.judged is not None and run.judged.outcome != "promote":
+        when = run.judged.decidable_at
+        then = f"decidable {when}" if when else "the next try waits for new labels or new code"
+        return f"{run.started.run} ended {run.judged.outcome}; {then}."
     due = sum(not _not_yet(scene, p) for p in scene.state.periods)
     if not scene.contract.data.time or due >= FEWEST_TO_START:
         return "The first training needs labels, and a candidate that passes its gates."

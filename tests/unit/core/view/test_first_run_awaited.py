@@ -1,0 +1,57 @@
+"""Without a champion the status says how the first run ended and what the next one waits for."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from tamid.core import events as ev
+from tamid.core.values import TablePin
+from tamid.core.view.build import snapshot
+from tamid.core.view.scene import Scene
+from tamid.testing import scenes
+from tamid.testing.life import CONTRACT, Life, digests_of
+from tamid.workshop import parse
+
+
+def sentence(decidable_at: str) -> str:
+    """Return the answer on the model after an undecided first run."""
+    life, known = Life(), digests_of(None)
+    life.say(ev.ContractAdopted(contract=known["contract"]))
+    life.say(
+        ev.DataAccepted(
+            source="rows",
+            batch="b",
+            fingerprint="f",
+            pin=TablePin(table="churn.rows", version=1, digest="sha256:1"),
+            rows=10,
+            periods=(life.period(0),),
+        )
+    )
+    scenes.run(life, "run-0001", "first", "there is no champion yet", known)
+    life.say(
+        ev.Judged(
+            run="run-0001", outcome="undecided", reasons=("minimum f1: too few",), report="",
+            decidable_at=decidable_at, periods_missing=9,
+        )
+    )  # fmt: skip
+    return look(life)
+
+
+def look(life: Life) -> str:
+    """Return the sentence about the model."""
+    scene = Scene(
+        model="churn", contract=parse(CONTRACT), state=life.state, records=life.records,
+        now=life.now, zone=UTC,
+    )  # fmt: skip
+    return snapshot(scene).quality.sentence
+
+
+def test_the_date_from_which_it_can_be_decided_is_told() -> None:
+    """Nobody has to read the ledger to learn why nothing happens."""
+    said = sentence("after 9 more weeks of labels, about 2026-03-08")
+    assert "run-0001 ended undecided; decidable after 9 more weeks" in said
+
+
+def test_without_a_date_new_evidence_is_named() -> None:
+    """It then takes new labels or new code."""
+    assert "waits for new labels or new code" in sentence("")
