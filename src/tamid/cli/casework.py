@@ -6,7 +6,17 @@ import json
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from tamid.cli.desk import acting, actor, add_example, add_model, add_reason, chosen, opened, scene
+from tamid.cli.desk import (
+    acting,
+    actor,
+    add_example,
+    add_model,
+    add_reason,
+    chosen,
+    opened,
+    scene,
+    spoken,
+)
 from tamid.core.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -78,7 +88,7 @@ def _show(args: Namespace, out: Output) -> int:
 def add_comment(parser: ArgumentParser) -> None:
     """Declare the arguments of `cases comment`."""
     parser.add_argument("number", type=int, metavar="N", help="number of the case")
-    parser.add_argument("text", metavar="TEXT", help="what there is to say")
+    parser.add_argument("text", type=spoken, metavar="TEXT", help="what there is to say")
     add_model(parser)
     add_example(parser, 'tamid cases comment 7 "payments look delayed" --as ml_developer')
 

@@ -160,7 +160,9 @@ def _files(args: Namespace) -> list[Path]:
 def _workspace_files(args: Namespace) -> list[Path]:
     from tamid.config import find
 
-    return list(find(args.workspace).contracts)
+    here = Path.cwd()
+    found = find(args.workspace).contracts
+    return [file.relative_to(here) if file.is_relative_to(here) else file for file in found]
 
 
 def _block_of(path: str) -> str:

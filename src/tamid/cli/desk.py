@@ -29,9 +29,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="the model (needed if there are several)")
 
 
+def spoken(text: str) -> str:
+    """Return a text that says something; refuse an empty one."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty text says nothing")
+    return text.strip()
+
+
 def add_reason(parser: argparse.ArgumentParser) -> None:
     """Declare --reason, without which no person's act is recorded."""
-    parser.add_argument("--reason", required=True, help="why; it is recorded with your name")
+    parser.add_argument(
+        "--reason", type=spoken, required=True, help="why; it is recorded with your name"
+    )
 
 
 @contextmanager

@@ -175,7 +175,7 @@ def test_cases_are_listed_with_their_clock(
 
 def test_a_case_is_shown_as_its_page(fallen: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     """The Markdown that was stored, then the comments."""
-    run(fallen, "cases", "comment", "1", "payments look late", *ML)
+    run(pending, "cases", "comment", "1", "payments look late", *ML)
     capsys.readouterr()
     assert run(fallen, "cases", "1") == 0
     text = capsys.readouterr().out
@@ -201,3 +201,13 @@ def test_no_case_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     """An empty list is a sentence."""
     assert run(Shop(tmp_path).live(), "cases") == 0
     assert capsys.readouterr().out == "no open case\n"
+
+
+@pytest.mark.parametrize("text", ["", "   "])
+def test_an_empty_reason_is_refused(
+    pending: Shop, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person's act needs a reason that says something; so does a comment."""
+    assert run(pending, "pause", "--as", "mlops_engineer", "--reason", text) == 2
+    assert run(pending, "cases", "comment", "1", text, "--as", "ml_developer") == 2
+    assert "an empty text says nothing" in capsys.readouterr().err
