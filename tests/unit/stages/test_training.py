@@ -38,7 +38,7 @@ class Remembering(TinyLearner):
 
     def space(self) -> Mapping[str, Range]:
         """Offer one parameter, which changes nothing."""
-        return {"depth": Range(low=1, high=9, whole=True)}
+        return {"max_depth": Range(low=1, high=9, whole=True)}
 
 
 class TwoTrials:
@@ -193,7 +193,7 @@ def test_the_best_trial_is_taken() -> None:
     given = job(contract=text)
     kit = dataclasses.replace(tools(Remembering()), searcher=TwoTrials())
     found = learn(given, parse(text), kit, Steps())
-    assert found.report["params"] == {"depth": 9.0}
+    assert found.report["params"] == {"max_depth": 9.0}
     trials = found.report["trials"]
     assert isinstance(trials, Sequence)
     assert len(trials) == 2
