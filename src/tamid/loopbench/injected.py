@@ -126,14 +126,14 @@ def trial(
     place = max(event.onset - twin.first, 0)
     champion = base.table.model(int(twin.origin[place]), int(twin.window[place]))
     world, event = inject(base.table.world, event, champion.importance, rng)
-    table = Table(world=world, fits=base.table.fits, origins=base.table.origins)
+    end = min(event.onset + _AFTERMATH, world.weeks)
+    table = Table(world=world, fits=base.table.fits, origins=base.table.origins, last=end)
     until = min(event.onset + HORIZON, world.weeks)
 
     def broken(week: int) -> bool:
         return kind in BUGS and event.onset <= week < event.until
 
     life = live(table, policy, watch, make(), broken, since=event.onset, until=until)
-    end = min(event.onset + _AFTERMATH, world.weeks)
     return _told(base, table, life, event, end)
 
 

@@ -44,7 +44,7 @@ class Hindsight:
 
 def served(table: Table, walked: Walk) -> Served:
     """Return what the walk's models did in the weeks that they served, held against the truth."""
-    weeks = range(walked.first, table.world.weeks)
+    weeks = range(walked.first, table.last)
     rows = []
     for place, week in enumerate(weeks):
         fitted = table.model(int(walked.origin[place]), int(walked.window[place]))
@@ -69,7 +69,7 @@ def hindsight(table: Table, walked: Walk, since: int = 0) -> Hindsight:
         harmful += gain < -_HARM
         sure += gain < -max(_HARM, _SURE * error)
         needless += not gain > _NEED
-    years = (table.world.weeks - max(walked.first, since)) / WEEKS_A_YEAR
+    years = (table.last - max(walked.first, since)) / WEEKS_A_YEAR
     return Hindsight(
         years=years, runs=len(runs), promoted=promoted, harmful=harmful, harmful_sure=sure,
         needless=needless,
@@ -82,7 +82,7 @@ def _gain(
     """Return by how much the new model's true loss is below the old one's, and the error of it."""
     differences = [
         _loss(table, table.model(*old), week) - _loss(table, table.model(*new), week)
-        for week in range(live, min(live + LOOK_BACK, table.world.weeks))
+        for week in range(live, min(live + LOOK_BACK, table.last))
     ]
     if not differences:
         return 0.0, 0.0

@@ -35,7 +35,7 @@ class Table:
 
     `barred`: weeks that no model may learn from, with the week from which that holds (what was
     learnt before it was known stays learnt). `closed`: places of origins at which nothing may be
-    trained.
+    trained. `last`: the week from which on nothing is looked at (0: all weeks are).
     """
 
     world: World
@@ -43,10 +43,13 @@ class Table:
     origins: Ints
     barred: dict[int, int] = field(default_factory=dict)
     closed: set[int] = field(default_factory=set)
+    last: int = 0
     _sums: Floats = field(init=False)
     _done: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.last = self.last or self.world.weeks
+        self.close(self.last, self.world.weeks)
         shape = (len(self.origins), len(WINDOWS), self.world.weeks, _BLOCKS, len(_TERMS))
         self._sums = np.zeros(shape)
 
@@ -59,7 +62,9 @@ class Table:
             known = self.known(place)
             for w, span in self._windows(known).items():
                 fitted = self.fits.fitted(self.world, span.tolist(), WINDOWS[w])
-                for week in range(int(known[-1]) + 1, self.world.weeks):
+                later = range(int(known[-1]) + 1, self.last)
+                self.fits.prepare(self.world, fitted, later)
+                for week in later:
                     self._sums[place, w, week] = self._cell(fitted, week)
 
     def bar(self, weeks: Iterable[int], since: int) -> None:
