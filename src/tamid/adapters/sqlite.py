@@ -35,10 +35,13 @@ _TABLES = (
 
 
 class SqliteLedger:
-    """The ledger in a SQLite file; what is read was checked against its hashes."""
+    """The ledger in a SQLite file; what is read was checked against its hashes.
 
-    def __init__(self, path: Path, busy: timedelta = _BUSY) -> None:
-        self._file = _File(path, busy)
+    `read_only`: nothing is written, not even the file where there is none.
+    """
+
+    def __init__(self, path: Path, busy: timedelta = _BUSY, *, read_only: bool = False) -> None:
+        self._file = _File(path, busy, read_only=read_only)
 
     def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
         """Return the events above `after`."""
@@ -133,8 +136,8 @@ def _keep(db: sqlite3.Connection, stream: str, hold: Hold) -> None:
 class _File:
     """One connection to the file, used by one thread at a time, opened when first needed."""
 
-    def __init__(self, path: Path, busy: timedelta) -> None:
-        self._path = path
+    def __init__(self, path: Path, busy: timedelta, *, read_only: bool = False) -> None:
+        self._path, self._read_only = path, read_only
         self._busy = busy.total_seconds()
         self._db: sqlite3.Connection | None = None
         self._lock = threading.Lock()
@@ -176,6 +179,14 @@ class _File:
             db.close()
 
     def _open(self) -> sqlite3.Connection:
+        if self._read_only:
+            return sqlite3.connect(
+                f"{self._path.resolve().as_uri()}?mode=ro",
+                uri=True,
+                timeout=self._busy,
+                isolation_level=None,
+                check_same_thread=False,
+            )
         fresh = not self._path.exists()
         if fresh:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -20,7 +20,7 @@ class Turn(Protocol):
         """Return what the champion of this turn takes and gives."""
         ...
 
-    def now(self, row: Row, id: str) -> Answer | None:
+    def now(self, row: Row, name: str) -> Answer | None:
         """Answer at once, in less than 200 microseconds; None: take the ordinary road."""
         ...
 

@@ -31,7 +31,8 @@ class Served:
     """What a loaded version says of itself.
 
     `edges`: (band, least score) from the highest down. `deadline`: seconds that the contract gives
-    for one row. `steps`: the ladder in the order in which it is climbed down.
+    for one row. `steps`: the ladder in the order in which it is climbed down. `time`: the column of
+    the row's moment, which is now where a request leaves it out.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Served:
     task: Task
     inputs: tuple[Input, ...]
     entity: str | None = None
+    time: str | None = None
     classes: tuple[str, ...] = ()
     threshold: float | None = None
     edges: tuple[tuple[str, float], ...] = ()

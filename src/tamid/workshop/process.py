@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tamid.workshop import tools
 from tamid.workshop.answers import golden_off, measure, ready, refuse_unlike, run_rule
+from tamid.workshop.online import answer_rows, cleaned, online_frame
 from tamid.workshop.tools import candidate
 
 if TYPE_CHECKING:
@@ -17,21 +18,24 @@ if TYPE_CHECKING:
 
 
 def serve() -> None:
-    """Run as a worker process: answer train, dry_run, open, score and probe until the end."""
+    """Run as a worker process: answer what is asked until the end."""
     from tamid.adapters.spawn.child import serve
 
     opened: dict[str, Predictor] = {}
+    golden: dict[str, bytes] = {}
     # The user's code may change the working folder.
     here = Path.cwd()
 
     def open_bundle(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
         from tamid.adapters import lightgbm
         from tamid.adapters.spawn.handover import read_bundle
+        from tamid.stages.bundling import GOLDEN
 
         bundle = read_bundle(here / "bundle")
         if bundle.manifest.schema.format == lightgbm.FORMAT:
             lightgbm.begin_to_predict()
         opened["bundle"] = predictor = ready(bundle)
+        golden["rows"] = bundle.files[GOLDEN]
         difference = golden_off(predictor, bundle)
         if request["strict"]:
             refuse_unlike(difference)
@@ -56,6 +60,20 @@ def serve() -> None:
         found.write_ipc(here / "scores.arrow", compression="uncompressed")
         return {"rows": found.height}
 
+    def online(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        return answer_rows(
+            opened["bundle"], golden["rows"], request["columns"], explain=request["explain"]
+        )
+
+    def online_rule(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        from tamid.adapters.spawn.handover import read_files
+        from tamid.stages.bundling import CONTRACT, GOLDEN
+
+        files = read_files(here / "rule")
+        frame = online_frame(files[GOLDEN], request["columns"])
+        rows = cleaned(frame, tools.parse(files[CONTRACT].decode()))
+        return {"score": run_rule(files, request["code"], rows).get_column("score").to_list()}
+
     def probe(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
         from tamid.adapters.spawn.handover import read_frame
 
@@ -63,6 +81,7 @@ def serve() -> None:
         return measure(opened["bundle"], rows, int(request["repeats"]))
 
     handlers = {"train": _train, "dry_run": _dry_run, "open": open_bundle}
+    handlers |= {"online": online, "online_rule": online_rule}
     serve({**handlers, "score": score, "rule": rule, "probe": probe})
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from tamid.core.learning.bundle import Opened, read_manifest, unsealed
 from tamid.core.values import jsonable
 from tamid.ports import TrainingJob, TrainingResult
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _JOB, _FRAME, _RESULT, _JUDGED, _FILES = (
     "job.json", "frame.arrow", "result.json", "judged.arrow", "files",
@@ -52,6 +53,8 @@ def read_result(folder: Path) -> TrainingResult:
 
 def read_frame(path: Path) -> pl.DataFrame:
     """Read a frame into memory, so that its file may go."""
+    import polars as pl
+
     return pl.read_ipc(path.read_bytes())
 
 

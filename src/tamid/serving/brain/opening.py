@@ -1,0 +1,111 @@
+"""From the ledger's references to verified bundles, and what the server must know of them.
+
+The stage `packaging` does the same for the loop; it knows tables, which the server does not load.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tamid.core.bands import band_edges
+from tamid.core.contract.model import Column, Contract
+from tamid.core.errors import IntegrityError, NotFound
+from tamid.core.ladder import Step
+from tamid.core.learning.bundle import Opened, Overlay, read_manifest, unsealed
+from tamid.core.values import Task, VersionRef
+from tamid.ports import Blobs, Signer
+from tamid.serving.values import Input, Kind, Served
+
+CONTRACT, GOLDEN = "contract.yaml", "golden.json"
+Parse = Callable[[str], Contract]
+_KINDS: Mapping[str, Kind] = {
+    "number": "number", "integer": "integer", "text": "text", "boolean": "boolean",
+    "datetime": "datetime", "naive": "datetime", "date": "datetime",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A version whose signatures and digests were checked, with its own contract."""
+
+    ref: VersionRef
+    opened: Opened
+    contract: Contract
+
+
+def verify(ref: VersionRef, blobs: Blobs, signer: Signer, parse: Parse) -> Verified:
+    """Return a version after checking both signatures and the digest of every file.
+
+    Raises:
+        IntegrityError: unsigned, altered, missing, or an overlay of another bundle.
+    """
+    overlay, signature = unsealed(_get(blobs, ref.overlay, "overlay.json"))
+    signer.verify(overlay.content, signature)
+    if overlay.bundle != ref.bundle:
+        raise IntegrityError(
+            "the overlay belongs to another bundle", why=f"it names {overlay.bundle}"
+        )
+    signer.verify(ref.bundle.encode(), overlay.vouched)
+    # Content is checked against its digest as it is read, and the manifest names every digest.
+    manifest = read_manifest(_get(blobs, ref.bundle, "manifest.json"))
+    files = {path: _get(blobs, digest, path) for path, digest in manifest.files.items()}
+    opened = Opened(manifest=manifest, overlay=overlay, files=files)
+    return Verified(ref=ref, opened=opened, contract=parse(files[CONTRACT].decode()))
+
+
+def served(found: Verified, in_force: Contract, steps: tuple[Step, ...]) -> Served:
+    """Return what a version takes and gives, under the contract in force for the service."""
+    contract, schema = found.contract, found.opened.manifest.schema
+    threshold = threshold_of(found.opened.overlay, schema.task)
+    edges = ()
+    if schema.task is not Task.MULTICLASS:
+        edges = band_edges(in_force.delivery.bands, threshold)
+    kinds = {c["name"]: c["type"] for c in json.loads(found.opened.files[GOLDEN])["columns"]}
+    return Served(
+        name=in_force.name,
+        number=found.ref.number,
+        bundle=found.ref.bundle,
+        overlay=found.ref.overlay,
+        task=schema.task,
+        inputs=tuple(
+            _input(n, contract.data.schema.get(n), kinds.get(n, "number")) for n in schema.inputs
+        ),
+        entity=contract.data.entity,
+        time=contract.data.time if contract.data.time in schema.inputs else None,
+        classes=schema.classes,
+        threshold=threshold,
+        edges=edges,
+        deadline=in_force.service.p99_ms / 1000,
+        steps=steps,
+    )
+
+
+def threshold_of(overlay: Overlay, task: Task) -> float | None:
+    """Return where the decision begins; numbers and classes have no threshold."""
+    known = task is Task.BINARY and math.isfinite(overlay.threshold)
+    return overlay.threshold if known else None
+
+
+def _input(name: str, column: Column | None, kind: str) -> Input:
+    if column is None:
+        return Input(name=name, kind=_KINDS[kind])
+    return Input(
+        name=name,
+        kind=column.type,
+        nullable=column.nullable,
+        min=column.min,
+        max=column.max,
+        allowed=None if column.allowed is None else frozenset(column.allowed),
+    )
+
+
+def _get(blobs: Blobs, digest: str, name: str) -> bytes:
+    try:
+        return blobs.get(digest)
+    except NotFound as error:
+        raise IntegrityError(f"{name} is missing", why=f"no content {digest}") from error
+    except IntegrityError as error:
+        raise IntegrityError(f"{name} was altered", why=error.what) from error

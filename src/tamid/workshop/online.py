@@ -1,0 +1,82 @@
+"""What a worker answers for the model server: rows as JSON columns, scores as JSON lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tamid.core.contract.model import Contract
+    from tamid.stages.answering import Predictor
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+def answer_rows(
+    predictor: Predictor, golden: bytes, columns: Columns, *, explain: bool
+) -> Mapping[str, object]:
+    """Return `score`, by name the chances of classes, and what each feature contributed if asked.
+
+    The rows go the way of batch scoring: the types of training, the declared cleaning, the code.
+    """
+    frame = cleaned(online_frame(golden, columns), predictor.contract)
+    table = predictor.table(frame)
+    scores = predictor.scores(table)
+    found: dict[str, object] = {}
+    if scores.ndim == 2:
+        found["score"] = scores.argmax(axis=1).astype(float).tolist()
+        found["classes"] = dict(zip(predictor.schema.classes, scores.T.tolist(), strict=True))
+    else:
+        found["score"] = scores.tolist()
+    if explain:
+        names = [f.name for f in predictor.schema.features]
+        moved = predictor.model.contributions(table)
+        found["explanation"] = dict(zip(names, moved.T.tolist(), strict=True))
+    return found
+
+
+def online_frame(golden: bytes, columns: Columns) -> pl.DataFrame:
+    """Return rows in the column types of training, which the golden rows carry."""
+    import polars as pl
+
+    from tamid.stages.bundling import golden_frame
+
+    like = golden_frame(json.loads(golden))
+    height = len(next(iter(columns.values()), ()))
+    made = []
+    for name, kind in like.schema.items():
+        values = columns.get(name) or [None] * height
+        if kind.is_temporal():
+            values = [None if v is None else _moment(v, kind) for v in values]
+        made.append(pl.Series(name, values, dtype=kind))
+    return pl.DataFrame(made)
+
+
+def cleaned(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """Apply the declared cleaning to what a row itself carries; lone rows have no duplicates."""
+    import dataclasses
+
+    from tamid.stages.features import clean
+
+    joined = [c for c in frame.columns if c in contract.features.aggregates]
+    own = frame.drop(joined)
+    steps = []
+    for step in contract.clean:
+        here = tuple(c for c in step.columns if c in own.columns)
+        if step.step != "drop_duplicates" and (here or not step.columns):
+            steps.append(dataclasses.replace(step, columns=here))
+    return clean(own, steps).frame.with_columns(frame.get_column(c) for c in joined)
+
+
+def _moment(text: str, kind: pl.DataType) -> object:
+    import polars as pl
+
+    found = datetime.fromisoformat(text)
+    if isinstance(kind, pl.Date):
+        return found.date()
+    zoned = isinstance(kind, pl.Datetime) and kind.time_zone
+    return found if zoned else found.replace(tzinfo=None)
