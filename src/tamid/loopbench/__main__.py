@@ -30,11 +30,17 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     try:
         sets = read_folder(given.folder)
-        results = measure_all(sets, minutes=given.minutes, jobs=given.jobs, seeds=given.seeds)
+        results, failed = measure_all(
+            sets, minutes=given.minutes, jobs=given.jobs, seeds=given.seeds
+        )
     except TamidError as error:
         sys.stderr.write(f"{error.what}\n  why: {error.why}\n  fix: {error.remedy}\n")
         return error.exit_code
-    found = report(results, parts_of(results))
+    if not results:
+        reasons = "\n  ".join(f"{name}: {why}" for name, why in failed.items())
+        sys.stderr.write(f"no set could be measured:\n  {reasons}\n")
+        return 1
+    found = report(results, parts_of(results)) | {"failed": failed}
     sys.stdout.write(f"{table(results)}\n{json.dumps(found, allow_nan=False)}\n")
     return 0
 

@@ -125,3 +125,12 @@ def test_broken_and_late_labels_are_noticed() -> None:
     )
     assert late(slow, 33)
     assert not late(world, 33)
+
+
+def test_one_set_that_cannot_be_measured_costs_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If no set can be measured, that is an error which names each reason."""
+    write_set(tmp_path, "short", Task.BINARY, rows=200)
+    assert main([str(tmp_path), "--minutes", "0.01", "--jobs", "1"]) == 1
+    assert "too few" in capsys.readouterr().err
