@@ -515,6 +515,19 @@ def test_a_target_that_stays_down_is_a_case_until_it_took_everything() -> None:
     assert not story.state.open_cases
 
 
+def test_a_target_that_the_contract_dropped_is_nobody_s_work() -> None:
+    """Its case ends, and none is opened again."""
+    story = released()
+    story.sink_up = lambda now: False
+    story.tell(accepted("2026-02-01"))
+    for _ in range(6):
+        story.live(due("2026-02-01"))
+        story.now += timedelta(days=1)
+    story.policy = replace(story.policy, sinks=())
+    assert kinds(story.live(due("2026-02-01"))) == ["CloseCase"]
+    assert "no longer names it" in story.state.cases[1].resolution
+
+
 def test_a_period_without_any_row_is_withheld_and_alarmed() -> None:
     """No empty file goes out; the incident ends when the rows came after all."""
     story = released()

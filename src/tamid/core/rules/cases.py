@@ -46,22 +46,24 @@ def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[
             )
         )
     found.extend(_label_bugs(state, len(state.cases) + len(found) + 1, known))
-    found.extend(_targets_down(state, len(state.cases) + len(found) + 1, known))
+    found.extend(_targets_down(policy, state, len(state.cases) + len(found) + 1, known))
     for number, case in state.open_cases.items():
         kind, _, name = case.opened.about.partition("/")
         if kind == "refused" and name not in state.refused:
             reason = "a repaired batch was accepted"
             found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
-        if kind == "delivery" and not any(k.endswith(f"/{name}") for k in state.delayed):
-            reason = f"{name} took all that waited for it"
+        waiting = any(k.endswith(f"/{name}") for k in state.delayed)
+        if kind == "delivery" and not (waiting and name in policy.sinks):
+            gone = "the contract no longer names it" if waiting else "it took all that waited"
+            reason = f"{name}: {gone}"
             found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
     return found
 
 
-def _targets_down(state: State, number: int, known: set[str]) -> list[Action]:
+def _targets_down(policy: Policy, state: State, number: int, known: set[str]) -> list[Action]:
     """Hand a target that stays down to who runs it; its parcels wait."""
     found: list[Action] = []
-    for sink in sorted({name.rpartition("/")[2] for name in state.delayed}):
+    for sink in sorted({name.rpartition("/")[2] for name in state.delayed} & set(policy.sinks)):
         parcels = {k: n for k, (n, _) in state.delayed.items() if k.endswith(f"/{sink}")}
         attempts = max(parcels.values())
         if attempts < ATTEMPTS_WHEN_DOWN or f"delivery/{sink}" in known:
