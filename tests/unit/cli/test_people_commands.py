@@ -175,7 +175,7 @@ def test_cases_are_listed_with_their_clock(
 
 def test_a_case_is_shown_as_its_page(fallen: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     """The Markdown that was stored, then the comments."""
-    run(pending, "cases", "comment", "1", "payments look late", *ML)
+    run(fallen, "cases", "comment", "1", "payments look late", *ML)
     capsys.readouterr()
     assert run(fallen, "cases", "1") == 0
     text = capsys.readouterr().out
