@@ -294,6 +294,38 @@ class RuleRunner(Protocol):
         ...
 
 
+class RowModel(Protocol):
+    """Answers for single rows here and now: a validated program, no code of anybody.
+
+    A row maps each input of the model to its value: a number, a text, a boolean, or None where it
+    is missing. Scores are after the overlay's calibration.
+    Laws: a row's answer depends on that row alone; `scores` gives what `score` gives for each; more
+    inputs than the model reads change nothing; a word that training never saw counts as missing.
+    """
+
+    def score(self, row: Mapping[str, float | int | str | bool | None]) -> float:
+        """Return a chance or a number; multiclass: the index of the best class.
+
+        Raises:
+            DataError: the row lacks an input, or it is no number where the model needs one.
+        """
+        ...
+
+    def scores(self, rows: Sequence[Mapping[str, float | int | str | bool | None]]) -> list[float]:
+        """Return the score of each row. Raises DataError as for one."""
+        ...
+
+    def chances(self, row: Mapping[str, float | int | str | bool | None]) -> tuple[float, ...]:
+        """Return the chances of all classes in the schema's order; one number for other tasks."""
+        ...
+
+    def contributions(
+        self, row: Mapping[str, float | int | str | bool | None]
+    ) -> Mapping[str, float]:
+        """Return how much each feature moved the answer, as :meth:`Model.contributions` does."""
+        ...
+
+
 class Signer(Protocol):
     """Signs and verifies; the private key never leaves the adapter."""
 

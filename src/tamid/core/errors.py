@@ -17,7 +17,8 @@ TamidError
 ├── Conflict              somebody else acts on this model or wrote first        exit 5
 │   └── LeaseLost         the lease expired: this controller must stop acting
 ├── IntegrityError        a digest, signature or chain does not match            exit 6
-└── MissingExtra          an optional dependency is not installed                exit 2
+├── MissingExtra          an optional dependency is not installed                exit 2
+└── Uncompilable          a model that only a worker process can answer with     exit 2
 """
 
 from __future__ import annotations
@@ -69,6 +70,14 @@ class MissingExtra(TamidError):
     code = "T102"
     exit_code = 2
     fix = "Install the extra that the message names."
+
+
+class Uncompilable(TamidError):
+    """This model cannot be turned into a program that answers row by row."""
+
+    code = "T103"
+    exit_code = 2
+    fix = "Nothing needs to be done: a worker process answers with it, more slowly."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,10 @@ A worker runs what the controller never runs: user code, fits, models.
 
 from tamid.workshop.answers import inline_scorer, spawn_scorer
 from tamid.workshop.process import serve
+from tamid.workshop.rowmodels import open_row_model
 from tamid.workshop.tools import bare_learner, dry_run, inline_trainer, parse
 
 __all__ = [
-    "bare_learner", "dry_run", "inline_scorer", "inline_trainer", "parse", "serve", "spawn_scorer",
+    "bare_learner", "dry_run", "inline_scorer", "inline_trainer", "open_row_model", "parse",
+    "serve", "spawn_scorer",
 ]  # fmt: skip

@@ -1,0 +1,362 @@
+"""What a program answers: the reference that every faster engine must reproduce.
+
+One row walks plain Python numbers, many rows walk numpy arrays; sums run in the order of the trees,
+so that both give the same bits until the link.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from tamid.core.compiled.program import (
+    CATEGORY,
+    NAN_LEFT,
+    Floats,
+    Linear,
+    Op,
+    Program,
+    Slots,
+    Trees,
+)
+from tamid.core.learning.model import Bools, Ints
+from tamid.core.stats.calibration import Calibration
+
+# What rounds to infinity in 32 bits.
+_SINGLE_MOST = 3.4028235677973366e38
+_CODES = 2147483648.0
+# Rows that walk together: positions in all trees stay within the processor's cache.
+_TOGETHER = 256
+# The clip of the logit, as in tamid.core.stats.calibration.
+_CLIP = 1e-6
+
+
+class Interpreter:
+    """Runs a program whose problems are none."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._steps = _row_steps(program.slots)
+        model = program.model
+        self._linear = model if isinstance(model, Linear) else None
+        self._trees = None if isinstance(model, Linear) else _RowTrees(model)
+        self._weights = [] if self._linear is None else _rows(self._linear)
+
+    def row(self, values: Sequence[float]) -> list[float]:
+        """Return the answers for one row of features, NaN where missing; before calibration."""
+        return link_row(self._program, self.sums(values))
+
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """Return the outputs of one row before the link."""
+        z = prepare_row(self._steps, values)
+        if self._linear is not None:
+            bias = self._linear.bias.tolist()
+            pairs = zip(self._weights, bias, strict=True)
+            return [_dot(w, z, b) for w, b in pairs]
+        assert self._trees is not None
+        return self._trees.sums(z)
+
+    def prepared(self, values: Sequence[float]) -> list[float]:
+        """Return what the model reads of one row."""
+        return prepare_row(self._steps, values)
+
+    def batch(self, values: Floats) -> Floats:
+        """Return (n, outputs) for rows (n, features); before calibration."""
+        z = prepare(self._program.slots, values)
+        if self._linear is not None:
+            weights = self._linear.weights.reshape(self._program.outputs, -1)
+            return link_batch(self._program, z @ weights.T + self._linear.bias)
+        assert isinstance(self._program.model, Trees)
+        parts = [
+            _tree_sums(self._program.model, z[i : i + _TOGETHER])
+            for i in range(0, len(z), _TOGETHER)
+        ]
+        sums = np.concatenate(parts) if parts else np.zeros((0, self._program.outputs))
+        return link_batch(self._program, sums)
+
+
+def prepare(slots: Slots, values: Floats) -> Floats:
+    """Return (n, slots) prepared numbers of (n, features); infinities count as missing."""
+    clean = np.where(np.isfinite(values), values, np.nan)
+    made = np.empty((len(values), slots.width), dtype=np.float64)
+    steps = _row_steps(slots)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for j, (source, ops) in enumerate(steps):
+            column = clean[:, source]
+            for op, argument, table in ops:
+                column = _step(op, argument, np.asarray(table), column)
+            made[:, j] = column
+    return made
+
+
+def link_row(program: Program, sums: list[float]) -> list[float]:
+    """Return one row's answers from its sums."""
+    link = program.link
+    if link == "identity":
+        return sums
+    if link == "sigmoid":
+        return [_sigmoid(program.factor * s) for s in sums]
+    if link == "divide":
+        return [s / program.factor for s in sums]
+    if link == "exp":
+        return [_exp(s) for s in sums]
+    largest = max(sums)
+    shares = [_exp(s - largest) for s in sums]
+    total = 0.0
+    for share in shares:
+        total += share
+    return [share / total for share in shares]
+
+
+def link_batch(program: Program, sums: Floats) -> Floats:
+    """Return (n, outputs) answers from (n, outputs) sums."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if program.link == "sigmoid":
+            return np.asarray(1.0 / (1.0 + np.exp(-(program.factor * sums))))
+        if program.link == "divide":
+            return np.asarray(sums / program.factor)
+        if program.link == "exp":
+            return np.asarray(np.exp(sums))
+        if program.link == "softmax":
+            shares = np.exp(sums - sums.max(axis=1, keepdims=True))
+            return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    return sums
+
+
+def calibrate(calibration: Calibration, score: float) -> float:
+    """Return one calibrated score, as `apply_calibration` does for many.
+
+    >>> calibrate(Calibration(kind="isotonic", x=(0.0, 1.0), y=(0.0, 0.5)), 0.5)
+    0.25
+    """
+    if calibration.kind == "none" or score != score:
+        return score
+    if calibration.kind == "platt":
+        p = min(max(score, _CLIP), 1 - _CLIP)
+        z = calibration.slope * (math.log(p) - math.log1p(-p)) + calibration.intercept
+        return math.exp(-(max(0.0, -z) + math.log1p(math.exp(-abs(z)))))
+    x, y = calibration.x, calibration.y
+    j = bisect_right(x, score) - 1
+    if j < 0:
+        return y[0]
+    if j == len(x) - 1 or x[j] == score:
+        return y[j]
+    return (y[j + 1] - y[j]) / (x[j + 1] - x[j]) * (score - x[j]) + y[j]
+
+
+RowSteps = list[tuple[int, list[tuple[int, float, list[float]]]]]
+
+
+def prepare_row(steps: RowSteps, values: Sequence[float]) -> list[float]:
+    """Return one row's prepared numbers; infinities count as missing."""
+    made = []
+    for source, ops in steps:
+        v = values[source]
+        if v - v != 0.0:
+            v = math.nan
+        for op, argument, table in ops:
+            v = _row_step(op, argument, table, v)
+        made.append(v)
+    return made
+
+
+class _RowTrees:
+    """Trees as lists, which plain Python reads faster than arrays."""
+
+    def __init__(self, trees: Trees) -> None:
+        self._width, self._base = trees.width, trees.base.tolist()
+        self._roots = list(zip(trees.root.tolist(), trees.output.tolist(), strict=True))
+        self._leaf = trees.leaf.tolist()
+        sets = _sets(trees)
+        columns = (trees.slot, trees.flags, trees.threshold, trees.left, trees.right)
+        self._nodes = [
+            (s, f, t, left, right, *_known(f, inside, known, sets))
+            for s, f, t, left, right, inside, known in zip(
+                *(c.tolist() for c in (*columns, trees.inside, trees.known)), strict=True
+            )
+        ]
+
+    def sums(self, z: list[float]) -> list[float]:
+        found = list(self._base)
+        nodes, leaf, width = self._nodes, self._leaf, self._width
+        for root, output in self._roots:
+            at = root
+            while at >= 0:
+                slot, flags, threshold, left, right, inside, known = nodes[at]
+                v = z[slot]
+                if inside is not None:
+                    at = left if _goes_left(v, flags, inside, known) else right
+                elif v <= threshold or (v != v and flags & NAN_LEFT):
+                    at = left
+                else:
+                    at = right
+            if width == 1:
+                found[output] += leaf[-1 - at]
+                continue
+            begin = (-1 - at) * width
+            for k in range(width):
+                found[k] += leaf[begin + k]
+        return found
+
+
+def _sets(trees: Trees) -> list[frozenset[int]]:
+    cuts = trees.set_begin.tolist()
+    held = trees.sets.tolist()
+    return [frozenset(held[a:b]) for a, b in pairwise(cuts)]
+
+
+def _known(
+    flags: int, inside: int, known: int, sets: list[frozenset[int]]
+) -> tuple[frozenset[int] | None, frozenset[int] | None]:
+    if not flags & CATEGORY:
+        return None, None
+    return sets[inside], None if known < 0 else sets[known]
+
+
+def _goes_left(v: float, flags: int, inside: frozenset[int], known: frozenset[int] | None) -> bool:
+    if v != v:
+        return bool(flags & NAN_LEFT)
+    code = int(v) if -1.0 < v < _CODES else -1
+    if code in inside:
+        return True
+    return known is not None and code not in known and bool(flags & NAN_LEFT)
+
+
+def _tree_sums(trees: Trees, z: Floats) -> Floats:
+    rows = np.arange(len(z))[:, None]
+    at = np.repeat(trees.root[None, :].astype(np.int64), len(z), axis=0)
+    category = (trees.flags & CATEGORY) > 0
+    nan_left = (trees.flags & NAN_LEFT) > 0
+    lookup = _Lookup(trees) if category.any() else None
+    while (at >= 0).any():
+        walking = at >= 0
+        node = np.where(walking, at, 0)
+        v = z[rows, trees.slot[node]]
+        left = (v <= trees.threshold[node]) | (np.isnan(v) & nan_left[node])
+        if lookup is not None:
+            some = category[node] & walking
+            left[some] = lookup.left(node[some], v[some], nan_left[node[some]])
+        at = np.where(walking, np.where(left, trees.left[node], trees.right[node]), at)
+    found = np.repeat(trees.base[None, :], len(z), axis=0)
+    leaf = trees.leaf.reshape(-1, trees.width)
+    for t, output in enumerate(trees.output.tolist()):
+        given = leaf[-1 - at[:, t]]
+        if trees.width == 1:
+            found[:, output] += given[:, 0]
+        else:
+            found += given
+    return found
+
+
+class _Lookup:
+    """Says for many nodes at once whether a category is in their set."""
+
+    def __init__(self, trees: Trees) -> None:
+        which = np.repeat(np.arange(len(trees.set_begin) - 1), np.diff(trees.set_begin))
+        self._held = np.unique(which.astype(np.int64) << 32 | trees.sets.astype(np.int64))
+        self._inside, self._known = trees.inside.astype(np.int64), trees.known.astype(np.int64)
+
+    def left(self, node: Ints, v: Floats, nan_left: Bools) -> Bools:
+        fits = (v > -1.0) & (v < _CODES)
+        code = np.where(fits, v, -1.0).astype(np.int64)
+        inside = fits & np.isin(self._inside[node] << 32 | code, self._held)
+        known = self._known[node]
+        odd = (known >= 0) & ~(fits & np.isin(known << 32 | code, self._held))
+        return np.asarray(np.where(np.isnan(v), nan_left, inside | (odd & nan_left)), dtype=bool)
+
+
+def _row_steps(slots: Slots) -> RowSteps:
+    begin, cuts = slots.begin.tolist(), slots.table_begin.tolist()
+    op, argument, table = slots.op.tolist(), slots.argument.tolist(), slots.table.tolist()
+    made: RowSteps = []
+    for j, source in enumerate(slots.source.tolist()):
+        ops = []
+        for o, a in zip(
+            op[begin[j] : begin[j + 1]], argument[begin[j] : begin[j + 1]], strict=True
+        ):
+            held = table[cuts[int(a)] : cuts[int(a) + 1]] if o == Op.MAP else []
+            ops.append((o, a, held))
+        made.append((source, ops))
+    return made
+
+
+def _row_step(op: int, a: float, table: list[float], v: float) -> float:
+    if op == Op.FILL:
+        return a if v != v else v
+    if op == Op.SUBTRACT:
+        return v - a
+    if op == Op.DIVIDE:
+        return v / a
+    if op == Op.MULTIPLY:
+        return v * a
+    if op == Op.ADD:
+        return v + a
+    if op == Op.EQUALS:
+        return 1.0 if v == a else 0.0
+    if op == Op.ISNAN:
+        return 1.0 if v != v else 0.0
+    if op == Op.AT_LEAST:
+        return max(v, a)
+    if op == Op.AT_MOST:
+        return min(v, a)
+    if op == Op.SINGLE:
+        return _single(v)
+    if v != v:
+        return table[0]
+    return table[int(v) + 2] if 0 <= v < len(table) - 2 and v == int(v) else table[1]
+
+
+def _step(op: int, a: float, table: Floats, v: Floats) -> Floats:
+    missing = np.isnan(v)
+    if op == Op.SINGLE:
+        return v.astype(np.float32).astype(np.float64)
+    if op == Op.MAP:
+        whole = ~missing & (v >= 0) & (v < len(table) - 2) & (v == np.floor(v))
+        place = np.where(whole, np.where(whole, v, 0).astype(np.int64) + 2, 1)
+        return np.asarray(table[np.where(missing, 0, place)])
+    plain: dict[int, Callable[[], Floats]] = {
+        Op.FILL: lambda: np.where(missing, a, v),
+        Op.SUBTRACT: lambda: v - a,
+        Op.DIVIDE: lambda: v / a,
+        Op.MULTIPLY: lambda: v * a,
+        Op.ADD: lambda: v + a,
+        Op.EQUALS: lambda: (v == a).astype(np.float64),
+        Op.ISNAN: lambda: missing.astype(np.float64),
+        Op.AT_LEAST: lambda: np.where(v < a, a, v),
+        Op.AT_MOST: lambda: np.where(v > a, a, v),
+    }
+    return plain[op]()
+
+
+def _single(v: float) -> float:
+    if abs(v) >= _SINGLE_MOST:
+        return math.copysign(math.inf, v)
+    return float(np.float32(v))
+
+
+def _rows(model: Linear) -> list[list[float]]:
+    rows: list[list[float]] = model.weights.reshape(len(model.bias), -1).tolist()
+    return rows
+
+
+def _dot(weights: list[float], z: list[float], start: float) -> float:
+    """Add in order, as the kernel does; `sum` rounds otherwise in newer versions of Python."""
+    total = start
+    for w, v in zip(weights, z, strict=True):
+        total += w * v
+    return total
+
+
+def _sigmoid(z: float) -> float:
+    return 1.0 / (1.0 + _exp(-z))
+
+
+def _exp(z: float) -> float:
+    try:
+        return math.exp(z)
+    except OverflowError:
+        return math.inf
