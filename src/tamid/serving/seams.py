@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tamid.serving.values import Answer, Request, Row, Served
+
+if TYPE_CHECKING:
+    from tamid.core.learning.bundle import Opened
 
 
 class Turn(Protocol):
@@ -83,4 +86,24 @@ class LastScores(Protocol):
 
     def get(self, entity: str) -> tuple[float, int, float] | None:
         """Return score, version and the moment it was made (seconds since 1970), or None."""
+        ...
+
+
+class Process(Protocol):
+    """A spawned process that answers requests one by one, and is killed at its deadline."""
+
+    def lay_bundle(self, opened: Opened) -> None:
+        """Lay a verified bundle where the process finds it."""
+        ...
+
+    def lay_files(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Lay files where the process finds them."""
+        ...
+
+    def ask(self, request: Mapping[str, Any], timeout: float) -> Mapping[str, Any]:
+        """Send a request and wait. Raises WorkerDied (also past the deadline), TamidError."""
+        ...
+
+    def close(self) -> None:
+        """Kill it with all that it started; from any thread."""
         ...

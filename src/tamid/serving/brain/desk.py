@@ -84,9 +84,7 @@ class Desk:
         """Return how many rows wait or are being answered."""
         return self._rows
 
-    async def ask(
-        self, rows: Sequence[Row], *, explain: bool, timeout: float
-    ) -> Sequence[Outcome]:
+    async def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
         """Return an outcome for each row.
 
         Raises:
@@ -135,12 +133,14 @@ class Desk:
             self._waiting.popleft()
         if jobs:
             self._busy, self._began = True, self._loop.time()
-            self._loop.create_task(self._work(jobs, self._hand))  # noqa: RUF006 - ends by itself
+            self._loop.create_task(self._work(jobs, self._hand))
 
     async def _work(self, jobs: list[_Job], hand: Hand) -> None:
         watch = self._loop.call_later(self._kill_after + _GRACE, hand.close)
         try:
-            results = await self._loop.run_in_executor(self._thread, _answered, jobs, hand, self._kill_after)
+            results = await self._loop.run_in_executor(
+                self._thread, _answered, jobs, hand, self._kill_after
+            )
         except Exception as error:  # the thread is gone: the server is closing
             results = [SystemFailure(f"{self.name}: {error}")] * len(jobs)
         finally:

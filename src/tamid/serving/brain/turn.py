@@ -195,7 +195,7 @@ async def _asked(
     return found
 
 
-class _Open(Exception):  # noqa: N818 - a state, not an error
+class _Open(Exception):
     """The breaker is open."""
 
 
@@ -227,5 +227,3 @@ def _named(answer: Answer, name: str, reason: str) -> Answer:
         age=answer.age,
         explanation=answer.explanation,
     )
-
-

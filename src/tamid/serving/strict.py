@@ -1,0 +1,247 @@
+"""Rows from JSON, strictly: types made from what a version says of its inputs, nothing guessed.
+
+Refused: what is no JSON (NaN, infinities, single surrogates, bytes that are no UTF-8), numbers that
+no float64 can hold, texts and booleans in place of numbers, the same key twice, unknown keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from tamid.core.errors import DataError, UsageError
+from tamid.serving.values import Input, Row, Served, Value
+
+ID, ENTITY = "_id", "_entity"
+_MOST_PROBLEMS = 10
+_LONGEST_ID = 200
+# Integers travel to the model as 64 bits.
+_LARGEST = 2**63 - 1
+_TYPES: Mapping[str, Any] = {
+    "number": float,
+    "integer": int,
+    "category": str,
+    "text": str,
+    "boolean": bool,
+    "datetime": Annotated[datetime, msgspec.Meta(tz=True)],
+}
+
+
+class Malformed(UsageError):
+    """The body cannot be read."""
+
+    fix = "Send JSON as RFC 8259 has it, in UTF-8, with each key once."
+
+
+class OutsideContract(DataError):
+    """The rows do not keep the contract."""
+
+    fix = "See /openapi.json for the columns, their types and limits."
+
+    def __init__(self, what: str, *, why: str = "", problems: Sequence[str] = ()) -> None:
+        super().__init__(what, why=why)
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """Rows with the ids that the caller gave them (None where it gave none)."""
+
+    rows: Sequence[Row]
+    ids: Sequence[str | None]
+
+
+class Codec:
+    """Decodes rows for one version. `lower`: a row outside the contract goes to a lower rung."""
+
+    def __init__(self, served: Served, *, lower: bool = False, most_rows: int = 10_000) -> None:
+        self._served, self._lower, self._most_rows = served, lower, most_rows
+        self._names = served.names
+        extra = [(ID, str | None), (ENTITY, str | int | None)]
+        if served.entity and served.entity not in self._names:
+            extra.append((served.entity, str | int | None))
+        fields = [(i.name, _TYPES[i.kind] | None) for i in served.inputs]
+        self._struct = _struct([*fields, *extra])
+        self._one = msgspec.json.Decoder(self._struct)
+        self._many = msgspec.json.Decoder(list[self._struct])  # type: ignore[name-defined]
+        self._moments = [i.name for i in served.inputs if i.kind == "datetime"]
+        self._rules = [i for i in served.inputs if _ruled(i)]
+
+    def one(self, body: bytes) -> Decoded:
+        """Decode the object of one row. Raises Malformed, OutsideContract."""
+        found = _decoded(self._one, body)
+        _refuse_twice(body, _given(found))
+        return self._checked([found])
+
+    def many(self, body: bytes) -> Decoded:
+        """Decode an array of rows. Raises Malformed, OutsideContract."""
+        found = _decoded(self._many, body)
+        self._refuse_many(len(found))
+        _refuse_twice(body, sum(map(_given, found)))
+        return self._checked(found)
+
+    def plain(self, rows: Sequence[Mapping[str, Any]]) -> Decoded:
+        """Check rows that another protocol has brought in plain Python values."""
+        self._refuse_many(len(rows))
+        try:
+            found = [msgspec.convert(dict(row), self._struct) for row in rows]
+        except msgspec.ValidationError as error:
+            raise OutsideContract("a row does not keep the contract", why=_said(error)) from None
+        return self._checked(found)
+
+    def _refuse_many(self, count: int) -> None:
+        if count > self._most_rows:
+            raise TooMany(f"{count} rows in one request", why=f"at most {self._most_rows} may come")
+
+    def _checked(self, found: Sequence[Any]) -> Decoded:
+        rows, ids, problems = [], [], []
+        for number, struct in enumerate(found):
+            values = msgspec.structs.astuple(struct)
+            named = self._named(values)
+            broken = self._broken(named)
+            if broken and not self._lower:
+                where = f"row {number}: " if len(found) > 1 else ""
+                problems += [where + text for text in broken]
+            row = Row(values=named, entity=self._entity(values), broken="; ".join(broken[:3]))
+            rows.append(row)
+            ids.append(_id(values[len(self._names)]))
+        if problems:
+            raise OutsideContract(
+                f"{len(problems)} values do not keep the contract",
+                why="; ".join(problems[:_MOST_PROBLEMS]),
+                problems=problems[:_MOST_PROBLEMS],
+            )
+        return Decoded(rows=rows, ids=ids)
+
+    def _named(self, values: Sequence[Any]) -> dict[str, Value]:
+        # What follows the inputs in the struct are the ids: the shorter of the two ends it.
+        named = dict(zip(self._names, values, strict=False))
+        if msgspec.UNSET in values:
+            named = {k: None if v is msgspec.UNSET else v for k, v in named.items()}
+        for name in self._moments:
+            moment = named[name]
+            if isinstance(moment, datetime):
+                named[name] = moment.isoformat()
+            elif name == self._served.time:
+                named[name] = datetime.now(UTC).isoformat()
+        return named
+
+    def _entity(self, values: Sequence[Any]) -> str | None:
+        given = values[len(self._names) + 1 :]
+        return next((str(v) for v in given if v is not msgspec.UNSET and v is not None), None)
+
+    def _broken(self, values: Mapping[str, Value]) -> list[str]:
+        """Name the rules that a row breaks, never the value that breaks them."""
+        found = []
+        for rule in self._rules:
+            value = values[rule.name]
+            if value is None:
+                if not rule.nullable and rule.name != self._served.time:
+                    found.append(f"{rule.name!r} is missing")
+            elif isinstance(value, str):
+                if rule.allowed is not None and value not in rule.allowed:
+                    found.append(f"{rule.name!r} is none of the allowed categories")
+            elif rule.min is not None and value < rule.min:
+                found.append(f"{rule.name!r} is below its least value {rule.min:g}")
+            elif rule.max is not None and value > rule.max:
+                found.append(f"{rule.name!r} is above its largest value {rule.max:g}")
+            elif rule.kind == "integer" and abs(value) > _LARGEST:
+                found.append(f"{rule.name!r} does not fit into 64 bits")
+        return found
+
+
+class TooMany(UsageError):
+    """The request asks for too much at once."""
+
+    fix = "Send it in parts."
+
+
+def _id(value: Any) -> str | None:
+    if value is msgspec.UNSET or value is None:
+        return None
+    if not 0 < len(value) <= _LONGEST_ID:
+        raise OutsideContract(f"an id may have 1 to {_LONGEST_ID} signs")
+    return str(value)
+
+
+def _ruled(given: Input) -> bool:
+    bounded = given.min is not None or given.max is not None or given.allowed is not None
+    return bounded or not given.nullable or given.kind == "integer"
+
+
+def _struct(fields: Sequence[tuple[str, Any]]) -> type[msgspec.Struct]:
+    made: list[tuple[str, Any, Any]] = []
+    for i, (name, kind) in enumerate(fields):
+        made.append((f"f{i}", kind | msgspec.UnsetType, _field(name)))
+    return msgspec.defstruct("Row", made, kw_only=True, forbid_unknown_fields=True, gc=False)
+
+
+def _field(name: str) -> Any:
+    return msgspec.field(name=name, default=msgspec.UNSET)
+
+
+def _given(struct: Any) -> int:
+    """Count the keys that came."""
+    return sum(value is not msgspec.UNSET for value in msgspec.structs.astuple(struct))
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise OutsideContract("the rows do not keep the contract", why=_said(error)) from None
+    except UnicodeDecodeError:
+        raise Malformed("the body is not UTF-8") from None
+    except msgspec.DecodeError as error:
+        raise Malformed("the body is not JSON", why=str(error)) from None
+    except RecursionError:
+        raise Malformed("the body is nested too deeply") from None
+
+
+def _refuse_twice(body: bytes, keys: int) -> None:
+    """Refuse the same key twice: each key has a colon, so as many colons as keys means none."""
+    if body.count(b":") == keys:
+        return
+    strictly(body)
+
+
+def strictly(body: bytes) -> Any:
+    """Parse any JSON, refusing the same key twice; what it returns is plain Python.
+
+    Raises:
+        Malformed: not JSON, a key twice, too deep, or a number that no float64 holds.
+    """
+    try:
+        # First the strict parser, for what the forgiving one would take.
+        msgspec.json.decode(body)
+        return json.loads(body, object_pairs_hook=_once)
+    except UnicodeDecodeError:
+        raise Malformed("the body is not UTF-8") from None
+    except RecursionError:
+        raise Malformed("the body is nested too deeply") from None
+    except (msgspec.DecodeError, ValueError) as error:
+        if isinstance(error, _Twice):
+            raise Malformed("the body has the same key twice") from None
+        why = str(error) if isinstance(error, msgspec.DecodeError) else "it cannot be parsed"
+        raise Malformed("the body is not JSON", why=why) from None
+
+
+class _Twice(ValueError):
+    """A key came twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Twice
+    return found
+
+
+def _said(error: Exception) -> str:
+    """Return the parser's words, which name the place and the types and never the value."""
+    return str(error)[:300]
