@@ -10,7 +10,7 @@ import functools
 import json
 import statistics
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -52,8 +52,12 @@ _PERIODS_REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Sheet:
-    """A sample of a period's rows: `frame` (the columns checked), `entities` (a number each)."""
+    """A sample of a period's rows: `frame` (the columns checked), `entities` (a number each).
 
+    `key` names the content, so that what was reckoned of it can be remembered.
+    """
+
+    key: Hashable
     frame: pl.DataFrame
     entities: Ints
     rows: int
@@ -136,7 +140,7 @@ def _checked(
         return None
     weeks, categorical = _numbers([*(s.frame for s in sheets), mine.frame], names)
     before, this = weeks[:-1], weeks[-1]
-    followed = _followed([*sheets, mine], weeks, categorical)
+    followed = _followed([*sheets, mine], weeks, categorical, tuple(names))
     check = check_week(
         before,
         this,
@@ -200,11 +204,20 @@ def _reason(
 
 
 def _followed(
-    sheets: Sequence[_Sheet], weeks: Sequence[Floats], categorical: Sequence[bool]
+    sheets: Sequence[_Sheet],
+    weeks: Sequence[Floats],
+    categorical: Sequence[bool],
+    names: tuple[str, ...],
 ) -> Floats | None:
     """Return how far each column left its entity from period to period; None if few come again."""
-    pairs = zip(sheets[:-1], weeks[:-1], sheets[1:], weeks[1:], strict=True)
-    rows = [changed(a, s.entities, b, t.entities, categorical) for s, a, t, b in pairs]
+    rows = []
+    for s, a, t, b in zip(sheets[:-1], weeks[:-1], sheets[1:], weeks[1:], strict=True):
+        key = (s.key, t.key, names, tuple(categorical))
+        if key not in _FOLLOWED:
+            if len(_FOLLOWED) >= _PERIODS_REMEMBERED:
+                _FOLLOWED.pop(next(iter(_FOLLOWED)))
+            _FOLLOWED[key] = changed(a, s.entities, b, t.entities, categorical)
+        rows.append(_FOLLOWED[key])
     # Only an unbroken chain can be ranked: the longest one that ends with this period.
     kept: list[Floats] = []
     for row in reversed(rows):
@@ -244,15 +257,22 @@ def _sheet(
     if key not in _REMEMBERED:
         if len(_REMEMBERED) >= _PERIODS_REMEMBERED:
             _REMEMBERED.pop(next(iter(_REMEMBERED)))
-        _REMEMBERED[key] = _sampled(rig, contract, state, columns, now, period)
+        _REMEMBERED[key] = _sampled(rig, contract, state, columns, now, period, key)
     return _REMEMBERED[key]
 
 
-_REMEMBERED: dict[tuple[object, ...], _Sheet] = {}
+_REMEMBERED: dict[Hashable, _Sheet] = {}
+_FOLLOWED: dict[Hashable, Floats] = {}
 
 
 def _sampled(
-    rig: Rig, contract: Contract, state: State, columns: tuple[str, ...], now: datetime, period: str
+    rig: Rig,
+    contract: Contract,
+    state: State,
+    columns: tuple[str, ...],
+    now: datetime,
+    period: str,
+    key: Hashable,
 ) -> _Sheet:
     rows = dataset.good(dataset.rows_of(rig.tables, contract, state.pins, [period], now))
     entities = rows.get_column(ENTITY).cast(pl.String).fill_null("").to_list()
@@ -260,4 +280,4 @@ def _sampled(
     marks = np.array([zlib.crc32(name.encode()) for name in entities], dtype=np.int64)
     kept = np.sort(np.argsort(marks, kind="stable")[:_ROWS])
     shown = rows[kept.tolist()].select(c for c in columns if c in rows.columns)
-    return _Sheet(frame=shown, entities=marks[kept], rows=rows.height)
+    return _Sheet(key=key, frame=shown, entities=marks[kept], rows=rows.height)

@@ -106,9 +106,9 @@ def sums_of(bins: Bins, week: Floats) -> Sums:
     array([0., 2., 0., 0.])
     """
     codes, width = codes_in(bins, week), bins.offsets[-1]
-    shown = np.zeros((len(week), width), dtype=np.float32)
-    np.put_along_axis(shown, codes, 1.0, axis=1)
-    return Sums(rows=len(week), pairs=(shown.T @ shown).astype(np.float64))
+    pairs = (codes[:, :, None] * width + codes[:, None, :]).ravel()
+    counts = np.bincount(pairs, minlength=width * width).reshape(width, width)
+    return Sums(rows=len(week), pairs=counts.astype(np.float64))
 
 
 def added(weeks: Sequence[Sums]) -> Sums:
