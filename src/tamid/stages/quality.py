@@ -191,6 +191,9 @@ def _quality(
     answered = pl.col("score").is_not_null()
     which = pl.col("rung") == CHAMPION if signal == "quality" else answered
     rows, known = _judged(rig, contract, state, [period], now, which)
+    if signal == "served":  # who had no row may have been gone already: no word about the answer
+        there = dataset.rows_of(rig.tables, contract, state.pins, [period], now)
+        rows = rows.join(there, on=ENTITY, how="semi", nulls_equal=True)
     if dataset.trickling(contract):  # then open rows stand among them, as what they may become
         known = known_shares(rig, contract, state, now)[period]
     if rows.is_empty():
