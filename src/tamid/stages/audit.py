@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +14,9 @@ from tamid.core.chain import Recorded, verify_chain
 from tamid.core.errors import TamidError
 from tamid.core.fold import evolve
 from tamid.core.policy import policy_of
+from tamid.core.signals import Signals
 from tamid.core.state import State
-from tamid.core.values import TablePin, canonical_json
+from tamid.core.values import TablePin, canonical_json, jsonable
 from tamid.stages.loop import conclude
 from tamid.stages.packaging import unpack
 from tamid.stages.rig import Rig
@@ -90,7 +92,7 @@ def _repeat_rest(rig: Rig, state: State, record: Recorded, event: ev.Ticked) -> 
 def _repeat(rig: Rig, state: State, record: Recorded, event: ev.Decided) -> Difference | None:
     signals, decision = conclude(rig, state, record.at)
     again = {
-        "signals": (event.signals, canonical_json(signals)),
+        "signals": (event.signals, _as_recorded(signals, event.signals)),
         "actions": (event.actions, canonical_json([action_record(a) for a in decision.actions])),
         "policy": (event.policy, policy_of(rig.contract(state.contract)).digest),
     }
@@ -105,6 +107,15 @@ def _repeat(rig: Rig, state: State, record: Recorded, event: ev.Decided) -> Diff
                 repeated=repeated,
             )
     return None
+
+
+def _as_recorded(signals: Signals, recorded: str) -> str:
+    """Return signals as JSON, without what no tick of that time could see and this one does not."""
+    seen, usual = jsonable(signals), jsonable(Signals())
+    then = json.loads(recorded)
+    assert isinstance(seen, dict)
+    assert isinstance(usual, dict)
+    return canonical_json({k: v for k, v in seen.items() if k in then or v != usual[k]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
