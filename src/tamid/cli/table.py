@@ -52,6 +52,7 @@ TABLE: tuple[Group, ...] = (
             _row("watch", "ticking:watch", "turn it on schedule, and early when data comes"),
             _row("train", "training:train", "start a run now, or work on a case"),
             _row("score", "training:score", "score and deliver what is due now"),
+            _row("serve", "serve:serve", "answer requests for a model, and follow its releases"),
         ),
     ),
     Group(

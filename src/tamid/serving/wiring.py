@@ -11,7 +11,9 @@ from tamid.core.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from tamid.core.learning.bundle import Opened
+    from tamid.ports import RowModel
     from tamid.serving.brain.follow import Follower, World
+    from tamid.serving.brain.opening import Verified
     from tamid.serving.seams import Process
 
 
@@ -32,8 +34,20 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
         parse=parse,
         spawn=SpawnedProcess,
         lasts=ScoreFile(last_scores_file(config.store, model)),
+        row_model=row_model_of,
         say=say,
     )
+
+
+def row_model_of(found: Verified) -> RowModel | None:
+    """Return a version as a compiled row model; None: only a worker can answer with it."""
+    from tamid.core.errors import MissingExtra, Uncompilable
+    from tamid.workshop import open_row_model
+
+    try:
+        return open_row_model(found.opened.files, found.opened.overlay)
+    except (Uncompilable, MissingExtra):
+        return None
 
 
 def brain_of(

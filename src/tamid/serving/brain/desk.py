@@ -185,6 +185,10 @@ class Desk:
             if not self._closed:
                 self._again()
             return
+        self._leave_nothing()
+
+    def _leave_nothing(self) -> None:
+        """End a worker that came after the desk was closed."""
         if self._closed and self._hand is not None:
             self._hand.close()
 

@@ -13,10 +13,11 @@ from tamid.core.fold import fold
 from tamid.core.ladder import CHAMPION, PREVIOUS, RULE_RUNG, Step, ladder
 from tamid.core.state import State
 from tamid.core.values import VersionRef
-from tamid.ports import Blobs, Ledger, Signer
+from tamid.ports import Blobs, Ledger, RowModel, Signer
 from tamid.serving.brain.breaker import Breaker
 from tamid.serving.brain.desk import Desk
 from tamid.serving.brain.hands import ModelHand, RuleHand, Spawn
+from tamid.serving.brain.inline import Inline
 from tamid.serving.brain.opening import Parse, Verified, served, threshold_of, verify
 from tamid.serving.brain.turn import Ladder, Voice
 from tamid.serving.seams import LastScores
@@ -47,6 +48,7 @@ class World:
     parse: Parse
     spawn: Spawn
     lasts: LastScores
+    row_model: Callable[[Verified], RowModel | None] = field(default=lambda found: None)
     say: Callable[[str], None] = field(default=lambda text: None)
 
 
@@ -173,8 +175,13 @@ class Follower:
         key = _key(found.ref)
         if key not in self._voices:
             name, spawn = f"version {found.ref.number}", self._world.spawn
-            desk = Desk(name, lambda: ModelHand(found, spawn()), self._kill_after(contract))
             about = served(found, contract, ())
+            model = await asyncio.to_thread(self._world.row_model, found)
+            desk: Desk | Inline
+            if model is not None:
+                desk = Inline(name, model, about.classes)
+            else:
+                desk = Desk(name, lambda: ModelHand(found, spawn()), self._kill_after(contract))
             threshold = threshold_of(found.opened.overlay, about.task)
             self._voices[key] = await self._opened(found.ref.number, desk, threshold, about.edges)
         return self._voices[key]
@@ -188,7 +195,11 @@ class Follower:
         return self._voices[key]
 
     async def _opened(
-        self, number: int, desk: Desk, threshold: float | None, edges: tuple[tuple[str, float], ...]
+        self,
+        number: int,
+        desk: Desk | Inline,
+        threshold: float | None,
+        edges: tuple[tuple[str, float], ...],
     ) -> Voice:
         try:
             await desk.open()
@@ -220,9 +231,10 @@ class Follower:
             deadline=self._deadline,
             on_idle=self._tidy,
         )
+        if self._turn is None or self._turn.served.number != champion.ref.number:
+            self._world.say(f"version {champion.ref.number} answers now")
         if self._turn is not None:
             self._turn.retired = True
-            self._world.say(f"version {champion.ref.number} answers now")
         self._turn = fresh
         self._turns.append(fresh)
         self.swaps += 1
@@ -238,9 +250,8 @@ class Follower:
 
     def _loading(self, key: tuple[str, ...]) -> bool:
         """Say whether a voice may be wanted by the turn that is being built."""
-        if self._wanted is None:
-            return True
-        refs = (self._wanted.champion, self._wanted.previous)
+        wanted = self._wanted
+        refs = (wanted.champion, wanted.previous) if wanted else ()
         return key[0] == "rule" or any(r is not None and r.bundle == key[1] for r in refs)
 
 

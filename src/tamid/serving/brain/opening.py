@@ -60,7 +60,7 @@ def served(found: Verified, in_force: Contract, steps: tuple[Step, ...]) -> Serv
     """Return what a version takes and gives, under the contract in force for the service."""
     contract, schema = found.contract, found.opened.manifest.schema
     threshold = threshold_of(found.opened.overlay, schema.task)
-    edges = ()
+    edges: tuple[tuple[str, float], ...] = ()
     if schema.task is not Task.MULTICLASS:
         edges = band_edges(in_force.delivery.bands, threshold)
     kinds = {c["name"]: c["type"] for c in json.loads(found.opened.files[GOLDEN])["columns"]}

@@ -12,6 +12,7 @@ from tamid.core.ladder import DEFAULT, LAST_SCORE, ON_ROWS, WITHHELD, Step
 from tamid.core.values import Task
 from tamid.serving.brain.breaker import Breaker
 from tamid.serving.brain.desk import Busy, Desk, Outcome, Restarting
+from tamid.serving.brain.inline import Inline
 from tamid.serving.seams import LastScores
 from tamid.serving.values import Answer, Request, Row, Served
 
@@ -30,7 +31,7 @@ class Voice:
     """A rung that computes: its desk, its breaker, its version (0: no model) and threshold."""
 
     number: int
-    desk: Desk
+    desk: Desk | Inline
     breaker: Breaker
     threshold: float | None = None
     edges: tuple[tuple[str, float], ...] = ()
@@ -55,8 +56,21 @@ class Ladder:
     on_idle: Callable[[], None] = field(default=lambda: None)
 
     def now(self, row: Row, name: str) -> Answer | None:
-        """Return None: no version of this turn may answer on the loop's own thread."""
-        return None
+        """Answer at once if the first rung is compiled and well; None: take the ordinary road."""
+        voice = self.voices.get(self.served.steps[0].rung)
+        if voice is None or row.broken or not isinstance(voice.desk, Inline):
+            return None
+        model = voice.desk.quick
+        if model is None or voice.breaker.state != "closed":
+            return None
+        try:
+            score = model.score(row.values)
+        except Exception:  # the ordinary road meets it again, and tells of it
+            return None
+        if not usable(score, self.served):
+            return None
+        given = self._given(self.served.steps[0].rung, score, voice.number, voice)
+        return _named(given, name, self.reason) if isinstance(given, Answer) else None
 
     async def answers(self, request: Request) -> Sequence[Answer]:
         """Return an answer for each row, in order, within the deadline; it never raises."""

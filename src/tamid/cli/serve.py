@@ -1,0 +1,106 @@
+"""`tamid serve`: answer requests for one model, and follow its releases."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from tamid.cli.desk import add_example
+from tamid.core.errors import MissingExtra, UsageError
+from tamid.core.values import parse_duration
+
+if TYPE_CHECKING:
+    from tamid.cli.output import Output
+
+PORT = 8620
+_LOCAL = "127.0.0.1"
+# A shorter token can be tried out.
+_LEAST_TOKEN = 16
+
+
+def add_serve(parser: ArgumentParser) -> None:
+    """Declare the arguments of `serve`."""
+    parser.add_argument("name", nargs="?", metavar="MODEL", help="the model (needed if several)")
+    parser.add_argument("--host", default=_LOCAL, help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=PORT, help="port (%(default)s)")
+    parser.add_argument(
+        "--token", metavar="env:NAME", help="callers must show what this variable holds"
+    )
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME",
+        help="a name under which the server may be called (may be repeated)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--deadline", metavar="TIME", help="time for one row (default: service.p99_ms)"
+    )
+    parser.add_argument(
+        "--outside", choices=("refuse", "lower"), default="refuse",
+        help="a row outside the contract is refused, or answered by a lower rung (%(default)s)",
+    )  # fmt: skip
+    add_example(parser, "tamid serve", "tamid serve churn --port 9000 --token env:SERVE_TOKEN")
+
+
+def serve(args: Namespace, out: Output) -> int:
+    """Serve until the process is told to end."""
+    try:
+        import msgspec  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+        import uvloop  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra(
+            f"the server needs {error.name}",
+            why="it is not installed",
+            fix="pip install 'tamid[serve]'",
+        ) from None
+    from tamid.serving.http.app import Application
+    from tamid.serving.http.server import run
+    from tamid.serving.http.settings import Settings
+    from tamid.serving.wiring import brain_of
+
+    settings = Settings(
+        token=_token(args.token),
+        hosts=frozenset(name.lower() for name in args.allow_host),
+        lower=args.outside == "lower",
+    )
+    deadline = _seconds(args.deadline)
+    brain = brain_of(args.workspace, args.name, deadline=deadline, say=_say)
+    _say(f"{brain.model}: http://{args.host}:{args.port}")
+    run(Application(brain, brain.model, settings), args.host, args.port)
+    return 0
+
+
+def _token(text: str | None) -> str:
+    if text is None:
+        return ""
+    name = text.removeprefix("env:")
+    if name == text:
+        raise UsageError(
+            "a token is not given on the command line",
+            why="other users of the machine can read it there",
+            fix="Put it into the environment, and name it: --token env:NAME.",
+        )
+    found = os.environ.get(name, "")
+    if len(found) < _LEAST_TOKEN or not found.isascii():
+        raise UsageError(
+            f"{name} holds no token of at least {_LEAST_TOKEN} ASCII signs",
+            why="a short one can be tried out",
+            fix=f"Set {name}, for instance to 32 random letters.",
+        )
+    return found
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise UsageError(f"--deadline: {error}") from None
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

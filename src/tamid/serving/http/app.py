@@ -1,0 +1,250 @@
+"""The ASGI application: guards, routes, and one way from a body to an answer for all protocols."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import sys
+import time
+import urllib.parse
+from collections.abc import Awaitable, Callable, Sequence
+
+from tamid.core.errors import TamidError
+from tamid.serving.http import pages, scoring_server, told, v2
+from tamid.serving.http.guard import check_host, check_token
+from tamid.serving.http.metrics import Counts, exposition
+from tamid.serving.http.settings import Settings
+from tamid.serving.http.wire import (
+    Call,
+    Gone,
+    Receive,
+    Refused,
+    Reply,
+    Scope,
+    Send,
+    dumped,
+    from_error,
+    header_map,
+    read_body,
+    refusal,
+    write,
+)
+from tamid.serving.seams import Brain, Turn
+from tamid.serving.strict import Codec, Decoded
+from tamid.serving.values import Answer, Request
+
+Route = Callable[[Call], Awaitable[Reply]]
+_EMPTY = b" \t\r\n"
+
+
+class Application:
+    """An ASGI application over a brain; mount it anywhere, or run it by `tamid serve`."""
+
+    def __init__(self, brain: Brain, model: str, settings: Settings | None = None) -> None:
+        self.brain, self.model = brain, model
+        self.settings = settings or Settings()
+        self.counts = Counts()
+        self.draining = False
+        self._in_flight = 0
+        self._codec: tuple[Turn, Codec] | None = None
+        # Ids that no two processes share: a random beginning and a count.
+        self._begin, self._count = secrets.token_hex(6), itertools.count(1)
+        self._routes: dict[tuple[str, str], tuple[str, Route]] = {}
+        self._add("GET", "/healthz", "health", self._alive)
+        self._add("GET", "/readyz", "ready", self._ready)
+        self._add("GET", "/ping", "ping", self._ready)
+        self._add("GET", "/metrics", "metrics", self._metrics)
+        self._add("GET", "/openapi.json", "openapi", self._openapi)
+        self._add("GET", "/", "page", self._page)
+        self._add("GET", "/v1/models", "models", self._models)
+        self._add("GET", f"/v1/models/{model}", "model", self._about)
+        self._add("POST", f"/v1/models/{model}/predict", "predict", self._predict)
+        self._add("POST", "/invocations", "invocations", self._invocations)
+        v2.add_routes(self, self._add)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the ASGI protocol."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        started, name, label = time.monotonic(), self.new_id(), "other"
+        try:
+            label, reply = await self._answered(scope, receive, name, started)
+        except Gone:
+            return
+        except Refused as error:
+            label, reply = self._label(scope), refusal(error, name)
+        except TamidError as error:
+            label, reply = self._label(scope), refusal(self._told(error, name), name)
+        except Exception as error:
+            self._say(f"{name} failed: {type(error).__name__} in {_where(error)}")
+            reply = refusal(Refused(500, "failed", "the server's log has the reason"), name)
+        if scope["method"] == "HEAD":
+            reply = Reply(body=b"", status=reply.status, kind=reply.kind)
+        self.counts.request(label, reply.status, time.monotonic() - started)
+        await write(send, reply, name)
+
+    def new_id(self) -> str:
+        """Return an id that nobody else has."""
+        return f"{self._begin}-{next(self._count)}"
+
+    def turn(self) -> tuple[Turn, Codec]:
+        """Return what is in force with its decoder. Raises Waiting before the first version."""
+        turn = self.brain.turn
+        if self._codec is None or self._codec[0] is not turn:
+            settings = self.settings
+            codec = Codec(turn.served, lower=settings.lower, most_rows=settings.most_rows)
+            self._codec = (turn, codec)
+        return self._codec
+
+    async def answers(self, call: Call, turn: Turn, found: Decoded) -> Sequence[Answer]:
+        """Return the answers to decoded rows, counted."""
+        ids = [given or self._row_id(call, i, len(found.ids)) for i, given in enumerate(found.ids)]
+        explain = call.query.get("explain") in ("1", "true")
+        read = time.monotonic()
+        self.counts.part("read", turn.served.number, read - call.arrived)
+        request = Request(rows=found.rows, ids=ids, arrived=call.arrived, explain=explain)
+        quick = turn.now(found.rows[0], ids[0]) if len(ids) == 1 and not explain else None
+        given = [quick] if quick is not None else await turn.answers(request)
+        self.counts.part("model", turn.served.number, time.monotonic() - read)
+        for answer in given:
+            self.counts.answered(answer)
+        return given
+
+    def _row_id(self, call: Call, place: int, rows: int) -> str:
+        return call.name if rows == 1 else f"{call.name}-{place}"
+
+    def _add(self, method: str, path: str, label: str, route: Route) -> None:
+        self._routes[method, path] = (label, route)
+
+    async def _answered(
+        self, scope: Scope, receive: Receive, name: str, started: float
+    ) -> tuple[str, Reply]:
+        headers = header_map(scope)
+        check_host(headers, self.settings)
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        check_token(path, headers, self.settings)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        if "/versions/" in path and self.brain.ready():
+            path = v2.plain_path(path, self.model, self.brain.turn.served.number)
+        known = self._routes.get((method, path))
+        if known is None:
+            raise self._nowhere(path)
+        label, route = known
+        if self._in_flight >= self.settings.most_requests and method == "POST":
+            raise Refused(503, "overload", "too many requests are being answered")
+        self._in_flight += 1
+        try:
+            body = await read_body(headers, receive, self.settings)
+            call = Call(
+                method=method,
+                path=path,
+                query=dict(urllib.parse.parse_qsl(scope["query_string"].decode("latin-1"))),
+                headers=headers,
+                body=body,
+                arrived=started if method == "GET" else time.monotonic(),
+                name=name,
+            )
+            return label, await route(call)
+        finally:
+            self._in_flight -= 1
+
+    def _label(self, scope: Scope) -> str:
+        """Return under which name a refused request is counted; what is nowhere has no name."""
+        known = self._routes.get((scope["method"], scope["path"]))
+        return known[0] if known else "other"
+
+    def _nowhere(self, path: str) -> Refused:
+        others = sorted(method for method, known in self._routes if known == path)
+        if others:
+            return Refused(405, "wrong_method", f"this path takes {', '.join(others)}")
+        return Refused(404, "not_found", "there is nothing here; see /openapi.json")
+
+    async def _predict(self, call: Call) -> Reply:
+        _is_json(call)
+        turn, codec = self.turn()
+        if call.body.lstrip(_EMPTY)[:1] == b"[":
+            answers = await self.answers(call, turn, codec.many(call.body))
+            return Reply(body=told.many(answers, turn.served))
+        answers = await self.answers(call, turn, codec.one(call.body))
+        return Reply(body=told.one(answers[0], turn.served))
+
+    async def _invocations(self, call: Call) -> Reply:
+        turn, codec = self.turn()
+        found, shape = scoring_server.decoded(call, codec, turn.served)
+        return scoring_server.reply(await self.answers(call, turn, found), shape, turn.served)
+
+    async def _alive(self, call: Call) -> Reply:
+        return Reply(body=dumped({"alive": True}))
+
+    async def _ready(self, call: Call) -> Reply:
+        ready = self.brain.ready() and not self.draining
+        told_ = {"ready": ready, "model": self.model}
+        if ready:
+            told_["version"] = self.brain.turn.served.number
+        return Reply(body=dumped(told_), status=200 if ready else 503)
+
+    async def _metrics(self, call: Call) -> Reply:
+        body = exposition(self.counts, self._gauges)
+        return Reply(body=body, kind=b"text/plain; version=0.0.4; charset=utf-8")
+
+    def _gauges(self) -> dict[str, float]:
+        ready = self.brain.ready()
+        return {
+            "ready": float(ready and not self.draining),
+            "champion_version": self.brain.turn.served.number if ready else 0,
+            "requests_in_flight": self._in_flight,
+        }
+
+    async def _openapi(self, call: Call) -> Reply:
+        return Reply(body=dumped(pages.openapi(self.turn()[0].served)))
+
+    async def _page(self, call: Call) -> Reply:
+        html = pages.page(pages.openapi(self.turn()[0].served))
+        headers = ((b"content-security-policy", pages.POLICY),)
+        return Reply(body=html.encode(), kind=b"text/html; charset=utf-8", headers=headers)
+
+    async def _models(self, call: Call) -> Reply:
+        return Reply(body=dumped({"models": [self.model]}))
+
+    async def _about(self, call: Call) -> Reply:
+        return Reply(body=dumped(pages.about(self.turn()[0].served)))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                begin = getattr(self.brain, "begin", None)
+                if begin is not None:
+                    begin()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.brain.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def _told(self, error: TamidError, name: str) -> Refused:
+        refused = from_error(error)
+        if refused.status == 500:
+            self._say(f"{name} failed: {error.what} ({error.why})")
+        return refused
+
+    @staticmethod
+    def _say(text: str) -> None:
+        sys.stderr.write(text + "\n")
+
+
+def _is_json(call: Call) -> None:
+    kind = call.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+    # curl says form when nothing is said; a page elsewhere may say it too, but is kept off by Host.
+    if kind != b"application/json":
+        raise Refused(415, "not_json", "send Content-Type: application/json")
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "?" if trace is None else f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"

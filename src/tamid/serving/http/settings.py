@@ -1,0 +1,27 @@
+"""What an operator may set of the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Limits and guards.
+
+    `token`: what callers must show, "" for nobody. `hosts`: names under which the server may be
+    called besides localhost and bare addresses. `lower`: rows outside the contract go to a lower
+    rung instead of being refused. Sizes in bytes, times in seconds.
+    """
+
+    token: str = ""
+    hosts: frozenset[str] = frozenset()
+    lower: bool = False
+    most_body: int = 8_000_000
+    most_rows: int = 10_000
+    most_header: int = 32_768
+    header_time: float = 10.0
+    body_time: float = 10.0
+    # Requests that are worked on at once; who comes beyond is answered by a rung that needs no
+    # model, or told to come again.
+    most_requests: int = 1_000

@@ -1,0 +1,253 @@
+"""The Open Inference Protocol V2 over REST: tensors as JSON, and packed behind the JSON.
+
+An input is a column each ([n] or [n, 1]), or the numbers in one tensor and the texts in another:
+`numbers` FP64 [n, k] and `texts` BYTES [n, m], columns in the order of the model's metadata. In
+tensors of numbers NaN stands for a missing value, as V2 has no null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tamid.serving.http.tensors import PACKED, pack, typed, unpacked
+from tamid.serving.http.wire import Call, Refused, Reply, dumped
+from tamid.serving.strict import Malformed, OutsideContract, strictly
+from tamid.serving.values import Answer, Input, Served
+
+if TYPE_CHECKING:
+    from tamid.serving.http.app import Application, Route
+
+HEADER = b"inference-header-content-length"
+NUMBERS, TEXTS = "numbers", "texts"
+_WIRE = {
+    "number": "FP64", "integer": "INT64", "boolean": "BOOL",
+    "category": "BYTES", "text": "BYTES", "datetime": "BYTES",
+}  # fmt: skip
+_EXTENSIONS = ["binary_tensor_data"]
+_Tensor = Mapping[str, Any]
+
+
+def add_routes(app: Application, add: Callable[[str, str, str, Route], None]) -> None:
+    """Add the routes of V2, with and without a version in the path."""
+
+    async def live(call: Call) -> Reply:
+        return Reply(body=dumped({"live": True}))
+
+    async def ready(call: Call) -> Reply:
+        fit = app.brain.ready() and not app.draining
+        return Reply(body=dumped({"ready": fit}), status=200 if fit else 503)
+
+    async def server(call: Call) -> Reply:
+        import tamid
+
+        told = {"name": "tamid", "version": tamid.__version__, "extensions": _EXTENSIONS}
+        return Reply(body=dumped(told))
+
+    async def model(call: Call) -> Reply:
+        return Reply(body=dumped(metadata(app.turn()[0].served)))
+
+    async def infer(call: Call) -> Reply:
+        turn, codec = app.turn()
+        asked, rows = decoded(call, turn.served)
+        found = codec.plain(rows)
+        answers = await app.answers(call, turn, found)
+        return encoded(asked, answers, turn.served, call.name)
+
+    add("GET", "/v2", "v2", server)
+    add("GET", "/v2/health/live", "health", live)
+    add("GET", "/v2/health/ready", "ready", ready)
+    path = f"/v2/models/{app.model}"
+    add("GET", path, "v2_model", model)
+    add("GET", f"{path}/ready", "ready", ready)
+    add("POST", f"{path}/infer", "v2_infer", infer)
+
+
+def plain_path(path: str, model: str, version: int) -> str:
+    """Return the path without the version, if it is the one that answers.
+
+    >>> plain_path("/v2/models/churn/versions/3/infer", "churn", 3)
+    '/v2/models/churn/infer'
+    """
+    start = f"/v2/models/{model}"
+    return path.replace(f"{start}/versions/{version}", start, 1)
+
+
+def metadata(served: Served) -> dict[str, Any]:
+    """Return the model's metadata as V2 has it."""
+    outputs = [
+        {"name": "score", "datatype": "FP64", "shape": [-1]},
+        {"name": "decision", "datatype": "INT64", "shape": [-1]},
+        {"name": "version", "datatype": "INT64", "shape": [-1]},
+        {"name": "rung", "datatype": "BYTES", "shape": [-1]},
+        {"name": "reason", "datatype": "BYTES", "shape": [-1]},
+    ]
+    return {
+        "name": served.name,
+        "versions": [str(served.number)],
+        "platform": "tamid",
+        "inputs": [
+            {"name": i.name, "datatype": _WIRE[i.kind], "shape": [-1]} for i in served.inputs
+        ],
+        "outputs": outputs,
+    }
+
+
+def decoded(call: Call, served: Served) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    """Return the request and its rows. Raises Malformed, OutsideContract."""
+    length = call.headers.get(HEADER, str(len(call.body)).encode())
+    if not length.isdigit() or int(length) > len(call.body):
+        raise Malformed("Inference-Header-Content-Length does not fit the body")
+    head, packed = call.body[: int(length)], memoryview(call.body)[int(length) :]
+    asked = strictly(head)
+    inputs = asked.get("inputs") if isinstance(asked, dict) else None
+    if not isinstance(inputs, list) or not inputs:
+        raise Malformed("`inputs` must be a list of tensors")
+    columns: dict[str, list[Any]] = {}
+    for tensor in inputs:
+        name, values, width = _values(tensor, packed)
+        if width.packed:
+            packed = packed[width.packed :]
+        for column, part in _columns(name, values, width.columns, served):
+            if column in columns:
+                raise Malformed("an input came twice")
+            columns[column] = part
+    if packed:
+        raise Malformed("there are bytes behind the last packed tensor")
+    if len({len(values) for values in columns.values()}) != 1:
+        raise Malformed("the inputs have different numbers of rows")
+    names = list(columns)
+    return asked, [
+        dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)
+    ]
+
+
+class _Width:
+    __slots__ = ("columns", "packed")
+
+    def __init__(self, columns: int, packed: int) -> None:
+        self.columns, self.packed = columns, packed
+
+
+def _values(tensor: Any, packed: memoryview) -> tuple[str, list[Any], _Width]:
+    """Return a tensor's name, its values row by row, its width and how many bytes it took."""
+    if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
+        raise Malformed("each input needs a name")
+    kind, shape = tensor.get("datatype"), tensor.get("shape")
+    if kind not in PACKED and kind != "BYTES":
+        raise Malformed("an input has a datatype that is not served")
+    if not _is_shape(shape):
+        raise Malformed("an input's shape must be [rows] or [rows, columns]")
+    assert isinstance(shape, list)
+    columns = shape[1] if len(shape) == 2 else 1
+    count = shape[0] * columns
+    size = _parameters(tensor).get("binary_data_size")
+    if size is None:
+        data = tensor.get("data")
+        values = _flat(data)
+        values = [typed(value, kind) for value in values]
+    else:
+        if type(size) is not int or not 0 <= size <= len(packed):
+            raise Malformed("binary_data_size does not fit the body")
+        values = unpacked(packed[:size], kind, count)
+    if len(values) != count:
+        raise Malformed("an input's data does not fit its shape")
+    return tensor["name"], values, _Width(columns, size or 0)
+
+
+def _parameters(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = given.get("parameters")
+    return found if isinstance(found, dict) else {}
+
+
+def _is_shape(shape: Any) -> bool:
+    # A dimension above this cannot come in a body of any allowed size.
+    return (
+        isinstance(shape, list)
+        and 1 <= len(shape) <= 2
+        and all(type(n) is int and 0 < n < 10**9 for n in shape)
+    )
+
+
+def _flat(data: Any) -> list[Any]:
+    if not isinstance(data, list):
+        raise Malformed("an input has neither data nor binary_data_size")
+    found: list[Any] = []
+    for item in data:
+        found.extend(item) if isinstance(item, list) else found.append(item)
+    return found
+
+
+def _columns(
+    name: str, values: list[Any], width: int, served: Served
+) -> list[tuple[str, list[Any]]]:
+    """Return the columns that a tensor holds, their values in the kinds of the inputs."""
+    known = {i.name: i for i in served.inputs}
+    if name in known and width == 1:
+        return [(name, [_fitting(v, known[name]) for v in values])]
+    numeric = ("number", "integer", "boolean")
+    inputs = [i for i in served.inputs if (i.kind in numeric) == (name == NUMBERS)]
+    if name not in (NUMBERS, TEXTS) or width != len(inputs):
+        if name in (served.entity, "_id", "_entity") and width == 1:
+            return [(name, values)]
+        raise OutsideContract("an input is none of the model's, or has another width")
+    return [
+        (given.name, [_fitting(v, given) for v in values[place::width]])
+        for place, given in enumerate(inputs)
+    ]
+
+
+def _fitting(value: Any, given: Input) -> Any:
+    """Take whole numbers of a float tensor for integers and flags; texts stay texts."""
+    if value is None:
+        return None
+    if given.kind == "number" and type(value) is int:
+        return float(value)
+    if given.kind == "integer" and type(value) is float and value.is_integer():
+        return int(value)
+    if given.kind == "boolean" and type(value) in (int, float) and value in (0, 1):
+        return bool(value)
+    return value
+
+
+def encoded(
+    asked: Mapping[str, Any], answers: Sequence[Answer], served: Served, name: str
+) -> Reply:
+    """Return the answer; packed where the request asks for packed outputs."""
+    columns: dict[str, tuple[str, list[Any]]] = {
+        "score": ("FP64", [math.nan if a.score is None else a.score for a in answers]),
+        "decision": ("INT64", [-1 if a.decision is None else a.decision for a in answers]),
+        "version": ("INT64", [a.version for a in answers]),
+        "rung": ("BYTES", [a.rung for a in answers]),
+        "reason": ("BYTES", [a.reason for a in answers]),
+    }
+    wanted = asked.get("outputs") or [{"name": n} for n in columns]
+    whole = bool(_parameters(asked).get("binary_data_output"))
+    outputs, packed = [], []
+    for output in wanted if isinstance(wanted, list) else [None]:
+        named = output.get("name") if isinstance(output, dict) else None
+        if not isinstance(output, dict) or not isinstance(named, str) or named not in columns:
+            raise Refused(400, "no_output", f"outputs are {', '.join(columns)}")
+        kind, values = columns[named]
+        told: dict[str, Any] = {"name": named, "datatype": kind, "shape": [len(answers)]}
+        if bool(_parameters(output).get("binary_data", whole)):
+            raw = pack(kind, values)
+            told["parameters"] = {"binary_data_size": len(raw)}
+            packed.append(raw)
+        else:
+            told["data"] = [None if v != v else v for v in values]
+        outputs.append(told)
+    given = asked.get("id")
+    head = dumped(
+        {
+            "model_name": served.name,
+            "model_version": str(served.number),
+            "id": given if isinstance(given, str) and given else name,
+            "outputs": outputs,
+        }
+    )
+    if not packed:
+        return Reply(body=head)
+    extra = ((HEADER, str(len(head)).encode()),)
+    return Reply(body=head + b"".join(packed), kind=b"application/octet-stream", headers=extra)

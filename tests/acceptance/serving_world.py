@@ -1,0 +1,202 @@
+"""A workspace with released versions and a real server process on a real port, for the tests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from tamid.adapters.blobs import FileBlobs
+from tamid.adapters.keys import Keys
+from tamid.adapters.sqlite import SqliteLedger
+from tamid.core import events as ev
+from tamid.core.chain import Draft
+from tamid.core.values import TablePin, VersionRef, digest_of
+from tamid.stages.packaging import Packed, pack
+from tamid.testing.candidates import RULES, START, history, job
+from tamid.testing.trainer_suite import train
+from tamid.workshop import inline_trainer
+
+MODEL = "churn"
+ROW = {"calls": 0.5, "minutes": -0.25, "age": None, "plan": "fibre", "גיל": 41.0}
+_CONTRACT = """\
+tamid: 1
+name: churn
+task: binary
+data:
+  source: {{path: rows.parquet}}
+  entity: customer
+  label: {{column: left, positive: 1}}
+  schema:
+    customer: {{type: text}}
+    left: {{type: integer}}
+    calls: {{type: number, min: -50, max: 50}}
+    minutes: {{type: number}}
+    age: {{type: number, nullable: true}}
+    plan: {{type: category, allowed: [basic, plus, fibre]}}
+    גיל: {{type: number, nullable: true}}
+features: {features}
+training: {{model: lightgbm, threads: 1}}
+service: {{p99_ms: {deadline}, fallback: {fallback}}}
+gates: {{}}
+"""
+FALLBACK = "[previous, last_score: 14d, rule: rules.py:score, default: 0.05]"
+_RULES = RULES
+
+
+def contract(*, deadline: int = 3000, fallback: str = FALLBACK, features: str = "{}") -> str:
+    """Return the contract's text."""
+    return _CONTRACT.format(deadline=deadline, fallback=fallback, features=features)
+
+
+class World:
+    """A workspace whose ledger the tests write, as the controller would."""
+
+    def __init__(self, root: Path, text: str = "", code: Mapping[str, str] | None = None) -> None:
+        self.root, self.store = root, root / ".tamid"
+        self.store.mkdir(parents=True, mode=0o700)
+        self.text = text or contract()
+        (root / "contract.yaml").write_text(self.text, encoding="utf-8")
+        self.code = {"rules.py": _RULES} if code is None else dict(code)
+        self.keys = Keys(self.store / "keys")
+        self.keys.create()
+        self.blobs = FileBlobs(self.store / "blobs")
+        self.ledger = SqliteLedger(self.store / "ledger.sqlite")
+        self.say(ev.ContractAdopted(key="adopt", contract=self.blobs.put(self.text.encode())))
+
+    def say(self, *events: ev.Event) -> None:
+        """Append events."""
+        seq = max((r.seq for r in self.ledger.read(MODEL)), default=0)
+        drafts = [Draft(event=e, at=START, reason="test") for e in events]
+        self.ledger.append(MODEL, drafts, seq, 0)
+
+    def pack(self, *, seed: int = 0, tiny: bool = True) -> Packed:
+        """Train a version and store it signed; `tiny` ones only a worker can answer with."""
+        frame = history(100, 8, seed=seed).with_columns(pl.lit(40.0).alias("גיל") + pl.col("calls"))
+        given = job(frame, contract=self.text, code=self.code, holdout=2)
+        return pack(train(inline_trainer(tiny=tiny), given), self.blobs, self.keys)
+
+    def register(self, number: int, packed: Packed) -> None:
+        """Tell of a version."""
+        run, pin = f"run-{number}", TablePin(table="t", version=0, digest="sha256:0")
+        digest = digest_of(self.text)
+        self.say(
+            ev.RunStarted(
+                key=f"start/{run}", run=run, trigger="first", reason="r", window="auto",
+                contract=digest, code={}, pins=(pin,), seed=7, periods=("a",),
+            ),
+            ev.RunFinished(
+                key=f"finish/{run}", run=run, bundle=packed.bundle, overlay=packed.overlay,
+                report=digest, metrics={}, window="all", rows=1, seconds=1, peak_mb=1,
+            ),
+            ev.VersionRegistered(
+                key=f"register/{run}", run=run, contract=digest, reference={}, trained_through="a",
+                ref=VersionRef(number=number, bundle=packed.bundle, overlay=packed.overlay),
+            ),
+        )  # fmt: skip
+
+    def promote(self, number: int, previous: int = 0) -> None:
+        """Make a version the champion."""
+        key = f"promote/{number}/{previous}"
+        digest = digest_of("e")
+        self.say(
+            ev.Promoted(key=key, number=number, previous=previous, reason="test", evidence=digest)
+        )
+
+    def release(self, number: int, packed: Packed, previous: int = 0) -> None:
+        """Register and promote."""
+        self.register(number, packed)
+        self.promote(number, previous)
+
+
+class Server:
+    """`tamid serve` in a process of its own."""
+
+    def __init__(self, root: Path, *words: str, env: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", "tamid", "-C", str(root), "serve", *words]
+        self.log = (root / "serve.log").open("wb")
+        self.process = subprocess.Popen(
+            [*command, "--port", str(self.port)],
+            stderr=self.log,
+            stdout=self.log,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+        )
+
+    def __enter__(self) -> Self:
+        """Wait until it is ready."""
+        self.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it; whatever happens, nothing is left behind."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+        self.log.close()
+
+    def wait(self, seconds: float = 90.0, version: int = 0) -> None:
+        """Wait until it answers (with a version); fail with its own words."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                status, body = self.get("/readyz")
+                if status == 200 and (not version or body["version"] == version):
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        said = Path(self.log.name).read_text(errors="replace")
+        raise AssertionError(f"the server is not ready: {said[-3000:]}")
+
+    def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        """Get JSON."""
+        return self.call("GET", path, None, **headers)
+
+    def predict(self, body: Any, query: str = "", **headers: str) -> tuple[int, Any]:
+        """Post a value (bytes: as they are)."""
+        return self.call("POST", f"/v1/models/{MODEL}/predict{query}", body, **headers)
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Ask once on a connection of its own."""
+        status, _, raw = self.raw(method, path, body, **headers)
+        return status, json.loads(raw)
+
+    def raw(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask once; return status, headers and bytes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        content = body
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None and not isinstance(body, bytes):
+            content = json.dumps(body).encode()
+        if content is not None:
+            given.setdefault("content-type", "application/json")
+        try:
+            connection.request(method, path, content, given)
+            answer = connection.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

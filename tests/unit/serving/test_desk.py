@@ -1,0 +1,156 @@
+"""The desk: batches without a timer, a bad row alone, a death met with a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from tamid.core.errors import UserCodeError, WorkerDied
+from tamid.serving.brain.desk import Busy, Desk, Outcome, Restarting
+from tamid.serving.values import Row
+
+
+class Clerk:
+    """A worker in this process that doubles numbers; it does what a row's `say` tells it to."""
+
+    def __init__(self, gate: threading.Event, seen: list[int]) -> None:
+        self._gate, self._seen = gate, seen
+
+    def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
+        """Answer when the gate is open."""
+        self._gate.wait(5)
+        self._seen.append(len(rows))
+        words = [row.values.get("say") for row in rows]
+        if "die" in words:
+            raise WorkerDied("the worker was killed")
+        if "fail" in words:
+            raise UserCodeError("bad row")
+        return [Outcome(score=2 * float(str(row.values["x"]))) for row in rows]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def row(x: float, say: str | None = None) -> Row:
+    """Return a row."""
+    return Row(values={"x": x, "say": say})
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    """Open at first."""
+    event = threading.Event()
+    event.set()
+    return event
+
+
+async def asked_apart(desk: Desk, *rows: Row) -> list[object]:
+    """Ask for each row by itself, all at once."""
+    asked = (desk.ask([r], explain=False, timeout=5) for r in rows)
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    return [f if isinstance(f, BaseException) else f[0].score for f in found]
+
+
+def test_who_comes_meanwhile_is_asked_together(gate: threading.Event) -> None:
+    """The first goes alone at once; those who come while it is answered go in one batch."""
+    seen: list[int] = []
+
+    async def play() -> list[object]:
+        desk = Desk("d", lambda: Clerk(gate, seen), 5)
+        await desk.open()
+        found = await asked_apart(desk, *(row(i) for i in range(20)))
+        desk.close()
+        return found
+
+    assert asyncio.run(play()) == [2.0 * i for i in range(20)]
+    assert seen == [1, 19]
+
+
+def test_a_bad_row_fails_alone(gate: threading.Event) -> None:
+    """Code that fails on one row takes nobody along who came in the same batch."""
+    seen: list[int] = []
+
+    async def play() -> list[object]:
+        desk = Desk("d", lambda: Clerk(gate, seen), 5)
+        await desk.open()
+        found = await asked_apart(desk, row(0), row(1), row(2, "fail"), row(3))
+        desk.close()
+        return found
+
+    found = asyncio.run(play())
+    assert [found[0], found[1], found[3]] == [0.0, 2.0, 6.0]
+    assert isinstance(found[2], UserCodeError)
+
+
+def test_a_death_is_met_with_a_restart(gate: threading.Event) -> None:
+    """Who was with it is told, who comes while it starts is told at once, then it answers again."""
+    starts: list[int] = []
+
+    async def play() -> tuple[list[object], list[object]]:
+        def start() -> Clerk:
+            starts.append(1)
+            return Clerk(gate, [])
+
+        desk = Desk("d", start, 5)
+        await desk.open()
+        first = await asked_apart(desk, row(1, "die"))
+        with pytest.raises(Restarting):
+            await desk.ask([row(1)], explain=False, timeout=1)
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if desk.restarts:
+                break
+        later = await asked_apart(desk, row(4))
+        desk.close()
+        return first, later
+
+    first, later = asyncio.run(play())
+    assert isinstance(first[0], WorkerDied)
+    assert later == [8.0]
+    assert len(starts) == 2
+
+
+def test_what_cannot_be_answered_in_time_is_not_taken(gate: threading.Event) -> None:
+    """Once rows take their known time, a queue that is longer than the deadline is refused."""
+
+    async def play() -> None:
+        desk = Desk("d", lambda: Clerk(gate, []), 5)
+        await desk.open()
+        gate.clear()
+        slow = asyncio.create_task(desk.ask([row(1)], explain=False, timeout=5))
+        await asyncio.sleep(0.2)
+        gate.set()
+        await slow
+        gate.clear()
+        waiting = asyncio.create_task(desk.ask([row(1)] * 10, explain=False, timeout=5))
+        await asyncio.sleep(0.01)
+        with pytest.raises(Busy):
+            await desk.ask([row(1)], explain=False, timeout=0.01)
+        gate.set()
+        await waiting
+        desk.close()
+
+    asyncio.run(play())
+
+
+def test_a_deadline_frees_the_caller_and_not_the_others(gate: threading.Event) -> None:
+    """A caller whose time is over goes; what it asked for is not asked in its place."""
+
+    async def play() -> None:
+        desk = Desk("d", lambda: Clerk(gate, []), 5)
+        await desk.open()
+        gate.clear()
+        first = asyncio.create_task(desk.ask([row(1)], explain=False, timeout=5))
+        await asyncio.sleep(0.01)
+        with pytest.raises(TimeoutError):
+            await desk.ask([row(2)], explain=False, timeout=0.05)
+        gate.set()
+        assert (await first)[0].score == 2.0
+        await asyncio.sleep(0.01)
+        assert desk.waiting == 0
+        desk.close()
+
+    asyncio.run(play())

@@ -1,0 +1,140 @@
+"""Rows from JSON: what is refused, what is taken, and that errors never tell a value."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tamid.core.errors import TamidError
+from tamid.core.values import Task
+from tamid.serving.strict import Codec, Malformed, OutsideContract, TooMany, strictly
+from tamid.serving.values import Input, Served
+
+SERVED = Served(
+    name="churn",
+    number=1,
+    bundle="b",
+    overlay="o",
+    task=Task.BINARY,
+    entity="customer",
+    time="week",
+    inputs=(
+        Input(name="calls", kind="number", nullable=False, min=-50.0, max=50.0),
+        Input(name="גיל", kind="integer"),
+        Input(name="plan", kind="category", allowed=frozenset({"basic", "פלוס"})),
+        Input(name="vip", kind="boolean"),
+        Input(name="week", kind="datetime"),
+        Input(name="note", kind="text"),
+    ),
+)
+CODEC = Codec(SERVED, most_rows=3)
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", '"1.5"', "true", "[1]", "{}", "01"]
+)
+def test_what_is_no_number_is_refused(value: str) -> None:
+    """A text, a boolean, an infinity or a number beyond float64 never becomes a number."""
+    with pytest.raises((Malformed, OutsideContract)) as error:
+        CODEC.one(f'{{"calls": {value}}}'.encode())
+    assert value.strip('"') not in f"{error.value.what} {error.value.why}" or value in "[1]{}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"null", b"[]", b"1", b'{"calls": 1} x', b'\xef\xbb\xbf{"calls": 1}',
+        b'{"calls": 1, "note": "\xff"}', b'{"calls": 1, "note": "\\ud800"}',
+        b'{"calls": 1, "note": "\\udc00"}', b'{"calls": 1, "note": "\xed\xa0\x80"}',
+        b'{"calls": 1, "calls": 1}', b'{"calls": 1, "\\u0063alls": 1}', b'{"calls": 1, "other": 1}',
+        b'{"calls": 1, "note": {"a": {"b": 1}}}', b"[" * 100_000, b'{"calls":' * 50_000,
+    ],
+)  # fmt: skip
+def test_a_body_that_is_not_one_row_is_refused(body: bytes) -> None:
+    """Broken JSON, broken UTF-8, single surrogates, keys twice, unknown keys, deep nests."""
+    with pytest.raises((Malformed, OutsideContract)):
+        CODEC.one(body)
+
+
+def test_colons_inside_texts_are_no_keys() -> None:
+    """A text with colons is taken as it is."""
+    found = CODEC.one(b'{"calls": 1, "note": "a:b::c"}')
+    assert found.rows[0].values["note"] == "a:b::c"
+
+
+def test_a_row_keeps_names_and_values() -> None:
+    """Hebrew names and values, ids and entities come through; what is left out is missing."""
+    body = {"calls": 1, "גיל": 41, "plan": "פלוס", "vip": True, "_id": "r1", "customer": 7}
+    found = CODEC.one(json.dumps(body, ensure_ascii=False).encode())
+    values = dict(found.rows[0].values)
+    assert values.pop("week") is not None
+    assert values == {"calls": 1.0, "גיל": 41, "plan": "פלוס", "vip": True, "note": None}
+    assert (found.ids, found.rows[0].entity) == (["r1"], "7")
+
+
+def test_broken_rules_are_named_without_the_value() -> None:
+    """Each broken rule is named with its row and column; the value is nowhere."""
+    body = b'[{"calls": 987654.5}, {"plan": "topsecret", "calls": 1}, {}]'
+    with pytest.raises(OutsideContract) as error:
+        CODEC.many(body)
+    assert len(error.value.problems) == 3
+    told = f"{error.value.what} {error.value.why} {error.value.problems}"
+    assert "'calls' is above" in told
+    assert "'calls' is missing" in told
+    assert "987654" not in told
+    assert "topsecret" not in told
+
+
+def test_rows_outside_the_contract_may_go_to_a_lower_rung() -> None:
+    """With `lower` the row is kept, with the rule that it breaks."""
+    found = Codec(SERVED, lower=True).many(b'[{"calls": 99}, {"calls": 1}]')
+    assert [bool(row.broken) for row in found.rows] == [True, False]
+
+
+def test_too_many_rows_are_refused() -> None:
+    """The limit of rows holds for every protocol."""
+    with pytest.raises(TooMany):
+        CODEC.many(b"[" + b",".join([b'{"calls":1}'] * 4) + b"]")
+    with pytest.raises(TooMany):
+        CODEC.plain([{"calls": 1.0}] * 4)
+
+
+def test_a_moment_needs_a_time_zone() -> None:
+    """A moment without a zone could be any."""
+    with pytest.raises(OutsideContract):
+        CODEC.one(b'{"calls": 1, "week": "2026-01-04T00:00:00"}')
+    found = CODEC.one(b'{"calls": 1, "week": "2026-01-04T00:00:00Z"}')
+    assert found.rows[0].values["week"] == "2026-01-04T00:00:00+00:00"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
+    """Whatever comes, the decoder answers with rows or with a refusal of ours."""
+    for decode in (CODEC.one, CODEC.many, strictly):
+        try:
+            decode(body)
+        except TamidError:
+            continue
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*SERVED.names, "_id", "customer", "x"]), _JSON))
+def test_any_object_is_decoded_or_refused(row: dict[str, object]) -> None:
+    """Any JSON object under our names: rows of the right kinds, or a refusal."""
+    try:
+        found = CODEC.one(json.dumps(row).encode())
+    except TamidError:
+        return
+    values = found.rows[0].values
+    assert type(values["calls"]) is float
+    assert values["calls"] == row["calls"]
+    assert type(values["vip"]) in (bool, type(None))
