@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tamid.core.learning.model import FeatureTable, Floats, Param, Range, StoredModel
+from tamid.core.compiled.program import Linear, Op, Program, make_slots, numbers
+from tamid.core.learning.model import FeatureTable, Floats, Param, Range, Schema, StoredModel
 from tamid.core.values import Task, canonical_json
 from tamid.ports import Progress, Scores, TrainingJob, TrainingResult
 
@@ -163,6 +164,24 @@ def load(stored: StoredModel) -> TinyModel:
     data = json.loads(stored.files[_FILE])
     arrays = (np.array(data[name], dtype=np.float64) for name in ("centre", "spread", "slopes"))
     return TinyModel(Task(data["task"]), *arrays)
+
+
+def compiled(stored: StoredModel, schema: Schema) -> Program:
+    """Return the program of what :meth:`TinyModel.dump` wrote."""
+    data = json.loads(stored.files[_FILE])
+    centre, spread, slopes = data["centre"], data["spread"], data["slopes"]
+    scaled = [
+        (i, [(Op.FILL, c), (Op.SUBTRACT, c), (Op.DIVIDE, s)])
+        for i, (c, s) in enumerate(zip(centre, spread, strict=True))
+    ]
+    return Program(
+        task=schema.task,
+        features=schema.features,
+        slots=make_slots(scaled),
+        model=Linear(weights=numbers(slopes[1:]), bias=numbers(slopes[:1])),
+        link="sigmoid" if schema.task is Task.BINARY else "identity",
+        explain="linear",
+    )
 
 
 def _sigmoid(linear: Floats) -> Floats:

@@ -18,6 +18,7 @@ from tamid.core.stats.metrics import evaluate
 from tamid.core.values import LABEL, PERIOD, TIME, WEIGHT, Task, canonical_json, jsonable
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages.answering import Predictor, visible
+from tamid.stages.compiling import compiled_files
 from tamid.stages.fitting import Tools
 from tamid.stages.training import Learnt
 from tamid.stages.usual import MOST_COLUMNS, weekly
@@ -70,6 +71,7 @@ def wrap(learnt: Learnt, job: TrainingJob, contract: Contract, tools: Tools) -> 
     files[GOLDEN] = canonical_json(_golden(loaded, job, tools)).encode()
     files[PROFILE] = canonical_json(_profile(learnt, job, contract, sample)).encode()
     files[PARITY] = canonical_json(parity).encode()
+    files |= compiled_files(loaded, learnt, sample, tools)
     files[CARD] = _card(learnt, job, contract).encode()
     return TrainingResult(
         files=files,

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.random import Generator
 
+from tamid.core.compiled.program import Program
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError
 from tamid.core.learning.model import (
@@ -70,6 +71,7 @@ class Tools:
     code: FeatureCode | None = None
     searcher: Searcher | None = None
     environment: Mapping[str, bytes] = field(default_factory=dict)
+    compiler: Callable[[StoredModel, Schema], Program] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

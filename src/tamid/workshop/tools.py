@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tamid.core.errors import MissingExtra
+from tamid.core.errors import MissingExtra, Uncompilable
 from tamid.core.values import LABEL, Task
 
 if TYPE_CHECKING:
     from tamid.adapters.inline import InlineTrainer
     from tamid.adapters.sklearn import Store
+    from tamid.core.compiled.program import Program
     from tamid.core.contract.model import Contract
     from tamid.core.learning.model import Learner, Model, Schema, StoredModel
     from tamid.ports import Progress, TrainingJob, TrainingResult
@@ -106,6 +107,7 @@ def _tools(job: TrainingJob, contract: Contract, studies: Path | None, *, tiny: 
         learner=_learner(kind, contract, job.code, classes),
         baselines={n: _learner(_TINY if tiny else n, contract, {}, classes) for n in names},
         load=load_model,
+        compiler=compile_model,
         generator=np.random.default_rng,
         seconds=monotonic,
         code=load_features(job.code, entry) if entry else None,
@@ -163,6 +165,27 @@ def load_model(stored: StoredModel, schema: Schema) -> Model:
         why="the bundle was made by a newer version",
         fix="pip install --upgrade 'tamid[loop]'",
     )
+
+
+def compile_model(stored: StoredModel, schema: Schema) -> Program:
+    """Return a stored model as a program.
+
+    Raises:
+        Uncompilable: it uses what a program does not know; the message says what.
+    """
+    from tamid.core.compiled.bundled import TEXT_FORMAT, compile_text
+
+    if stored.format == _TINY:
+        from tamid.adapters import inline
+
+        return inline.compiled(stored, schema)
+    if stored.format == TEXT_FORMAT:
+        return compile_text(stored.files["model.txt"].decode(), schema)
+    if stored.format == "skops":
+        from tamid.adapters import sklearn
+
+        return sklearn.compiled(sklearn.load(stored, schema.task, _store()), schema)
+    raise Uncompilable(f"models of the format {stored.format!r} have no program")
 
 
 def _store() -> Store:

@@ -30,7 +30,7 @@ from tamid.testing.trainer_suite import train
 from tamid.workshop import inline_trainer
 
 FILES = (
-    "card.md", "code/features.py", "code/rules.py", "contract.yaml", "golden.json",
+    "card.md", "compiled.json", "code/features.py", "code/rules.py", "contract.yaml", "golden.json",
     "model/model.json", "parity.json", "profile.json", "schema.json",
 )  # fmt: skip
 

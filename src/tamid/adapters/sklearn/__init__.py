@@ -2,5 +2,6 @@
 
 from tamid.adapters.sklearn.learners import LinearLearner, PipelineLearner
 from tamid.adapters.sklearn.models import SklearnModel, Store, load
+from tamid.adapters.sklearn.program import compiled
 
-__all__ = ["LinearLearner", "PipelineLearner", "SklearnModel", "Store", "load"]
+__all__ = ["LinearLearner", "PipelineLearner", "SklearnModel", "Store", "compiled", "load"]

@@ -46,6 +46,21 @@ class SklearnModel:
         self._pipeline, self._task, self._classes, self._store = pipeline, task, classes, store
         self._linear, self._reference = linear, reference
 
+    @property
+    def pipeline(self) -> Any:
+        """Return the fitted pipeline."""
+        return self._pipeline
+
+    @property
+    def linear(self) -> bool:
+        """Say whether it is a built-in linear model, fed codes instead of words."""
+        return self._linear
+
+    @property
+    def reference(self) -> Floats | None:
+        """Return the neutral row that a user's pipeline is explained against."""
+        return self._reference
+
     def predict(self, x: FeatureTable) -> Floats:
         """Return chances of the positive class, numbers, or (n, k) chances of classes."""
         rows = x.values if self._linear else frame_of(x)

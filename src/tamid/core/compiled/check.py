@@ -115,7 +115,7 @@ def _slots(slots: Slots, features: int) -> Iterator[str]:
     if len(slots.argument) != len(slots.op) or not _within(slots.op, 0, len(Op)):
         yield "a step is of no known kind"
         return
-    if not np.isfinite(slots.argument).all() or not np.isfinite(slots.table).all():
+    if not np.isfinite(slots.argument).all() or np.isinf(slots.table).any():
         yield "a step holds what is no number"
         return
     if (slots.argument[slots.op == Op.DIVIDE] == 0).any():

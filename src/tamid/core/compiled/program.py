@@ -47,7 +47,7 @@ class Op(enum.IntEnum):
     AT_LEAST = 7  # what is smaller becomes the argument
     AT_MOST = 8  # what is larger becomes the argument
     SINGLE = 9  # rounded to 32 bits
-    MAP = 10  # by a table: missing, then every other number, then 0, 1, 2...
+    MAP = 10  # by a table (which may say missing): missing, any other number, then 0, 1, 2...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

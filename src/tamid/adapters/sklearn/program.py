@@ -1,0 +1,46 @@
+"""Fitted scikit-learn pipelines as programs: only steps of known arithmetic, by exact type."""
+
+from __future__ import annotations
+
+import math
+
+from tamid.adapters.sklearn.models import SklearnModel
+from tamid.adapters.sklearn.program_models import estimated
+from tamid.adapters.sklearn.program_steps import Tables, flat_steps, prepared, source_columns
+from tamid.core.compiled.program import Program, make_slots
+from tamid.core.learning.model import Schema
+from tamid.core.values import Task
+
+
+def compiled(model: SklearnModel, schema: Schema) -> Program:
+    """Return the program of a fitted pipeline.
+
+    Raises:
+        Uncompilable: a step is of a type that no program knows; the message names it.
+    """
+    tables = Tables()
+    columns = source_columns(schema.features, words=not model.linear)
+    steps = flat_steps(model.pipeline)
+    for step in steps[:-1]:
+        columns = prepared(step, columns, tables)
+    found = estimated(steps[-1], schema, columns, tables)
+    ready = [(c.source, c.ready(single=found.single)) for c in found.columns]
+    return Program(
+        task=schema.task,
+        features=schema.features,
+        slots=make_slots(ready, tables.rows),
+        model=found.model,
+        classes=schema.classes if schema.task is Task.MULTICLASS else (),
+        outputs=found.outputs,
+        link=found.link,
+        factor=found.factor,
+        explain="linear" if model.linear else "neutral",
+        neutral=() if model.linear else _neutral(model, schema),
+    )
+
+
+def _neutral(model: SklearnModel, schema: Schema) -> tuple[float | None, ...]:
+    """Return the values against which a user's pipeline is explained; zero where none is kept."""
+    if model.reference is None:
+        return (0.0,) * len(schema.features)
+    return tuple(None if math.isnan(v) else float(v) for v in model.reference)
