@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tamid.core.compiled.interpreter import calibrate
+from tamid.core.compiled.links import calibrate
 from tamid.core.compiled.shap import Explainer
 from tamid.core.values import Task
 

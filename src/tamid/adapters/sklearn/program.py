@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from tamid.adapters.sklearn.models import SklearnModel
+from tamid.adapters.sklearn.program_codes import Tables
 from tamid.adapters.sklearn.program_models import estimated
-from tamid.adapters.sklearn.program_steps import Tables, flat_steps, prepared, source_columns
+from tamid.adapters.sklearn.program_steps import flat_steps, prepared, source_columns
 from tamid.core.compiled.program import Program, make_slots
 from tamid.core.learning.model import Schema
 from tamid.core.values import Task

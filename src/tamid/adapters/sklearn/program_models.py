@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from tamid.adapters.sklearn.program_steps import Column, Tables, prepared
-from tamid.core.compiled.lightgbm_text import boosted
-from tamid.core.compiled.program import (
-    CATEGORY,
-    NAN_LEFT,
-    Floats,
-    Linear,
-    Link,
-    Trees,
-    indices,
-    numbers,
+from tamid.adapters.sklearn.program_codes import Column, Tables
+from tamid.adapters.sklearn.program_steps import prepared
+from tamid.adapters.sklearn.program_trees import (
+    flat_trees,
+    grown_tree,
+    histogram_tree,
+    members,
 )
+from tamid.core.compiled.lightgbm_text import boosted
+from tamid.core.compiled.program import Floats, Linear, Link, Trees, numbers
 from tamid.core.errors import Uncompilable
 from tamid.core.learning.model import Schema
 from tamid.core.values import Task
@@ -35,21 +33,6 @@ class Estimated:
     factor: float = 1.0
     outputs: int = 1
     single: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Grown:
-    """One tree out of scikit-learn: node by node, a leaf where `left` is below 0."""
-
-    slot: Floats
-    threshold: Floats
-    left: Floats
-    right: Floats
-    flags: Floats
-    values: Floats
-    output: int = 0
-    inside: Floats | None = None
-    known: Floats | None = None
 
 
 def estimated(model: Any, schema: Schema, columns: list[Column], tables: Tables) -> Estimated:
@@ -115,10 +98,10 @@ def _lightgbm(model: Any, schema: Schema, columns: list[Column], tables: Tables)
 def _forest(model: Any, schema: Schema, columns: list[Column], tables: Tables) -> Estimated:
     members = getattr(model, "estimators_", None)
     trees = [model] if members is None else list(members)
-    grown = [_tree(t.tree_, _leaf_chances(t.tree_, schema)) for t in trees]
+    grown = [grown_tree(t.tree_, _leaf_chances(t.tree_, schema)) for t in trees]
     outputs = _outputs(schema)
     return Estimated(
-        model=_flat(grown, outputs, np.zeros(outputs), width=outputs),
+        model=flat_trees(grown, outputs, np.zeros(outputs), width=outputs),
         columns=columns,
         link="divide",
         factor=float(len(trees)),
@@ -146,30 +129,16 @@ def _gradient(model: Any, schema: Schema, columns: list[Column], tables: Tables)
     base = np.asarray(model._raw_predict_init(row), dtype=np.float64).ravel()  # noqa: SLF001 - its constant start
     outputs = _outputs(schema)
     grown = [
-        _tree(t.tree_, model.learning_rate * np.asarray(t.tree_.value[:, 0, :]), output=k)
+        grown_tree(t.tree_, model.learning_rate * np.asarray(t.tree_.value[:, 0, :]), output=k)
         for stage in model.estimators_
         for k, t in enumerate(stage)
     ]
     return Estimated(
-        model=_flat(grown, outputs, base),
+        model=flat_trees(grown, outputs, base),
         columns=columns,
         link=_class_link(schema),
         outputs=outputs,
         single=True,
-    )
-
-
-def _tree(tree: Any, values: Floats, output: int = 0) -> Grown:
-    left = np.asarray(tree.children_left)
-    missing = np.asarray(getattr(tree, "missing_go_to_left", np.zeros(len(left))))
-    return Grown(
-        slot=np.asarray(tree.feature),
-        threshold=np.asarray(tree.threshold),
-        left=left,
-        right=np.asarray(tree.children_right),
-        flags=np.where(missing != 0, NAN_LEFT, 0),
-        values=values,
-        output=output,
     )
 
 
@@ -180,15 +149,15 @@ def _histogram(model: Any, schema: Schema, columns: list[Column], tables: Tables
     if model._preprocessor is not None:  # noqa: SLF001 - its own encoder of categories
         columns = _sorted_in(model._preprocessor, columns, tables)  # noqa: SLF001
     bits, place = model._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
-    sets: list[Floats] = [_members(row) for row in bits]
+    sets: list[Floats] = [members(row) for row in bits]
     grown = []
     for stage in model._predictors:  # noqa: SLF001 - its trees have no public name
         for k, tree in enumerate(stage):
-            grown.append(_histogram_tree(tree, k, sets, place))
+            grown.append(histogram_tree(tree, k, sets, place))
     outputs = _outputs(schema)
     base = np.asarray(model._baseline_prediction, dtype=np.float64).ravel()  # noqa: SLF001
     return Estimated(
-        model=_flat(grown, outputs, base, sets=sets),
+        model=flat_trees(grown, outputs, base, sets=sets),
         columns=columns,
         link="exp" if loss in ("poisson", "gamma") else _class_link(schema),
         outputs=outputs,
@@ -203,85 +172,6 @@ def _sorted_in(preprocessor: Any, columns: list[Column], tables: Tables) -> list
         some = [columns[i] for i in places.get(name, ())]
         made += prepared(inner, some, tables) if name == "encoder" else some
     return made
-
-
-def _histogram_tree(tree: Any, output: int, sets: list[Floats], place: Floats) -> Grown:
-    nodes = tree.nodes
-    leaf = nodes["is_leaf"] != 0
-    category = (nodes["is_categorical"] != 0) & ~leaf
-    inside, known = np.full(len(nodes), -1), np.full(len(nodes), -1)
-    for i in np.flatnonzero(category):
-        inside[i] = len(sets)
-        sets.append(_members(tree.raw_left_cat_bitsets[nodes["bitset_idx"][i]]))
-        known[i] = place[nodes["feature_idx"][i]]
-    missing = np.where(nodes["missing_go_to_left"] != 0, NAN_LEFT, 0)
-    return Grown(
-        slot=nodes["feature_idx"].astype(np.int64),
-        threshold=np.where(category, 0.0, nodes["num_threshold"]),
-        left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
-        right=np.where(leaf, -1, nodes["right"].astype(np.int64)),
-        flags=numbers(missing + np.where(category, CATEGORY, 0)),
-        values=nodes["value"].astype(np.float64)[:, None],
-        output=output,
-        inside=inside,
-        known=known,
-    )
-
-
-def _members(words: Any) -> Floats:
-    bits = np.unpackbits(np.asarray(words).astype("<u4").view(np.uint8), bitorder="little")
-    return np.flatnonzero(bits).astype(np.float64)
-
-
-def _flat(
-    grown: list[Grown],
-    outputs: int,
-    base: Floats,
-    *,
-    width: int = 1,
-    sets: Sequence[Floats] = (),
-) -> Trees:
-    """Gather trees into flat arrays: inner nodes in order, leaves behind each other."""
-    columns: dict[str, list[Floats]] = {
-        n: [] for n in ("slot", "flags", "threshold", "left", "right", "inside", "known")
-    }
-    root, leaves, nodes, leaf_count = [], [], 0, 0
-    for tree in grown:
-        inner = tree.left >= 0
-        # Inner nodes count upwards, leaves downwards.
-        name = np.where(inner, nodes + np.cumsum(inner) - 1, -leaf_count - np.cumsum(~inner))
-        root.append(int(name[0]))
-        none = np.full(len(inner), -1)
-        values = {
-            "slot": tree.slot, "flags": tree.flags, "threshold": tree.threshold,
-            "left": name[tree.left], "right": name[tree.right],
-            "inside": none if tree.inside is None else tree.inside,
-            "known": none if tree.known is None else tree.known,
-        }  # fmt: skip
-        for key, column in values.items():
-            columns[key].append(np.asarray(column)[inner])
-        leaves.append(tree.values[~inner])
-        nodes, leaf_count = nodes + int(inner.sum()), leaf_count + int((~inner).sum())
-    joined = {key: np.concatenate(parts) for key, parts in columns.items()}
-    held = np.concatenate(list(sets)) if len(sets) else np.zeros(0)
-    return Trees(
-        root=indices(root),
-        output=indices([tree.output for tree in grown]),
-        slot=indices(joined["slot"]),
-        flags=indices(joined["flags"]),
-        threshold=numbers(joined["threshold"]),
-        left=indices(joined["left"]),
-        right=indices(joined["right"]),
-        inside=indices(joined["inside"]),
-        known=indices(joined["known"]),
-        set_begin=indices(np.cumsum([0, *(len(s) for s in sets)])),
-        sets=indices(held),
-        leaf=numbers(np.concatenate(leaves)),
-        base=numbers(np.broadcast_to(base, (outputs,))),
-        cover=np.zeros(0),
-        leaf_cover=np.zeros(0),
-        width=width,
-    )
 
 
 _Maker = Callable[[Any, Schema, list[Column], Tables], Estimated]

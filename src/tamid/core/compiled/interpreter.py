@@ -6,33 +6,19 @@ so that both give the same bits until the link.
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from tamid.core.compiled.program import (
-    CATEGORY,
-    NAN_LEFT,
-    Floats,
-    Linear,
-    Op,
-    Program,
-    Slots,
-    Trees,
-)
+from tamid.core.compiled.links import link_batch, link_row
+from tamid.core.compiled.program import CATEGORY, NAN_LEFT, Floats, Linear, Program, Trees
+from tamid.core.compiled.slots import prepare, prepare_row, row_steps
 from tamid.core.learning.model import Bools, Ints
-from tamid.core.stats.calibration import Calibration
 
-# What rounds to infinity in 32 bits.
-_SINGLE_MOST = 3.4028235677973366e38
 _CODES = 2147483648.0
 # Rows that walk together: positions in all trees stay within the processor's cache.
 _TOGETHER = 256
-# The clip of the logit, as in tamid.core.stats.calibration.
-_CLIP = 1e-6
 
 
 class Interpreter:
@@ -40,7 +26,7 @@ class Interpreter:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._steps = _row_steps(program.slots)
+        self._steps = row_steps(program.slots)
         model = program.model
         self._linear = model if isinstance(model, Linear) else None
         self._trees = None if isinstance(model, Linear) else _RowTrees(model)
@@ -77,91 +63,6 @@ class Interpreter:
         ]
         sums = np.concatenate(parts) if parts else np.zeros((0, self._program.outputs))
         return link_batch(self._program, sums)
-
-
-def prepare(slots: Slots, values: Floats) -> Floats:
-    """Return (n, slots) prepared numbers of (n, features); infinities count as missing."""
-    clean = np.where(np.isfinite(values), values, np.nan)
-    made = np.empty((len(values), slots.width), dtype=np.float64)
-    steps = _row_steps(slots)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for j, (source, ops) in enumerate(steps):
-            column = clean[:, source]
-            for op, argument, table in ops:
-                column = _step(op, argument, np.asarray(table), column)
-            made[:, j] = column
-    return made
-
-
-def link_row(program: Program, sums: list[float]) -> list[float]:
-    """Return one row's answers from its sums."""
-    link = program.link
-    if link == "identity":
-        return sums
-    if link == "sigmoid":
-        return [_sigmoid(program.factor * s) for s in sums]
-    if link == "divide":
-        return [s / program.factor for s in sums]
-    if link == "exp":
-        return [_exp(s) for s in sums]
-    largest = max(sums)
-    shares = [_exp(s - largest) for s in sums]
-    total = 0.0
-    for share in shares:
-        total += share
-    return [share / total for share in shares]
-
-
-def link_batch(program: Program, sums: Floats) -> Floats:
-    """Return (n, outputs) answers from (n, outputs) sums."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if program.link == "sigmoid":
-            return np.asarray(1.0 / (1.0 + np.exp(-(program.factor * sums))))
-        if program.link == "divide":
-            return np.asarray(sums / program.factor)
-        if program.link == "exp":
-            return np.asarray(np.exp(sums))
-        if program.link == "softmax":
-            shares = np.exp(sums - sums.max(axis=1, keepdims=True))
-            return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-    return sums
-
-
-def calibrate(calibration: Calibration, score: float) -> float:
-    """Return one calibrated score, as `apply_calibration` does for many.
-
-    >>> calibrate(Calibration(kind="isotonic", x=(0.0, 1.0), y=(0.0, 0.5)), 0.5)
-    0.25
-    """
-    if calibration.kind == "none" or score != score:
-        return score
-    if calibration.kind == "platt":
-        p = min(max(score, _CLIP), 1 - _CLIP)
-        z = calibration.slope * (math.log(p) - math.log1p(-p)) + calibration.intercept
-        return math.exp(-(max(0.0, -z) + math.log1p(math.exp(-abs(z)))))
-    x, y = calibration.x, calibration.y
-    j = bisect_right(x, score) - 1
-    if j < 0:
-        return y[0]
-    if j == len(x) - 1 or x[j] == score:
-        return y[j]
-    return (y[j + 1] - y[j]) / (x[j + 1] - x[j]) * (score - x[j]) + y[j]
-
-
-RowSteps = list[tuple[int, list[tuple[int, float, list[float]]]]]
-
-
-def prepare_row(steps: RowSteps, values: Sequence[float]) -> list[float]:
-    """Return one row's prepared numbers; infinities count as missing."""
-    made = []
-    for source, ops in steps:
-        v = values[source]
-        if v - v != 0.0:
-            v = math.nan
-        for op, argument, table in ops:
-            v = _row_step(op, argument, table, v)
-        made.append(v)
-    return made
 
 
 class _RowTrees:
@@ -269,75 +170,6 @@ class _Lookup:
         return np.asarray(np.where(np.isnan(v), nan_left, inside | (odd & nan_left)), dtype=bool)
 
 
-def _row_steps(slots: Slots) -> RowSteps:
-    begin, cuts = slots.begin.tolist(), slots.table_begin.tolist()
-    op, argument, table = slots.op.tolist(), slots.argument.tolist(), slots.table.tolist()
-    made: RowSteps = []
-    for j, source in enumerate(slots.source.tolist()):
-        ops = []
-        for o, a in zip(
-            op[begin[j] : begin[j + 1]], argument[begin[j] : begin[j + 1]], strict=True
-        ):
-            held = table[cuts[int(a)] : cuts[int(a) + 1]] if o == Op.MAP else []
-            ops.append((o, a, held))
-        made.append((source, ops))
-    return made
-
-
-def _row_step(op: int, a: float, table: list[float], v: float) -> float:
-    if op == Op.FILL:
-        return a if v != v else v
-    if op == Op.SUBTRACT:
-        return v - a
-    if op == Op.DIVIDE:
-        return v / a
-    if op == Op.MULTIPLY:
-        return v * a
-    if op == Op.ADD:
-        return v + a
-    if op == Op.EQUALS:
-        return 1.0 if v == a else 0.0
-    if op == Op.ISNAN:
-        return 1.0 if v != v else 0.0
-    if op == Op.AT_LEAST:
-        return max(v, a)
-    if op == Op.AT_MOST:
-        return min(v, a)
-    if op == Op.SINGLE:
-        return _single(v)
-    if v != v:
-        return table[0]
-    return table[int(v) + 2] if 0 <= v < len(table) - 2 and v == int(v) else table[1]
-
-
-def _step(op: int, a: float, table: Floats, v: Floats) -> Floats:
-    missing = np.isnan(v)
-    if op == Op.SINGLE:
-        return v.astype(np.float32).astype(np.float64)
-    if op == Op.MAP:
-        whole = ~missing & (v >= 0) & (v < len(table) - 2) & (v == np.floor(v))
-        place = np.where(whole, np.where(whole, v, 0).astype(np.int64) + 2, 1)
-        return np.asarray(table[np.where(missing, 0, place)])
-    plain: dict[int, Callable[[], Floats]] = {
-        Op.FILL: lambda: np.where(missing, a, v),
-        Op.SUBTRACT: lambda: v - a,
-        Op.DIVIDE: lambda: v / a,
-        Op.MULTIPLY: lambda: v * a,
-        Op.ADD: lambda: v + a,
-        Op.EQUALS: lambda: (v == a).astype(np.float64),
-        Op.ISNAN: lambda: missing.astype(np.float64),
-        Op.AT_LEAST: lambda: np.where(v < a, a, v),
-        Op.AT_MOST: lambda: np.where(v > a, a, v),
-    }
-    return plain[op]()
-
-
-def _single(v: float) -> float:
-    if abs(v) >= _SINGLE_MOST:
-        return math.copysign(math.inf, v)
-    return float(np.float32(v))
-
-
 def _rows(model: Linear) -> list[list[float]]:
     rows: list[list[float]] = model.weights.reshape(len(model.bias), -1).tolist()
     return rows
@@ -349,14 +181,3 @@ def _dot(weights: list[float], z: list[float], start: float) -> float:
     for w, v in zip(weights, z, strict=True):
         total += w * v
     return total
-
-
-def _sigmoid(z: float) -> float:
-    return 1.0 / (1.0 + _exp(-z))
-
-
-def _exp(z: float) -> float:
-    try:
-        return math.exp(z)
-    except OverflowError:
-        return math.inf
