@@ -51,7 +51,8 @@ service: {{p99_ms: {deadline}, fallback: {fallback}}}
 gates: {{}}
 """
 FALLBACK = "[previous, last_score: 14d, rule: rules.py:score, default: 0.05]"
-_RULES = RULES
+_PLAIN = "def build(frame):\n    return frame\n"
+CODE = '{code: "features.py:build"}'
 
 
 def contract(*, deadline: int = 3000, fallback: str = FALLBACK, features: str = "{}") -> str:
@@ -67,7 +68,7 @@ class World:
         self.store.mkdir(parents=True, mode=0o700)
         self.text = text or contract()
         (root / "contract.yaml").write_text(self.text, encoding="utf-8")
-        self.code = {"rules.py": _RULES} if code is None else dict(code)
+        self.code = {"rules.py": RULES, "features.py": _PLAIN, **(code or {})}
         self.keys = Keys(self.store / "keys")
         self.keys.create()
         self.blobs = FileBlobs(self.store / "blobs")
@@ -80,10 +81,10 @@ class World:
         drafts = [Draft(event=e, at=START, reason="test") for e in events]
         self.ledger.append(MODEL, drafts, seq, 0)
 
-    def pack(self, *, seed: int = 0, tiny: bool = True) -> Packed:
-        """Train a version and store it signed; `tiny` ones only a worker can answer with."""
+    def pack(self, *, seed: int = 0, text: str = "", tiny: bool = True) -> Packed:
+        """Train a version and store it signed; one with feature `CODE` needs a worker to answer."""
         frame = history(100, 8, seed=seed).with_columns(pl.lit(40.0).alias("גיל") + pl.col("calls"))
-        given = job(frame, contract=self.text, code=self.code, holdout=2)
+        given = job(frame, contract=text or self.text, code=self.code, holdout=2)
         return pack(train(inline_trainer(tiny=tiny), given), self.blobs, self.keys)
 
     def register(self, number: int, packed: Packed) -> None:

@@ -15,6 +15,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 JSON = b"application/json"
+# So many times the largest body are read before a sender is cut off.
+_HEARD = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +66,13 @@ def header_map(scope: Scope) -> dict[bytes, bytes]:
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, settings: Settings) -> bytes:
-    """Return the body, within the limits of size and time."""
+    """Return the body, within the limits of size and time.
+
+    A body that is somewhat too large is read to its end and dropped, as who still sends does not
+    hear why it was refused.
+    """
     length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > settings.most_body:
+    if length.isdigit() and int(length) > _HEARD * settings.most_body:
         raise _too_large(settings)
     parts: list[bytes] = []
     size = 0
@@ -78,9 +84,12 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, settings: 
                     raise Gone
                 part = message.get("body", b"")
                 size += len(part)
-                if size > settings.most_body:
+                if size <= settings.most_body:
+                    parts.append(part)
+                elif size > _HEARD * settings.most_body or not message.get("more_body", False):
                     raise _too_large(settings)
-                parts.append(part)
+                else:
+                    parts.clear()
                 if not message.get("more_body", False):
                     return parts[0] if len(parts) == 1 else b"".join(parts)
     except TimeoutError:
