@@ -38,7 +38,7 @@ _COLOURS = {
 def add_demo(parser: ArgumentParser) -> None:
     """Declare the arguments of `demo`."""
     parser.add_argument("--seed", type=_at_least(0), default=1, help="another world (1)")
-    parser.add_argument("--customers", type=_at_least(_FEWEST), default=12_000, help="(12000)")
+    parser.add_argument("--customers", type=_at_least(_FEWEST), default=10_000, help="(10000)")
     parser.add_argument("--weeks", type=_weeks, default=_YEAR, help="live weeks to play (52)")
     parser.add_argument(
         "--slow-labels", action="store_true", help="who leaves is known after 28 days, not 7"

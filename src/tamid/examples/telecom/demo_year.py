@@ -45,7 +45,7 @@ class Options:
 
     folder: Path
     seed: int = 1
-    customers: int = 12_000
+    customers: int = 10_000
     slow_labels: bool = False
     weeks: int = 52
     story: Story | None = None

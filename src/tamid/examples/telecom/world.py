@@ -1,6 +1,6 @@
 """A seeded telecom operator that lives week by week and reacts to the campaign that acts on scores.
 
-    world = World(seed=1, customers=12_000)
+    world = World(seed=1, customers=10_000)
     for day in world.days():                     # from the first file to the end of the live year
         write_day(folder, world.files_for(day))  # what arrives that day, and nothing known later
         ...
@@ -42,7 +42,7 @@ class World:
     """One operator, one seed."""
 
     def __init__(
-        self, seed: int = 1, customers: int = 12_000, *, start: datetime = FIRST_LIVE,
+        self, seed: int = 1, customers: int = 10_000, *, start: datetime = FIRST_LIVE,
         story: Story | None = None, slow_labels: bool = False,
     ) -> None:  # fmt: skip
         self.story = story or Story()
