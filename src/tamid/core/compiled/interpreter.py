@@ -54,8 +54,7 @@ class Interpreter:
         """Return (n, outputs) for rows (n, features); before calibration."""
         z = prepare(self._program.slots, values)
         if self._linear is not None:
-            weights = self._linear.weights.reshape(self._program.outputs, -1)
-            return link_batch(self._program, z @ weights.T + self._linear.bias)
+            return link_batch(self._program, _linear_sums(self._linear, z))
         assert isinstance(self._program.model, Trees)
         parts = [
             _tree_sums(self._program.model, z[i : i + _TOGETHER])
@@ -125,6 +124,16 @@ def _goes_left(v: float, flags: int, inside: frozenset[int], known: frozenset[in
     if code in inside:
         return True
     return known is not None and code not in known and bool(flags & NAN_LEFT)
+
+
+def _linear_sums(model: Linear, z: Floats) -> Floats:
+    """Add slot by slot: a product of matrices would round otherwise than one row does."""
+    weights = model.weights.reshape(len(model.bias), -1)
+    found = np.repeat(model.bias[None, :], len(z), axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for j in range(z.shape[1]):
+            found += z[:, j : j + 1] * weights[:, j]
+    return found
 
 
 def _tree_sums(trees: Trees, z: Floats) -> Floats:
