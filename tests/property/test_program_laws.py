@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import struct
+from typing import Any
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -27,7 +28,7 @@ from tamid.core.compiled.program import (
     numbers,
 )
 from tamid.core.compiled.shap import Explainer
-from tamid.core.errors import IntegrityError, Uncompilable
+from tamid.core.errors import IntegrityError, MissingExtra, Uncompilable
 from tamid.core.learning.model import Feature
 from tamid.core.values import Task
 
@@ -70,7 +71,9 @@ def _linear(rng: np.random.Generator, width: int, outputs: int) -> Linear:
 
 def _trees(rng: np.random.Generator, width: int, outputs: int) -> Trees:
     """Grow trees by splitting leaves at random: children lie behind their parents."""
-    left, right, root, leaves = [], [], [], 0
+    left: list[int] = []
+    right: list[int] = []
+    root, leaves = [], 0
     for _ in range(int(rng.integers(1, 20)) * outputs):
         first, grown = len(left), int(rng.integers(0, 9))
         root.append(first if grown else -1 - leaves)
@@ -112,6 +115,16 @@ def random_rows(seed: int, width: int, count: int = 6) -> list[list[float]]:
     rng = np.random.default_rng(seed)
     drawn = rng.choice([*ODD, *range(12)], size=(count, width))
     return [[float(v) for v in row] for row in drawn]
+
+
+def in_c(program: Program, row: list[float]) -> list[float] | None:
+    """Return the kernel's answers; None if it refuses sets that would take too much memory."""
+    try:
+        return KernelEngine(program).many(struct.pack(f"<{len(row)}d", *row), 1)
+    except MissingExtra as error:
+        if "too large" in error.what:
+            return None
+        raise
 
 
 def same(one: float, two: float) -> bool:
@@ -161,8 +174,8 @@ def test_altered_bytes_are_refused_or_answer_like_any_program(
     assert problems(program) == []
     row = random_rows(seed, len(program.features), 1)[0]
     wanted = Interpreter(program).row(row)
-    found = KernelEngine(program).many(struct.pack(f"<{len(row)}d", *row), 1)
-    assert all(map(same, found, wanted))
+    found = in_c(program, row)
+    assert found is None or all(map(same, found, wanted))
     assert set(Explainer(program).contributions(row)) == {f.name for f in program.features}
 
 
@@ -178,14 +191,13 @@ def test_an_array_with_any_number_in_it_is_refused_or_harmless(
         return
     changed = part.copy()
     changed[value % len(part)] = np.int32(value - 2**31 if value % 2 else value % 40 - 20)
-    altered = dataclasses.replace(
-        program, model=dataclasses.replace(program.model, **{name: changed})
-    )
+    model: Any = dataclasses.replace(program.model, **{name: changed})  # type: ignore[arg-type] # by name
+    altered = dataclasses.replace(program, model=model)
     if problems(altered):
         return
     row = random_rows(seed, len(program.features), 1)[0]
-    found = KernelEngine(altered).many(struct.pack(f"<{len(row)}d", *row), 1)
-    assert all(map(same, found, Interpreter(altered).row(row)))
+    found = in_c(altered, row)
+    assert found is None or all(map(same, found, Interpreter(altered).row(row)))
 
 
 @given(text=st.text(max_size=300), head=st.booleans())
@@ -193,9 +205,10 @@ def test_any_text_is_a_model_or_refused(text: str, head: bool) -> None:
     """A text that is no model is refused in one way only."""
     whole = f"tree\nnum_class=1\nnum_tree_per_iteration=1\nTree=0\n{text}\nend of trees\n"
     try:
-        boosted(whole if head else text)
-    except Uncompilable as error:
-        assert error.what
+        found = boosted(whole if head else text)
+    except Uncompilable:
+        return
+    assert found.trees.leaves >= 1
 
 
 def test_random_programs_hold_categories() -> None:

@@ -151,6 +151,7 @@ def _trees(t: Trees, slots: int, outputs: int) -> Iterator[str]:
         yield "a node is of no known kind"
     if not _within(t.root, -t.leaves, nodes):
         yield "a tree has no root"
+        return
     here = np.arange(nodes, dtype=np.int64)
     for child in (t.left, t.right):
         if not _within(child, -t.leaves, nodes) or ((child >= 0) & (child <= here)).any():
