@@ -63,18 +63,20 @@ class KernelEngine:
             factor=program.factor,
             **{name: layout.arrays[name].ctypes.data for name in Layout.NAMES},
         )
-        self._outputs = program.outputs
+        self._outputs, self._size = program.outputs, layout.features * 8
         self._here = ctypes.byref(self._program)
         self._one, self._many = library.tamid_one, library.tamid_many
 
     def one(self, packed: bytes) -> float:
         """Return the answer for one row."""
+        if len(packed) < self._size or self._outputs != 1:
+            raise ValueError("fewer rows than promised, or more answers than one")
         answer: float = self._one(self._here, packed)
         return answer
 
     def many(self, packed: bytes, rows: int) -> list[float]:
         """Return the outputs of each row, row by row."""
-        if len(packed) < rows * self._layout.features * 8:
+        if len(packed) < rows * self._size:
             raise ValueError("fewer rows than promised")
         out = (ctypes.c_double * (rows * self._outputs))()
         self._many(self._here, packed, rows, out)
