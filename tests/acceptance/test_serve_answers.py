@@ -279,7 +279,8 @@ def test_an_altered_bundle_never_answers(tmp_path: Path) -> None:
 
 def _answers(link: socket.socket, count: int) -> list[int]:
     """Read so many answers with a length from a socket."""
-    found, held = [], b""
+    found: list[int] = []
+    held = b""
     while len(found) < count:
         held += link.recv(65536)
         while b"\r\n\r\n" in held:

@@ -44,6 +44,10 @@ class Brain(Protocol):
         """Say whether there is a turn."""
         ...
 
+    def begin(self) -> None:
+        """Follow the ledger from now on; called once, on the loop."""
+        ...
+
     async def close(self) -> None:
         """Answer what has begun, then let everything go."""
         ...

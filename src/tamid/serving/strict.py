@@ -75,7 +75,9 @@ class Codec:
     def one(self, body: bytes) -> Decoded:
         """Decode the object of one row. Raises Malformed, OutsideContract."""
         found = _decoded(self._one, body)
-        _refuse_twice(body, _given(found))
+        values = msgspec.structs.astuple(found)
+        if body.count(b":") != len(values) - values.count(msgspec.UNSET):
+            strictly(body)
         return self._checked([found])
 
     def many(self, body: bytes) -> Decoded:
@@ -132,8 +134,10 @@ class Codec:
         return named
 
     def _entity(self, values: Sequence[Any]) -> str | None:
-        given = values[len(self._names) + 1 :]
-        return next((str(v) for v in given if v is not msgspec.UNSET and v is not None), None)
+        for value in values[len(self._names) + 1 :]:
+            if value is not msgspec.UNSET and value is not None:
+                return str(value)
+        return None
 
     def _broken(self, values: Mapping[str, Value]) -> list[str]:
         """Name the rules that a row breaks, never the value that breaks them."""

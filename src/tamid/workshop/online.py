@@ -5,15 +5,45 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tamid.workshop.answers import run_rule
+from tamid.workshop.tools import parse
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from tamid.adapters.spawn.child import Channel, Handler
     from tamid.core.contract.model import Contract
     from tamid.stages.answering import Predictor
 
 Columns = Mapping[str, Sequence[Any]]
+
+
+def online_handlers(
+    opened: Mapping[str, Predictor], golden: Mapping[str, bytes], here: Path
+) -> dict[str, Handler]:
+    """Return what a worker answers for the server: `online` and `online_rule`.
+
+    `opened`, `golden`: where `open` has put the bundle's predictor and its golden rows.
+    """
+
+    def online(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        return answer_rows(
+            opened["bundle"], golden["rows"], request["columns"], explain=request["explain"]
+        )
+
+    def online_rule(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        from tamid.adapters.spawn.handover import read_files
+        from tamid.stages.bundling import CONTRACT, GOLDEN
+
+        files = read_files(here / "rule")
+        frame = online_frame(files[GOLDEN], request["columns"])
+        rows = cleaned(frame, parse(files[CONTRACT].decode()))
+        return {"score": run_rule(files, request["code"], rows).get_column("score").to_list()}
+
+    return {"online": online, "online_rule": online_rule}
 
 
 def answer_rows(

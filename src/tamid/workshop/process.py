@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tamid.workshop import tools
 from tamid.workshop.answers import golden_off, measure, ready, refuse_unlike, run_rule
-from tamid.workshop.online import answer_rows, cleaned, online_frame
+from tamid.workshop.online import online_handlers
 from tamid.workshop.tools import candidate
 
 if TYPE_CHECKING:
@@ -60,20 +60,6 @@ def serve() -> None:
         found.write_ipc(here / "scores.arrow", compression="uncompressed")
         return {"rows": found.height}
 
-    def online(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
-        return answer_rows(
-            opened["bundle"], golden["rows"], request["columns"], explain=request["explain"]
-        )
-
-    def online_rule(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
-        from tamid.adapters.spawn.handover import read_files
-        from tamid.stages.bundling import CONTRACT, GOLDEN
-
-        files = read_files(here / "rule")
-        frame = online_frame(files[GOLDEN], request["columns"])
-        rows = cleaned(frame, tools.parse(files[CONTRACT].decode()))
-        return {"score": run_rule(files, request["code"], rows).get_column("score").to_list()}
-
     def probe(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
         from tamid.adapters.spawn.handover import read_frame
 
@@ -81,7 +67,7 @@ def serve() -> None:
         return measure(opened["bundle"], rows, int(request["repeats"]))
 
     handlers = {"train": _train, "dry_run": _dry_run, "open": open_bundle}
-    handlers |= {"online": online, "online_rule": online_rule}
+    handlers |= online_handlers(opened, golden, here)
     serve({**handlers, "score": score, "rule": rule, "probe": probe})
 
 

@@ -63,15 +63,8 @@ class Follower:
         self._turn: Ladder | None = None
         self._turns: list[Ladder] = []
         self._voices: dict[tuple[str, ...], Voice] = {}
-        self._state, self._wanted = (
-            State(),
-            Wanted(
-                champion=VersionRef(number=0, bundle="", overlay=""),
-                previous=None,
-                rung="",
-                contract="",
-            ),
-        )
+        self._state = State()
+        self._wanted: Wanted | None = None
         self._retry_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -251,7 +244,7 @@ class Follower:
     def _loading(self, key: tuple[str, ...]) -> bool:
         """Say whether a voice may be wanted by the turn that is being built."""
         wanted = self._wanted
-        refs = (wanted.champion, wanted.previous) if wanted else ()
+        refs = (wanted.champion, wanted.previous) if wanted is not None else ()
         return key[0] == "rule" or any(r is not None and r.bundle == key[1] for r in refs)
 
 

@@ -69,8 +69,18 @@ class Ladder:
             return None
         if not usable(score, self.served):
             return None
-        given = self._given(self.served.steps[0].rung, score, voice.number, voice)
-        return _named(given, name, self.reason) if isinstance(given, Answer) else None
+        binary = self.served.task is Task.BINARY
+        score = min(max(score, 0.0), 1.0) if binary else score
+        # As in `_given`, without its detours: this is the hot road.
+        return Answer(
+            id=name,
+            score=score,
+            version=voice.number,
+            rung=self.served.steps[0].rung,
+            reason=self.reason,
+            decision=int(score >= voice.threshold) if voice.threshold is not None else None,
+            band=_band(score, voice.edges),
+        )
 
     async def answers(self, request: Request) -> Sequence[Answer]:
         """Return an answer for each row, in order, within the deadline; it never raises."""
@@ -172,7 +182,7 @@ class Ladder:
             rung=rung,
             classes=outcome.classes if outcome else {},
             decision=decision,
-            band=next((name for name, least in edges if score >= least), None),
+            band=_band(score, edges),
             age=age,
             explanation=outcome.explanation if outcome else {},
         )
@@ -188,6 +198,13 @@ def usable(score: float, served: Served) -> bool:
     if served.task is Task.MULTICLASS:
         return 0 <= score < max(len(served.classes), 1) and score == int(score)
     return score - score == 0
+
+
+def _band(score: float, edges: tuple[tuple[str, float], ...]) -> str | None:
+    for name, least in edges:
+        if score >= least:
+            return name
+    return None
 
 
 async def _asked(

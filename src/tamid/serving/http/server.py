@@ -36,7 +36,7 @@ def run(application: Application, host: str, port: int) -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http=guarded(application.settings),
+        http=guarded(application),
         ws="none",
         lifespan="on",
         access_log=False,

@@ -8,16 +8,14 @@ tensors of numbers NaN stands for a missing value, as V2 has no null.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from tamid.serving.http.tensors import PACKED, pack, typed, unpacked
 from tamid.serving.http.wire import Call, Refused, Reply, dumped
-from tamid.serving.strict import Malformed, OutsideContract, strictly
+from tamid.serving.seams import Brain, Turn
+from tamid.serving.strict import Codec, Decoded, Malformed, OutsideContract, strictly
 from tamid.serving.values import Answer, Input, Served
-
-if TYPE_CHECKING:
-    from tamid.serving.http.app import Application, Route
 
 HEADER = b"inference-header-content-length"
 NUMBERS, TEXTS = "numbers", "texts"
@@ -26,10 +24,26 @@ _WIRE = {
     "category": "BYTES", "text": "BYTES", "datetime": "BYTES",
 }  # fmt: skip
 _EXTENSIONS = ["binary_tensor_data"]
-_Tensor = Mapping[str, Any]
+Route = Callable[[Call], Awaitable[Reply]]
 
 
-def add_routes(app: Application, add: Callable[[str, str, str, Route], None]) -> None:
+class Host(Protocol):
+    """What the routes of V2 need of the application."""
+
+    brain: Brain
+    model: str
+    draining: bool
+
+    def turn(self) -> tuple[Turn, Codec]:
+        """Return what is in force with its decoder."""
+        ...
+
+    async def answers(self, call: Call, turn: Turn, found: Decoded) -> Sequence[Answer]:
+        """Return the answers to decoded rows, counted."""
+        ...
+
+
+def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> None:
     """Add the routes of V2, with and without a version in the path."""
 
     async def live(call: Call) -> Reply:

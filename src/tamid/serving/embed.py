@@ -1,0 +1,74 @@
+"""The same server inside an application of one's own: mounted in FastAPI, called from Flask."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tamid.core.errors import OutOfTime
+from tamid.serving.http.app import Application
+from tamid.serving.http.settings import Settings
+from tamid.serving.http.told import told
+from tamid.serving.strict import Codec
+from tamid.serving.values import Request
+from tamid.serving.wiring import brain_of
+
+
+def asgi(workspace: str | Path, model: str | None = None, **settings: Any) -> Application:
+    """Return an ASGI application with all routes of the server, to mount under any path.
+
+    It begins to follow the ledger with its first request, or with the server's start. `settings`:
+    fields of :class:`tamid.serving.http.settings.Settings`.
+    """
+    brain = brain_of(Path(workspace), model)
+    return Application(brain, brain.model, Settings(**settings))
+
+
+class Predictor:
+    """Answers rows from any thread; a thread of its own follows the ledger. Close it in the end."""
+
+    def __init__(self, workspace: str | Path, model: str | None = None) -> None:
+        self._brain = brain_of(Path(workspace), model)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._loop.call_soon_threadsafe(self._brain.begin)
+
+    def wait(self, seconds: float = 60.0) -> None:
+        """Wait for the first version. Raises OutOfTime."""
+        end = time.monotonic() + seconds
+        while not self._brain.ready():
+            if time.monotonic() > end:
+                raise OutOfTime(f"no version of {self._brain.model!r} within {seconds:g} s")
+            time.sleep(0.02)
+
+    def predict(
+        self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return for each row what `POST .../predict` says.
+
+        Raises:
+            OutsideContract: a row does not keep the contract; Waiting: there is no version yet.
+        """
+        asked = self._answered(rows, explain)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+
+    def close(self) -> None:
+        """End the workers and the thread."""
+        asyncio.run_coroutine_threadsafe(self._brain.close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _answered(
+        self, rows: Sequence[Mapping[str, Any]], explain: bool
+    ) -> Sequence[Mapping[str, Any]]:
+        turn, arrived = self._brain.turn, time.monotonic()
+        found = Codec(turn.served).plain(rows)
+        ids = [given or str(place) for place, given in enumerate(found.ids)]
+        request = Request(rows=found.rows, ids=ids, arrived=arrived, explain=explain)
+        return [told(answer, turn.served) for answer in await turn.answers(request)]

@@ -1,0 +1,203 @@
+"""The server inside other applications: mounted as ASGI, and as a callable for Flask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from serving_world import MODEL, ROW, World, contract, free_port
+
+from tamid.serving.embed import Predictor, asgi
+from tamid.serving.http.app import Application
+from tamid.serving.http.protocol import guarded
+from tamid.serving.strict import OutsideContract
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one compiled version."""
+    made = World(tmp_path_factory.mktemp("embedded"), contract(fallback="[default: 0.05]"))
+    made.release(1, made.pack())
+    return made.root
+
+
+@pytest.fixture(scope="module")
+def predictor(root: Path) -> Iterator[Predictor]:
+    """A callable."""
+    made = Predictor(root)
+    made.wait()
+    yield made
+    made.close()
+
+
+def test_a_callable_answers_from_any_thread(predictor: Predictor) -> None:
+    """Threads ask at once; each gets its own rows' answers; refusals are raised."""
+    found: dict[int, Any] = {}
+
+    def ask(place: int) -> None:
+        found[place] = predictor.predict([{**ROW, "calls": float(place)}] * 2)
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    scores = [found[i][0]["score"] for i in range(8)]
+    assert scores == sorted(scores)
+    assert len(set(scores)) == 8
+    with pytest.raises(OutsideContract):
+        predictor.predict([{**ROW, "calls": "1.5"}])
+
+
+def test_mounted_under_a_path(root: Path) -> None:
+    """As FastAPI's `mount` calls it: a root path, no lifespan; it begins with a request."""
+
+    async def play() -> tuple[int, Any]:
+        application = asgi(root)
+        for _ in range(200):
+            status, answer = await _asked(application, "/models", f"/v1/models/{MODEL}/predict")
+            if status == 200:
+                break
+            await asyncio.sleep(0.05)
+        await application.brain.close()
+        return status, answer
+
+    status, answer = asyncio.run(play())
+    assert (status, answer["rung"]) == (200, "champion")
+
+
+def test_in_fastapi(root: Path) -> None:
+    """The example of the documentation, with FastAPI itself."""
+    fastapi = pytest.importorskip("fastapi")
+    app = fastapi.FastAPI()
+    served = asgi(root)
+    app.mount("/models", served)
+
+    async def play() -> tuple[int, Any]:
+        for _ in range(200):
+            status, answer = await _asked(app, "", f"/models/v1/models/{MODEL}/predict")
+            if status == 200:
+                break
+            await asyncio.sleep(0.05)
+        await served.brain.close()
+        return status, answer
+
+    assert asyncio.run(play())[0] == 200
+
+
+def test_in_flask(predictor: Predictor) -> None:
+    """The example of the documentation, with Flask itself."""
+    flask = pytest.importorskip("flask")
+    app = flask.Flask("shop")
+
+    @app.post("/score")  # type: ignore[untyped-decorator]
+    def score() -> Any:
+        return flask.jsonify(predictor.predict([flask.request.get_json()])[0])
+
+    answer = app.test_client().post("/score", json=ROW)
+    assert answer.get_json()["rung"] == "champion"
+
+
+def test_slow_headers_and_bodies_are_cut_off(root: Path) -> None:
+    """Who sends no header or no body within its time is told so, and others are answered."""
+    application = asgi(root, header_time=0.3, body_time=0.3)
+    port = free_port()
+    server = _run(application, port)
+    try:
+        whole = f"POST /v1/models/{MODEL}/predict HTTP/1.1\r\nHost: localhost\r\n"
+        for start in ("", "POST /v1", whole, whole + "Content-Length: 9\r\n\r\n{"):
+            with socket.create_connection(("127.0.0.1", port), 10) as link:
+                link.sendall(start.encode())
+                began = time.monotonic()
+                assert link.recv(200).startswith(b"HTTP/1.1 408")
+                assert 0.2 < time.monotonic() - began < 3
+    finally:
+        server.should_exit = True
+
+
+def test_the_lane_and_the_road_say_the_same(root: Path) -> None:
+    """Whatever is odd about a request takes the ordinary road, and the answer is the same."""
+    application = asgi(root)
+    port = free_port()
+    server = _run(application, port)
+    body = json.dumps({**ROW, "_id": "x"}, ensure_ascii=False).encode()
+    path = f"/v1/models/{MODEL}/predict"
+    length = f"Content-Length: {len(body)}\r\n"
+    try:
+        plain = _sent(port, f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n", body)
+        assert plain[0] == 200
+        assert b"x-request-id" not in plain[1]
+        for odd in (
+            f"POST {path}?a=1 HTTP/1.1\r\nHost: localhost\r\n{length}\r\n",
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nX-Any: 1\r\n{length}\r\n",
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n{length}\r\n",
+        ):
+            status, head, answer = _sent(port, odd, body)
+            assert (status, answer) == (200, plain[2])
+            assert b"x-request-id" in head
+        for refused, status in (
+            (f"POST {path} HTTP/1.1\r\nHost: evil.example\r\n{length}\r\n", 421),
+            (f"POST {path} HTTP/1.1\r\n{length}\r\n", 421),
+            (f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}{length}\r\n", 400),
+            (f"POST {path} HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n{length}\r\n", 400),
+            (f"POST {path} HTTP/1.1\r\nHost: localhost\r\n : x\r\n{length}\r\n", 400),
+        ):
+            assert _sent(port, refused, body)[0] == status, refused
+    finally:
+        server.should_exit = True
+
+
+def _run(application: Application, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        application, port=port, http=guarded(application), loop="uvloop", ws="none",
+        log_level="critical", lifespan="on",
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    threading.Thread(target=server.run, daemon=True).start()
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not application.brain.ready():
+        time.sleep(0.02)
+    assert application.brain.ready()
+    return server
+
+
+def _sent(port: int, head: str, body: bytes) -> tuple[int, bytes, bytes]:
+    with socket.create_connection(("127.0.0.1", port), 10) as link:
+        link.sendall(head.encode() + body)
+        raw = b""
+        while b"\r\n\r\n" not in raw:
+            raw += link.recv(65536)
+        top, _, rest = raw.partition(b"\r\n\r\n")
+        length = int(top.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        while len(rest) < length:
+            rest += link.recv(65536)
+    return int(top.split()[1]), top, rest
+
+
+async def _asked(app: Any, root_path: str, path: str) -> tuple[int, Any]:
+    """Call an ASGI application as a server would."""
+    sent: list[dict[str, Any]] = []
+    body = json.dumps(ROW).encode()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+        "path": root_path + path, "raw_path": (root_path + path).encode(), "query_string": b"",
+        "root_path": root_path, "scheme": "http", "server": ("localhost", 1), "client": None,
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return sent[0]["status"], json.loads(sent[1]["body"])
