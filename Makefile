@@ -30,7 +30,7 @@ demo: $(VENV)/.wheel ## play one year of a telecom operator (ARGS="--seed 3")
 
 test: $(VENV)/.wheel ## run the tests against the installed wheel (ARGS="-k ledger")
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests --pyargs tamid.core --doctest-modules \
-	  -n $(WORKERS) $(ARGS)
+	  -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(VENV)/.deps ## lint, format, types, layers
 	$(BIN)/ruff check .

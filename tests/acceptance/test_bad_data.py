@@ -25,6 +25,9 @@ from tamid.core.state import State
 from tamid.core.values import ENTITY, TIME, Role
 from tamid.stages.data import load
 
+# What these tests share is made once, not once a worker.
+pytestmark = pytest.mark.xdist_group("bad_data")
+
 CONTRACT = """\
 tamid: 1
 name: churn

@@ -25,6 +25,9 @@ from tamid.config import find
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
 
+# What these tests share is made once, not once a worker.
+pytestmark = pytest.mark.xdist_group("workspace")
+
 CONTRACT = """\
 tamid: 1
 name: churn

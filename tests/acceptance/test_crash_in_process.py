@@ -33,6 +33,9 @@ from tamid.testing.crash import AFTER, BEFORE, Crash, Phase, Points
 from tamid.testing.dying import dying
 from tamid.workshop import inline_scorer, inline_trainer, parse
 
+# What these tests share is made once, not once a worker.
+pytestmark = pytest.mark.xdist_group("lives")
+
 Point = tuple[int, str, Phase]
 # Fewest lives that the deaths of one phase are dealt out to.
 LIVES = 4
