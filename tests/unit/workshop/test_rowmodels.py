@@ -103,6 +103,19 @@ def test_an_older_bundle_is_compiled_from_its_text(files: Mapping[str, bytes]) -
     assert open_row_model(old, OVERLAY).score(ROW) == open_row_model(files, OVERLAY).score(ROW)
 
 
+def test_every_engine_explains_alike(files: Mapping[str, bytes]) -> None:
+    """Contributions are the same numbers, whether C, LightGBM or the reference tells them."""
+    rows = [ROW, {**ROW, "calls": -2.0, "plan": None}, {**ROW, "minutes": 9.0, "age": None}]
+    told = [
+        [open_row_model(files, OVERLAY, engines=[name]).contributions(row) for row in rows]
+        for name in ("kernel", "lightgbm", "plain")
+    ]
+    for other in told[1:]:
+        for one, two in zip(told[0], other, strict=True):
+            assert dict(one) == pytest.approx(dict(two), abs=1e-9)
+    assert any(abs(v) > 0.1 for one in told[0] for v in one.values())
+
+
 def test_the_overlay_calibrates(files: Mapping[str, bytes]) -> None:
     """Scores follow the overlay in force, as those of a batch do."""
     raw = open_row_model(files, OVERLAY).score(ROW)

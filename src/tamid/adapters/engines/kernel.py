@@ -31,6 +31,8 @@ _COMPILERS = ("cc", "gcc", "clang")
 _LONGEST_BUILD = 60.0
 # Where the built kernel lies, and "off" as the word that leaves it out.
 CACHE = "TAMID_KERNEL_CACHE"
+# Splits on the way to a leaf that the kernel keeps room for when it explains.
+_DEEPEST = 60
 _LINKS = {"identity": 0, "sigmoid": 1, "softmax": 2, "exp": 3, "divide": 4}
 _WHOLE = (
     "features", "slots", "outputs", "trees", "width", "nodes", "link", "linear", "categories",
@@ -65,7 +67,10 @@ class KernelEngine:
         )
         self._outputs, self._size = program.outputs, layout.features * 8
         self._here = ctypes.byref(self._program)
-        self._one, self._many = library.tamid_one, library.tamid_many
+        self._one, self._many, self._shap = (
+            library.tamid_one, library.tamid_many, library.tamid_shap,
+        )  # fmt: skip
+        self._explains = _explains(program, int(layout.arrays["depth"].max(initial=0)))
 
     def one(self, packed: bytes) -> float:
         """Return the answer for one row."""
@@ -81,6 +86,18 @@ class KernelEngine:
         out = (ctypes.c_double * (rows * self._outputs))()
         self._many(self._here, packed, rows, out)
         return list(out)
+
+    def shap(self, packed: bytes, output: int) -> list[float] | None:
+        """Return each feature's part in one row's sum; None if it cannot tell."""
+        if not self._explains or len(packed) < self._size:
+            return None
+        out = (ctypes.c_double * self._layout.features)()
+        self._shap(self._here, packed, output, out)
+        return list(out)
+
+
+def _explains(program: Program, depth: int) -> bool:
+    return program.explain == "shap" and depth <= _DEEPEST
 
 
 def cache_folder() -> Path | None:
@@ -153,6 +170,8 @@ def _loaded(path: str) -> Any:
     doubles = ctypes.POINTER(ctypes.c_double)
     library.tamid_many.argtypes = [pointer, ctypes.c_char_p, ctypes.c_int64, doubles]
     library.tamid_many.restype = None
+    library.tamid_shap.argtypes = [pointer, ctypes.c_char_p, ctypes.c_int64, doubles]
+    library.tamid_shap.restype = None
     return library
 
 

@@ -13,6 +13,8 @@ from tamid.core.compiled.check import depths, problems
 from tamid.core.compiled.program import CATEGORY, Indices, Linear, Program, Trees
 from tamid.core.errors import IntegrityError, MissingExtra
 
+# A category whose set lies in its node, as kernel.c says it.
+SMALL = 4
 # Bits of all sets: 64 MB. Codes of categories are small numbers in any honest model.
 _MOST_WORDS = 1 << 23
 _NODE = np.dtype(
@@ -29,7 +31,7 @@ class Layout:
 
     NAMES: ClassVar[tuple[str, ...]] = (
         "source", "begin", "op", "argument", "table_begin", "table", "weights", "bias", "node",
-        "root", "output", "depth", "leaf", "base", "set_begin", "set",
+        "root", "output", "depth", "leaf", "base", "set_begin", "set", "cover",
     )  # fmt: skip
     NODE: ClassVar[np.dtype[Any]] = _NODE
 
@@ -82,14 +84,23 @@ def laid_out(program: Program) -> Layout:
         width=1 if isinstance(model, Linear) else model.width,
         nodes=0 if isinstance(model, Linear) else len(model.slot),
         linear=int(linear),
-        categories=0 if isinstance(model, Linear) else int((model.flags & CATEGORY).any()),
+        categories=_categories(held["node"]),
     )
+
+
+def _categories(node: NDArray[Any]) -> int:
+    """Return 0 without categories, 1 if each is small, 2 otherwise."""
+    category = (node["flags"] & CATEGORY) > 0
+    if not category.any():
+        return 0
+    return 1 if ((node["flags"][category] & SMALL) > 0).all() else 2
 
 
 def _weights(model: Linear) -> dict[str, NDArray[Any]]:
     none = np.zeros(1, dtype=np.int32)
     empty = np.zeros(1)
     return {
+        "cover": empty,
         "weights": model.weights, "bias": model.bias, "node": np.zeros(1, _NODE), "root": none,
         "output": none, "depth": none, "leaf": empty, "base": empty, "set_begin": none,
         "set": np.zeros(1, dtype=np.uint64),
@@ -109,12 +120,25 @@ def _nodes(trees: Trees) -> dict[str, NDArray[Any]]:
     node["left"][nodes:] = node["right"][nodes:] = np.arange(nodes, total)
     node["known"][nodes:] = -1
     set_begin, bits = _bits(trees)
+    _make_small(inner, set_begin, bits)
     empty = np.zeros(1)
     return {
+        "cover": np.concatenate([trees.cover, trees.leaf_cover]),
         "weights": empty, "bias": empty, "node": node, "root": _placed(trees.root, nodes),
         "output": trees.output, "depth": depths(trees), "leaf": trees.leaf, "base": trees.base,
         "set_begin": set_begin, "set": bits,
     }  # fmt: skip
+
+
+def _make_small(inner: NDArray[Any], set_begin: Indices, bits: NDArray[np.uint64]) -> None:
+    """Put the set of a category into its node, where it fits one word and says all."""
+    words = np.diff(set_begin)
+    plain = (inner["flags"] == CATEGORY) & (inner["known"] < 0)
+    small = np.flatnonzero(plain)[words[inner["inside"][plain]] <= 1]
+    which = inner["inside"][small]
+    masks = np.where(words[which] > 0, bits[np.minimum(set_begin[which], len(bits) - 1)], 0)
+    inner["threshold"][small] = masks.astype(np.uint64).view(np.float64)
+    inner["flags"][small] |= SMALL
 
 
 def _placed(children: Indices, nodes: int) -> Indices:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tamid.adapters.engines.seam import Engine
 
 # Constants of LightGBM's c_api.h.
-_NORMAL, _FLOAT64, _ROW_MAJOR, _ALL_ROUNDS = 0, 1, 1, -1
+_NORMAL, _PARTS, _FLOAT64, _ROW_MAJOR, _ALL_ROUNDS = 0, 3, 1, 1, -1
 # One thread: a row is too little work to share, and threads that wait for each other burn the core.
 _SETTING = b"num_threads=1 verbosity=-1"
 _PLACES = ("lib/lib_lightgbm.so", "bin/lib_lightgbm.so", "lib_lightgbm.so")
@@ -67,6 +67,18 @@ class LightGBMEngine:
         if count.value != rows * self._outputs:
             raise IntegrityError(f"LightGBM gave {count.value} answers for {rows} rows")
         return list(out)
+
+    def shap(self, packed: bytes, output: int) -> list[float] | None:
+        """Return each feature's part in one row's sum."""
+        width = self._features + 1
+        out = (ctypes.c_double * (width * self._outputs))()
+        count = ctypes.c_int64(0)
+        self._call(
+            "LGBM_BoosterPredictForMat", self._booster, _without_infinities(packed), _FLOAT64,
+            ctypes.c_int32(1), ctypes.c_int32(self._features), _ROW_MAJOR, _PARTS, 0, _ALL_ROUNDS,
+            _SETTING, ctypes.byref(count), out,
+        )  # fmt: skip
+        return list(out[output * width : (output + 1) * width - 1])
 
     def __del__(self) -> None:
         """Give the booster back."""

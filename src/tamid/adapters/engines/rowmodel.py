@@ -65,10 +65,17 @@ class CompiledRowModel:
 
     def contributions(self, row: Row) -> Mapping[str, float]:
         """Return how much each feature moved the answer."""
+        packed = self._coder.packed(row)
+        if self._program.explain == "shap":
+            best = _best(self._engine.many(packed, 1)) if self._classes else 0
+            moved = self._engine.shap(packed, best)
+            if moved is not None:
+                names = (feature.name for feature in self._program.features)
+                return dict(zip(names, moved, strict=True))
         if self._explainer is None:
             # Made when it is first asked for: most rows want no reasons.
             self._explainer = Explainer(self._program)
-        return self._explainer.contributions(self._coder.unpacked(self._coder.packed(row)))
+        return self._explainer.contributions(self._coder.unpacked(packed))
 
 
 def _best(chances: Sequence[float]) -> int:

@@ -24,3 +24,7 @@ class Engine(Protocol):
     def many(self, packed: bytes, rows: int) -> list[float]:
         """Return the outputs of each row, row by row."""
         ...
+
+    def shap(self, packed: bytes, output: int) -> list[float] | None:
+        """Return each feature's SHAP value in one row's output; None if it cannot tell."""
+        ...

@@ -89,7 +89,8 @@ def _shape(program: Program) -> Iterator[str]:
 
 def _has_cover(program: Program) -> bool:
     model = program.model
-    plain = program.slots.width == len(program.features) and len(program.slots.op) == 0
+    straight = program.slots.source.tolist() == list(range(len(program.features)))
+    plain = straight and len(program.slots.op) == 0
     return plain and isinstance(model, Trees) and len(model.leaf_cover) > 0 and model.width == 1
 
 

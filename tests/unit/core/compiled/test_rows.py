@@ -59,6 +59,7 @@ def test_a_lone_feature_is_coded_too() -> None:
 def test_what_cannot_be_a_number_is_said_by_name() -> None:
     """The input is named; its value is not, for it may be anybody's."""
     coder = RowCoder(FEATURES, {})
+    wrong: Any
     for wrong in ("12.5", 10**400, [1]):
         with pytest.raises(DataError, match="age") as caught:
             coder.packed({**ROWS[0], "age": wrong})
