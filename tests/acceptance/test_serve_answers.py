@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from serving_world import MODEL, ROW, Server, World, contract
 
 from tamid.adapters.keys import Keys
@@ -236,6 +238,29 @@ def test_two_lengths_are_refused(server: Server) -> None:
             start = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
             link.sendall(start.encode() + extra + b"\r\n{}")
             assert link.recv(100).startswith(b"HTTP/1.1 400")
+
+
+_VALUES = st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.just([1])
+_ROWS = st.dictionaries(st.sampled_from([*ROW, "_id", "customer", "x"]), _VALUES)
+_BODIES = st.one_of(
+    st.binary(max_size=80),
+    (_ROWS | st.lists(_ROWS)).map(lambda value: json.dumps(value).encode()),
+    st.sampled_from(["inputs", "instances", "dataframe_split", "dataframe_records", "outputs"])
+    .flatmap(lambda key: st.tuples(st.just(key), _VALUES | _ROWS | st.lists(_VALUES | _ROWS)))
+    .map(lambda pair: json.dumps(dict([pair])).encode()),
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=_BODIES,
+    path=st.sampled_from([PREDICT, "/invocations", f"/v2/models/{MODEL}/infer"]),
+    kind=st.sampled_from(["application/json", "text/csv", "application/octet-stream"]),
+)
+def test_no_request_breaks_the_server(server: Server, body: bytes, path: str, kind: str) -> None:
+    """Whatever comes is answered or refused; nothing is a failure of the server."""
+    status, told = server.call("POST", path, body, content_type=kind)
+    assert status < 500, told
 
 
 def test_a_long_header_ends_the_connection(server: Server) -> None:

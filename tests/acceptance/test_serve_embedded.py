@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fastapi
+import flask
 import pytest
 import uvicorn
 from serving_world import MODEL, ROW, World, contract, free_port
@@ -76,7 +78,6 @@ def test_mounted_under_a_path(root: Path) -> None:
 
 def test_in_fastapi(root: Path) -> None:
     """The example of the documentation, with FastAPI itself."""
-    fastapi = pytest.importorskip("fastapi")
     app = fastapi.FastAPI()
     served = asgi(root)
     app.mount("/models", served)
@@ -95,10 +96,9 @@ def test_in_fastapi(root: Path) -> None:
 
 def test_in_flask(predictor: Predictor) -> None:
     """The example of the documentation, with Flask itself."""
-    flask = pytest.importorskip("flask")
     app = flask.Flask("shop")
 
-    @app.post("/score")  # type: ignore[untyped-decorator]
+    @app.post("/score")
     def score() -> Any:
         return flask.jsonify(predictor.predict([flask.request.get_json()])[0])
 

@@ -132,13 +132,16 @@ class Ladder:
                 return [f"{step.rung}: not loaded"] * len(rows)
             left = end - time.monotonic() - _MARGIN
             outcomes = await _asked(voice, rows, request.explain, left * _SHARE if below else left)
-            return [self._judged(step.rung, voice, outcome) for outcome in outcomes]
+            judged = [self._judged(step.rung, voice, outcome) for outcome in outcomes]
+            # An answer that cannot be right is a failure like any other.
+            right = all(isinstance(answer, Answer) for answer in judged)
+            voice.breaker.good() if right else voice.breaker.bad()
+            return judged
         except Exception as error:
             return [f"{step.rung}: {_cause(error)}"] * len(rows)
 
     def _judged(self, rung: str, voice: Voice, outcome: Outcome) -> Answer | str:
         if not usable(outcome.score, self.served):
-            voice.breaker.bad()
             return f"{rung}: impossible answer"
         return self._given(rung, outcome.score, voice.number, voice, outcome)
 
@@ -215,15 +218,13 @@ async def _asked(
     if not voice.breaker.allows():
         raise _Open
     try:
-        found = await voice.desk.ask(rows, explain=explain, timeout=timeout)
+        return await voice.desk.ask(rows, explain=explain, timeout=timeout)
     except (Busy, Restarting, asyncio.CancelledError):
         voice.breaker.spared()
         raise
     except Exception:
         voice.breaker.bad()
         raise
-    voice.breaker.good()
-    return found
 
 
 class _Open(Exception):

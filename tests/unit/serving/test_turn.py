@@ -1,0 +1,181 @@
+"""The ladder of a turn, rung by rung, with voices that say what the test tells them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import pytest
+
+from tamid.core.contract.model import Rung
+from tamid.core.ladder import ladder
+from tamid.core.values import Task
+from tamid.serving.brain.breaker import Breaker
+from tamid.serving.brain.inline import Inline
+from tamid.serving.brain.lookup import NoScores
+from tamid.serving.brain.turn import Ladder, Voice
+from tamid.serving.values import Answer, Request, Row, Served
+
+Values = Mapping[str, float | int | str | bool | None]
+STEPS = ladder((Rung(kind="previous"), Rung(kind="last_score"), Rung(kind="default", value=0.2)))
+
+
+class Said:
+    """A row model that says the value of `x`."""
+
+    def score(self, row: Values) -> float:
+        """Return it."""
+        return float(str(row["x"]))
+
+    def scores(self, rows: Sequence[Values]) -> list[float]:
+        """Return them."""
+        return [self.score(row) for row in rows]
+
+    def chances(self, row: Values) -> tuple[float, ...]:
+        """Return it."""
+        return (self.score(row),)
+
+    def contributions(self, row: Values) -> Mapping[str, float]:
+        """Return it under its name."""
+        return {"x": self.score(row)}
+
+
+class Half(Said):
+    """A row model that says 0.5 whatever comes."""
+
+    def score(self, row: Values) -> float:
+        """Return a half."""
+        return 0.5
+
+
+def turn(*, champion: Said | None = None, reason: str = "", deadline: float = 5.0) -> Ladder:
+    """Return a turn of two versions."""
+    served = Served(
+        name="m", number=2, bundle="b", overlay="o", task=Task.BINARY, inputs=(), threshold=0.6,
+        edges=(("high", 0.6), ("low", float("-inf"))), steps=STEPS, deadline=deadline,
+    )  # fmt: skip
+    voices = {
+        "champion": _voice(2, champion or Said(), 0.6),
+        "previous": _voice(1, Half(), 0.4),
+    }
+    return Ladder(served=served, voices=voices, lasts=NoScores(), reason=reason)
+
+
+def _voice(number: int, model: Said, threshold: float) -> Voice:
+    desk = Inline(f"version {number}", model, ())
+    edges = (("high", threshold), ("low", float("-inf")))
+    return Voice(
+        number=number,
+        desk=desk,
+        breaker=Breaker(time.monotonic),
+        threshold=threshold,
+        edges=edges,
+    )
+
+
+def ask(given: Ladder, *rows: Row, explain: bool = False) -> Sequence[Answer]:
+    """Ask for rows."""
+    ids = [str(i) for i in range(len(rows))]
+    request = Request(rows=rows, ids=ids, arrived=time.monotonic(), explain=explain)
+    return asyncio.run(given.answers(request))
+
+
+def row(x: float, broken: str = "") -> Row:
+    """Return a row."""
+    return Row(values={"x": x}, broken=broken)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -0.1, 1.1])
+def test_an_answer_that_cannot_be_right_is_none(wrong: float) -> None:
+    """The next rung answers for that row alone, under its own threshold, and says why."""
+    one, two = ask(turn(), row(wrong), row(0.5))
+    assert (one.version, one.rung, one.score, one.decision, one.band) == (
+        1, "previous", 0.5, 1, "high",
+    )  # fmt: skip
+    assert one.reason == "champion: impossible answer"
+    assert (two.version, two.rung, two.decision, two.band) == (2, "champion", 0, "low")
+
+
+def test_the_quick_way_says_the_same() -> None:
+    """What is answered at once is what the ordinary road answers; what is odd takes that road."""
+    given = turn()
+    for x in (0.1, 0.6, 0.99):
+        assert given.now(row(x), "0") == ask(given, row(x))[0]
+    assert given.now(row(float("nan")), "0") is None
+    assert given.now(row(0.1, "'x' is missing"), "0") is None
+
+
+def test_models_are_not_asked_for_rows_outside_the_contract() -> None:
+    """Neither champion nor previous: the rungs that need no row answer, with the broken rule."""
+    (answer,) = ask(turn(), row(0.5, "'x' is missing"))
+    assert (answer.rung, answer.score, answer.version) == ("default", 0.2, 0)
+    assert answer.reason == "'x' is missing, last_score: none"
+
+
+def test_a_breaker_opens_and_the_reason_says_so() -> None:
+    """After five failures in a row nobody asks the champion; the row is answered all the same."""
+    given = turn()
+    for _ in range(5):
+        ask(given, row(float("nan")))
+    (answer,) = ask(given, row(0.9))
+    assert (answer.rung, answer.reason) == ("previous", "champion: breaker open")
+    assert given.now(row(0.9), "0") is None
+
+
+def test_time_that_is_over_leaves_what_needs_none() -> None:
+    """Past the deadline no model is asked, and the default answers."""
+    (answer,) = ask(turn(deadline=0.0000001), row(0.5))
+    assert answer.rung == "default"
+    assert "champion: timeout" in answer.reason
+
+
+def test_the_reason_of_a_moved_rung_stands_first() -> None:
+    """What the loop decided is said with each answer."""
+    (answer,) = ask(turn(reason="the loop moved to previous"), row(0.5))
+    assert answer.reason == "the loop moved to previous"
+
+
+def test_reasons_for_a_score() -> None:
+    """Contributions come when asked for."""
+    assert ask(turn(), row(0.5), explain=True)[0].explanation == {"x": 0.5}
+
+
+def test_a_retired_turn_tells_when_it_is_idle() -> None:
+    """The last request in flight lets the turn go, not the one before."""
+    gone: list[int] = []
+    given = turn()
+    given.on_idle = lambda: gone.append(given.in_flight)
+    ask(given, row(0.5))
+    given.retired = True
+    ask(given, row(0.5))
+    assert gone == [0]
+
+
+def test_last_scores_by_age(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The file is read as it stands, also after it was swapped; too old a score is none."""
+    from tamid.core.ladder import Step
+    from tamid.serving.brain.lookup import ScoreFile, write_scores
+
+    path = tmp_path_factory.mktemp("last") / "deep" / "scores.sqlite"
+    found = ScoreFile(path)
+    assert found.get("לקוח") is None
+    write_scores(path, [("לקוח", 0.7, 3, 100.0)])
+    assert found.get("לקוח") == (0.7, 3, 100.0)
+    write_scores(path, [("לקוח", 0.8, 4, 200.0)])
+    assert found.get("לקוח") == (0.8, 4, 200.0)
+    step = Step(rung="last_score", max_age=timedelta(seconds=60))
+    for wall, rung in ((230.0, "last_score"), (300.0, "withheld")):
+        given = turn()
+        given.served = _with_steps(given.served, step)
+        given.lasts, given.wall = found, lambda wall=wall: wall  # type: ignore[misc]
+        given.voices = {}
+        (answer,) = ask(given, Row(values={"x": 1.0}, entity="לקוח"))
+        assert answer.rung == rung
+
+
+def _with_steps(served: Served, *steps: object) -> Served:
+    import dataclasses
+
+    return dataclasses.replace(served, steps=steps)  # type: ignore[arg-type]
