@@ -26,6 +26,7 @@ from tamid.core.compiled.program import (
     indices,
     make_slots,
     numbers,
+    plain_slots,
 )
 from tamid.core.compiled.shap import Explainer
 from tamid.core.errors import IntegrityError, MissingExtra, Uncompilable
@@ -117,6 +118,26 @@ def random_rows(seed: int, width: int, count: int = 6) -> list[list[float]]:
     return [[float(v) for v in row] for row in drawn]
 
 
+def explained(program: Program) -> Program:
+    """Return the program as one that tells SHAP values, if its trees can."""
+    model = program.model
+    if not isinstance(model, Trees) or model.width != 1:
+        return program
+    width = program.slots.width
+    rng = np.random.default_rng(len(model.slot))
+    return dataclasses.replace(
+        program,
+        features=tuple(Feature(name=f"f{i}") for i in range(width)),
+        slots=plain_slots(width),
+        model=dataclasses.replace(
+            model,
+            cover=rng.uniform(1, 9, len(model.slot)),
+            leaf_cover=rng.uniform(1, 9, model.leaves),
+        ),
+        explain="shap",
+    )
+
+
 def in_c(program: Program, row: list[float]) -> list[float] | None:
     """Return the kernel's answers; None if it refuses sets that would take too much memory."""
     try:
@@ -148,6 +169,23 @@ def test_every_engine_gives_the_answers_of_the_reference(seed: int) -> None:
         size = 8 * len(program.features)
         alone = [kernel.one(packed[i : i + size]) for i in range(0, len(packed), size)]
         assert all(map(same, alone, wanted))
+
+
+@given(seed=SEEDS)
+def test_the_kernel_explains_as_the_reference_does(seed: int) -> None:
+    """The parts of the features are the same numbers in C and in Python."""
+    program = explained(random_program(seed))
+    if program.explain != "shap":
+        return
+    row = random_rows(seed, len(program.features), 1)[0]
+    best = 0
+    if program.outputs > 1:
+        sums = Interpreter(program).sums(row)
+        best = sums.index(max(sums))
+    found = KernelEngine(program).shap(struct.pack(f"<{len(row)}d", *row), best)
+    wanted = Explainer(program).contributions(row)
+    assert found is not None
+    assert np.allclose(found, list(wanted.values()), rtol=1e-9, atol=1e-9)
 
 
 @given(seed=SEEDS)

@@ -6,7 +6,6 @@ Neither polars nor pandas, scikit-learn or LightGBM is imported; no code of anyb
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from tamid.adapters.engines import CompiledRowModel
     from tamid.core.learning.bundle import Overlay
 
-_CONTRACT, _GOLDEN = "contract.yaml", "golden.json"
+_CONTRACT = "contract.yaml"
 
 
 def open_row_model(
@@ -50,7 +49,7 @@ def open_row_model(
     coder = RowCoder(
         schema.features, cleaning(contract.clean, contract.data.schema, schema.features)
     )
-    stored = golden_rows(json.loads(files[_GOLDEN]), schema)
+    stored = golden_rows(files, schema)
     golden = Golden(packed=coder.many(stored.rows), rows=len(stored.rows), expected=stored.expected)
     engine, _ = open_engine(
         program, golden, text=bundled_text(files, schema), engines=engines or ENGINES

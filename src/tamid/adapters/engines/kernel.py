@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,11 @@ class KernelEngine:
 
     name = "kernel"
 
-    def __init__(self, program: Program, cache: Path | None = None) -> None:
-        library = _library(cache)
+    def __init__(
+        self, program: Program, cache: Path | None = None, flags: Sequence[str] = ()
+    ) -> None:
+        """Lay the program out; `flags`: more for the compiler, such as sanitizers."""
+        library = _library(cache, flags)
         layout = laid_out(program)
         # The arrays live as long as the engine: the kernel reads them in place.
         self._layout = layout
@@ -111,7 +115,7 @@ def cache_folder() -> Path | None:
     return Path(home) / "tamid"
 
 
-def build(cache: Path) -> Path:
+def build(cache: Path, flags: Sequence[str] = ()) -> Path:
     """Return the kernel for this source, compiler and machine, built if it is not there yet.
 
     Raises:
@@ -119,7 +123,7 @@ def build(cache: Path) -> Path:
     """
     compiler = next((found for name in _COMPILERS if (found := shutil.which(name))), None)
     source = resources.files("tamid.adapters.engines").joinpath("kernel.c").read_bytes()
-    about = "\0".join([*_FLAGS, sysconfig.get_platform(), sys.byteorder]).encode()
+    about = "\0".join([*_FLAGS, *flags, sysconfig.get_platform(), sys.byteorder]).encode()
     path = cache / f"kernel-{hashlib.sha256(source + about).hexdigest()[:24]}.so"
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -131,7 +135,7 @@ def build(cache: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             text, made = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
             text.write_bytes(source)
-            command = [compiler, *_FLAGS, str(text), "-o", str(made), "-lm"]
+            command = [compiler, *_FLAGS, *flags, str(text), "-o", str(made), "-lm"]
             subprocess.run(command, check=True, capture_output=True, timeout=_LONGEST_BUILD)
             made.replace(path)
     except (OSError, subprocess.SubprocessError) as error:
@@ -146,13 +150,13 @@ def _refuse_shared(folder: Path) -> None:
         raise MissingExtra(f"{folder} is not this user's alone")
 
 
-def _library(cache: Path | None) -> Any:
+def _library(cache: Path | None, flags: Sequence[str]) -> Any:
     folder = cache or cache_folder()
     if folder is None:
         raise MissingExtra(f"the kernel is switched off by {CACHE}")
     if sys.byteorder != "little":
         raise MissingExtra("the kernel reads little-endian rows")
-    return _loaded(str(build(folder)))
+    return _loaded(str(build(folder, flags)))
 
 
 @functools.lru_cache(maxsize=8)

@@ -108,10 +108,11 @@ def bundled_text(files: Mapping[str, bytes], schema: Schema) -> str:
     return files[TEXT].decode() if schema.format == TEXT_FORMAT and TEXT in files else ""
 
 
-def golden_rows(stored: Mapping[str, Any], schema: Schema) -> GoldenRows:
+def golden_rows(files: Mapping[str, bytes], schema: Schema) -> GoldenRows:
     """Return what `golden.json` holds, row by row. Raises IntegrityError if it is damaged."""
     names = [f.name for f in schema.features]
     try:
+        stored: Mapping[str, Any] = json.loads(files["golden.json"])
         columns = {c["name"]: c["values"] for c in stored["columns"]}
         count = len(stored["expected"])
         rows = tuple({n: columns[n][i] for n in names} for i in range(count))

@@ -82,6 +82,8 @@ def _shape(program: Program) -> Iterator[str]:
         yield "SHAP values need trees that know how many rows went where"
     if not program.features or not program.slots.width:
         yield "the model reads nothing"
+    if len(program.features) > MOST_SLOTS:
+        yield f"the model reads {len(program.features)} features, more than {MOST_SLOTS}"
     if len({f.name for f in program.features}) != len(program.features):
         yield "a feature stands twice"
     yield from _calibration(program)

@@ -22,7 +22,7 @@ Indices = NDArray[np.int32]
 Link = Literal["identity", "sigmoid", "softmax", "exp", "divide"]
 Explain = Literal["shap", "linear", "neutral", "none"]
 
-# A prepared row lies on an interpreter's stack: 64 KiB.
+# A row, and what is prepared of it, lie on an interpreter's stack: 64 KiB each.
 MOST_SLOTS = 8192
 # Nodes of all trees: 16 million take 500 MB, more than a server should hold.
 MOST_NODES = 1 << 24
