@@ -17,6 +17,8 @@ from tamid.core.compiled.slots import prepare, prepare_row, row_steps
 from tamid.core.learning.model import Bools, Ints
 
 _CODES = 2147483648.0
+# Cells of a table of sets and codes: 16 MB. Larger codes are searched for instead.
+_LARGEST_TABLE = 1 << 24
 # Rows that walk together: positions in all trees stay within the processor's cache.
 _TOGETHER = 256
 
@@ -137,20 +139,26 @@ def _linear_sums(model: Linear, z: Floats) -> Floats:
 
 
 def _tree_sums(trees: Trees, z: Floats) -> Floats:
-    rows = np.arange(len(z))[:, None]
-    at = np.repeat(trees.root[None, :].astype(np.int64), len(z), axis=0)
+    count, width = z.shape
+    flat = z.ravel()
+    # Each row's place in each tree; only places that are not at a leaf yet go further down.
+    at = np.tile(trees.root.astype(np.int64), count)
+    first = np.repeat(np.arange(count) * width, len(trees.root))
     category = (trees.flags & CATEGORY) > 0
     nan_left = (trees.flags & NAN_LEFT) > 0
     lookup = _Lookup(trees) if category.any() else None
-    while (at >= 0).any():
-        walking = at >= 0
-        node = np.where(walking, at, 0)
-        v = z[rows, trees.slot[node]]
+    walking = np.flatnonzero(at >= 0)
+    while len(walking):
+        node = at[walking]
+        v = flat[first[walking] + trees.slot[node]]
         left = (v <= trees.threshold[node]) | (np.isnan(v) & nan_left[node])
         if lookup is not None:
-            some = category[node] & walking
+            some = np.flatnonzero(category[node])
             left[some] = lookup.left(node[some], v[some], nan_left[node[some]])
-        at = np.where(walking, np.where(left, trees.left[node], trees.right[node]), at)
+        below = np.where(left, trees.left[node], trees.right[node])
+        at[walking] = below
+        walking = walking[below >= 0]
+    at = at.reshape(count, len(trees.root))
     found = np.repeat(trees.base[None, :], len(z), axis=0)
     leaf = trees.leaf.reshape(-1, trees.width)
     for t, output in enumerate(trees.output.tolist()):
@@ -166,17 +174,31 @@ class _Lookup:
     """Says for many nodes at once whether a category is in their set."""
 
     def __init__(self, trees: Trees) -> None:
-        which = np.repeat(np.arange(len(trees.set_begin) - 1), np.diff(trees.set_begin))
-        self._held = np.unique(which.astype(np.int64) << 32 | trees.sets.astype(np.int64))
+        sets, most = len(trees.set_begin) - 1, int(trees.sets.max(initial=-1)) + 1
+        which = np.repeat(np.arange(sets), np.diff(trees.set_begin))
         self._inside, self._known = trees.inside.astype(np.int64), trees.known.astype(np.int64)
+        self._most = most
+        self._table: Bools | None = None
+        self._held: Ints = np.zeros(0, dtype=np.int64)
+        if sets * (most + 1) <= _LARGEST_TABLE:
+            # The last column stands for every code that no set holds.
+            self._table = np.zeros((sets, most + 1), dtype=bool)
+            self._table[which, trees.sets] = True
+        else:
+            self._held = np.unique(which.astype(np.int64) << 32 | trees.sets.astype(np.int64))
 
     def left(self, node: Ints, v: Floats, nan_left: Bools) -> Bools:
-        fits = (v > -1.0) & (v < _CODES)
-        code = np.where(fits, v, -1.0).astype(np.int64)
-        inside = fits & np.isin(self._inside[node] << 32 | code, self._held)
+        """Return which of the nodes send their value to the left."""
+        code = np.where((v > -1.0) & (v < self._most), v, self._most).astype(np.int64)
         known = self._known[node]
-        odd = (known >= 0) & ~(fits & np.isin(known << 32 | code, self._held))
+        odd = (known >= 0) & ~self._holds(np.maximum(known, 0), code)
+        inside = self._holds(self._inside[node], code)
         return np.asarray(np.where(np.isnan(v), nan_left, inside | (odd & nan_left)), dtype=bool)
+
+    def _holds(self, sets: Ints, code: Ints) -> Bools:
+        if self._table is not None:
+            return np.asarray(self._table[sets, code], dtype=bool)
+        return np.isin(sets << 32 | code, self._held)
 
 
 def _rows(model: Linear) -> list[list[float]]:
