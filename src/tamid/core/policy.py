@@ -9,8 +9,8 @@ from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.values import digest_of
 
-# A held or undecided candidate may be tried again with fresh labels this often before the loop
-# leaves the matter to the person who owns the case.
+# A held or undecided candidate may be tried again with fresh labels this often before the matter
+# is that of the person who owns the case; the loop then tries only when the evidence has doubled.
 ATTEMPTS_PER_ALARM = 3
 
 # A run that died (not: whose code failed) is started again this often.

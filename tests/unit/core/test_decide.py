@@ -91,6 +91,26 @@ def test_held_candidate_opens_one_case_and_the_champion_stays() -> None:
     assert len(story.state.open_cases) == 1
 
 
+def test_a_held_matter_is_tried_again_on_much_more_evidence() -> None:
+    """A few times with each new week, then whenever the drifted weeks have doubled: a year's few.
+
+    Weeks 30 to 55 are drifted; the third try knows three of them, the next ones 6, 12 and 24.
+    """
+    story = Story()
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.live(known(30))
+    story.outcome = lambda run: "held"
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, weeks(31)[-1]))
+    for count in range(31, 57):
+        for _ in range(7):
+            story.live(known(count))
+            story.now += timedelta(days=1)
+    tried = [len(r.started.degraded_periods) for r in list(story.state.runs.values())[1:]]
+    assert tried == [1, 2, 3, 6, 12, 24]
+    assert len(story.state.cases) == 1
+
+
 def test_changed_code_works_on_the_open_case_and_its_release_closes_it() -> None:
     """The developer's answer names the case; when it is live the case is closed."""
     story = released()

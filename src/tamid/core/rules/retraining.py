@@ -164,10 +164,21 @@ def _exhausted(
         return bool(tried) and _tried_enough(policy, state, signals, runs)
     alarm = _quality(state)
     if trigger == "quality" and alarm is not None:
-        tried = [r for r in tried if r.at >= alarm.at]
-        same = bool(tried) and set(degraded) <= set(tried[-1].started.degraded_periods)
-        return len(tried) >= policy.attempts or same or not degraded
+        return not _worth_a_try(policy, [r for r in tried if r.at >= alarm.at], degraded)
     return False
+
+
+def _worth_a_try(policy: Policy, tried: list[Run], degraded: tuple[str, ...]) -> bool:
+    """Whether the drifted periods say more than at the last try on the same alarm.
+
+    After the first few tries they must have doubled: a matter that waits for its owner is tried
+    again on much more evidence, and a year long that is a handful of runs.
+    """
+    if not tried:
+        return bool(degraded)
+    known = set(tried[-1].started.degraded_periods)
+    wanted = 2 * len(known) if len(tried) >= policy.attempts else 0
+    return bool(set(degraded) - known) and len(degraded) >= wanted
 
 
 def _tried_enough(policy: Policy, state: State, signals: Signals, runs: list[Run]) -> bool:
