@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,19 @@ def test_built_in_linear_models_answer_and_explain_themselves_as_before(
     explainer = Explainer(program)
     moved = [list(explainer.contributions(v).values()) for v in fresh.values.tolist()]
     assert np.abs(np.array(moved) - model.contributions(fresh)).max() < 1e-9
+
+
+@pytest.mark.parametrize("kept", [[0, 1, 4], [2, 3]])
+def test_a_part_without_columns_is_passed_over(kept: list[int]) -> None:
+    """Only numbers, or only words: the built-in pipeline's other part was never fitted."""
+    features = tuple(FEATURES[i] for i in kept)
+    x, fresh = rows(400, 1), rows(50, 2)
+    some, new = (FeatureTable(features=features, values=t.values[:, kept]) for t in (x, fresh))
+    learner = LinearLearner("logistic", Task.BINARY, STORE, 2)
+    model = learner.fit(some, truth(x, Task.BINARY), np.ones(len(x)), {}, 5)
+    program = compiled(model, replace(schema(Task.BINARY), features=features))
+    gaps = Interpreter(program).batch(new.values).ravel() - model.predict(new).ravel()
+    assert np.abs(gaps).max() < 1e-12
 
 
 def test_users_pipelines_are_explained_against_the_neutral_row() -> None:

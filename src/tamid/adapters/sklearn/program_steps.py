@@ -77,7 +77,9 @@ def _by_column(step: Any, columns: list[Column], tables: Tables) -> list[Column]
     for name, inner, which in step.transformers_:
         if isinstance(which, str):
             raise Uncompilable(f"the part {name!r} takes one column as a vector")
-        made += prepared(inner, [columns[i] for i in places.get(name, ())], tables)
+        taken = [columns[i] for i in places.get(name, ())]
+        # scikit-learn never fits a part that has no columns: it has nothing to read, and to say.
+        made += prepared(inner, taken, tables) if taken else []
     return made
 
 
