@@ -235,3 +235,11 @@ def test_what_a_program_does_not_know_is_refused_by_name(
     )
     with pytest.raises(Uncompilable, match=said):
         compiled(model, schema(Task.BINARY))
+
+
+def test_a_pipeline_that_is_not_as_known_is_refused_and_breaks_nothing() -> None:
+    """An attribute that is missing, as after a change of scikit-learn, is a refusal like others."""
+    model = fitted(_linear, Task.BINARY)
+    del model.pipeline[0].named_transformers_["n"][-1].mean_
+    with pytest.raises(Uncompilable, match="mean_"):
+        compiled(model, schema(Task.BINARY))

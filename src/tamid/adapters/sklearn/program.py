@@ -9,8 +9,12 @@ from tamid.adapters.sklearn.program_codes import Tables
 from tamid.adapters.sklearn.program_models import estimated
 from tamid.adapters.sklearn.program_steps import flat_steps, prepared, source_columns
 from tamid.core.compiled.program import Program, make_slots
+from tamid.core.errors import Uncompilable
 from tamid.core.learning.model import Schema
 from tamid.core.values import Task
+
+# What reading attributes of another version, or of an estimator set in an odd way, can raise.
+_UNLIKE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def compiled(model: SklearnModel, schema: Schema) -> Program:
@@ -19,6 +23,16 @@ def compiled(model: SklearnModel, schema: Schema) -> Program:
     Raises:
         Uncompilable: a step is of a type that no program knows; the message names it.
     """
+    try:
+        return _compiled(model, schema)
+    except _UNLIKE as error:
+        # A candidate is never lost because its program could not be made.
+        raise Uncompilable(
+            f"the fitted pipeline is not as this version knows them: {error!r}"
+        ) from error
+
+
+def _compiled(model: SklearnModel, schema: Schema) -> Program:
     tables = Tables()
     columns = source_columns(schema.features, words=not model.linear)
     steps = flat_steps(model.pipeline)
