@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -38,6 +40,19 @@ def predictor(root: Path) -> Iterator[Predictor]:
     made.wait()
     yield made
     made.close()
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_port_that_cannot_be_had_is_told_at_once(root: Path, taken: bool) -> None:
+    """A port that another listens on, or that does not exist, ends the command with words."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1] if taken else 70_000
+        words = [sys.executable, "-m", "tamid", "-C", str(root), "serve", "--port", str(port)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"port {port}" in done.stderr
 
 
 def test_a_callable_answers_from_any_thread(predictor: Predictor) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import uvicorn
 
+from tamid.core.errors import UsageError
 from tamid.serving.http.app import Application
 from tamid.serving.http.protocol import guarded
 
@@ -28,13 +30,16 @@ class _Server(uvicorn.Server):
 
 
 def run(application: Application, host: str, port: int) -> None:
-    """Listen until SIGTERM or SIGINT: then answer what has begun, and end all workers."""
+    """Listen until SIGTERM or SIGINT: then answer what has begun, and end all workers.
+
+    Raises:
+        UsageError: one cannot listen there.
+    """
+    listening = _bound(host, port)
     # Threads that spin while they wait slow a shared machine down more than tenfold.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     config = uvicorn.Config(
         application,
-        host=host,
-        port=port,
         loop="uvloop",
         http=guarded(application),
         ws="none",
@@ -47,4 +52,24 @@ def run(application: Application, host: str, port: int) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=_DRAIN,
     )
-    _Server(config, application).run()
+    try:
+        _Server(config, application).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Take the port before anything is loaded: who cannot have it is told so at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+    except (OSError, OverflowError) as error:
+        found.close()
+        raise UsageError(
+            f"one cannot listen on {host}, port {port}",
+            why=getattr(error, "strerror", None) or str(error),
+            fix="Choose another one: --port, --host.",
+        ) from None
+    return found
