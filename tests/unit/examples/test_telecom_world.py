@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -100,6 +101,28 @@ def test_leavers_are_gone_and_reported_once(slow_labels: bool) -> None:
     vanished = weeks.filter(pl.col("week") < pl.lit(midnight(max(files) - timedelta(days=14))))
     assert vanished.height > SIZE / 20
     assert vanished["customer_id"].is_in(left["customer_id"].to_list()).all()
+
+
+def test_with_slow_labels_a_leaver_s_trouble_is_as_plain_in_the_last_week_as_in_the_first() -> None:
+    """Four bad weeks do not become the habit that they are held against."""
+    offered = replace(STORY, offer_week=0, live_weeks=10)
+    files = lived(World(seed=3, customers=4_000, story=offered, slow_labels=True))
+    rows = (
+        everything(files, "usage")
+        .unique(["customer_id", "week"], keep="last")
+        .join(everything(files, "left").select("customer_id", "left_at"), on="customer_id")
+        .select(
+            "customer_id",
+            weeks_left=(pl.col("left_at") - pl.col("week")).dt.total_days() // 7,
+            ratio=pl.col("data_gb") / pl.col("data_gb_prev"),
+        )
+    )
+    troubled = rows.filter(pl.col("weeks_left") == 3, pl.col("ratio") > 2)
+    seen = rows.join(troubled.select("customer_id"), on="customer_id")
+    by_week = dict(seen.group_by("weeks_left").agg(pl.col("ratio").median()).iter_rows())
+    assert troubled.height > 30
+    assert by_week[0] > 0.8 * by_week[3]
+    assert by_week[4] < 1.3
 
 
 def test_the_bug_is_in_one_file_and_repaired_days_later() -> None:

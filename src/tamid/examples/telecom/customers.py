@@ -33,6 +33,8 @@ _FALL, _COMPLAINTS, _HEAVY_DATA = 0.098, 0.031, 0.029
 # Chance a payment that its direct debit fails again and again (a payment is due every 4 weeks).
 _DEBIT = 0.1
 _PAYMENT_WEEKS = 4
+# So many weeks make a habit.
+_HABIT = 4
 # Ratio to the past four weeks beyond which a fall or a heavy week counts, and the edge's softness.
 _FALL_BELOW, _HEAVY_ABOVE, _EDGE = 0.52, 1.9, 0.015
 _CONTRACT = (2.0, 12.0)  # months; many lengths, so that contract ends do not come in waves
@@ -70,24 +72,29 @@ class Customers:
 
     @property
     def minutes_prev(self) -> Floats:
-        """Mean weekly minutes of the four weeks before the last one."""
-        return np.asarray(self.minutes_past.mean(axis=0))
+        """Mean weekly minutes of four weeks: those before a leaver's trouble could begin."""
+        return np.asarray(self.minutes_past[:_HABIT].mean(axis=0))
 
     @property
     def data_prev(self) -> Floats:
-        """Mean weekly gigabytes of the four weeks before the last one."""
-        return np.asarray(self.data_past.mean(axis=0))
+        """Mean weekly gigabytes of the same four weeks."""
+        return np.asarray(self.data_past[:_HABIT].mean(axis=0))
 
 
-def found(count: int, rng: np.random.Generator) -> Customers:
-    """Return the first customers, long enough with the operator to be a steady population."""
+def found(count: int, rng: np.random.Generator, visible: int = 1) -> Customers:
+    """Return the first customers, long enough with the operator to be a steady population.
+
+    `visible`: weeks that a leaver's trouble can be seen. The habit that a week is held against
+    ends before them: it would otherwise come to look like the trouble itself.
+    """
+    past = _HABIT + visible - 1
     zeros, no = np.zeros(count), np.zeros(count, dtype=bool)
     blank = np.zeros(count, dtype=np.int64)
     people = Customers(
         number=blank.copy(), plan=blank.copy(), region=blank.copy(), gender=blank.copy(),
         base_minutes=zeros.copy(), base_data=zeros.copy(), charge=zeros.copy(),
         tenure=zeros.copy(), contract_left=zeros.copy(),
-        minutes_past=np.zeros((4, count)), data_past=np.zeros((4, count)),
+        minutes_past=np.zeros((past, count)), data_past=np.zeros((past, count)),
         minutes=zeros.copy(), data=zeros.copy(), complaints=blank.copy(), due=no.copy(),
         failed=blank.copy(), days_late=blank.copy(), cause=blank.copy(),
         leaves_at=np.full(count, NEVER), receptive=no.copy(), next_number=1,
@@ -116,7 +123,7 @@ def move_in(people: Customers, places: Flags, rng: np.random.Generator) -> None:
     }
     for name, values in drawn.items():
         getattr(people, name)[places] = values[places]
-    usual = np.exp(rng.normal(0.0, 0.12, (2, 4, count)))
+    usual = np.exp(rng.normal(0.0, 0.12, (2, *people.minutes_past.shape)))
     people.minutes_past[:, places] = (people.base_minutes * usual[0])[:, places]
     people.data_past[:, places] = (people.base_data * usual[1])[:, places]
     people.minutes[places] = people.minutes_past[0, places]
