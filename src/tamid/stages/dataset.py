@@ -24,7 +24,7 @@ from tamid.core.values import (
     Task,
 )
 from tamid.ports import Tables
-from tamid.stages import data, features, filing, labels
+from tamid.stages import data, features, filing, labels, treated
 from tamid.stages.feeds import LABELS, ROWS, rule_of
 
 Pins = Mapping[str, TablePin]
@@ -179,8 +179,12 @@ def observed(
     mine = acted_on(tables, state, pin, frame.get_column(PERIOD).unique().to_list())
     acted = mine.select(ENTITY, TIME, "treated", "propensity")
     both = frame.join(acted, on=[ENTITY, TIME], how="left", maintain_order="left")
-    kept = both.filter(~pl.col("treated").fill_null(value=False))
-    weight = (1.0 / pl.col("propensity").fill_null(1.0)).clip(upper_bound=LARGEST_WEIGHT)
+    both = both.with_columns(
+        pl.col("treated").fill_null(value=False), pl.col("propensity").fill_null(1.0)
+    )
+    both = until_decided(tables, contract, state, pin, both)
+    kept = both.filter(~pl.col("treated"))
+    weight = (1.0 / pl.col("propensity")).clip(upper_bound=LARGEST_WEIGHT)
     return kept.with_columns(pl.col(WEIGHT) * weight).drop("treated", "propensity")
 
 
@@ -212,6 +216,16 @@ def acted_on(tables: Tables, state: State, pin: TablePin, periods: Sequence[str]
         pl.col("treated") | pl.col("_treated").fill_null(value=False),
         pl.min_horizontal("propensity", "_propensity"),
     ).drop("_treated", "_propensity")
+
+
+def until_decided(
+    tables: Tables, contract: Contract, state: State, pin: TablePin, rows: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the rows; `treated`, `propensity` tell of all acts until their outcome is decided."""
+    if not treated.open_long(contract):
+        return rows
+    later = treated.watched(contract, rows, list(state.scored))
+    return treated.while_open(contract, rows, acted_on(tables, state, pin, later))
 
 
 def _revisions(found: pl.DataFrame, wanted: Sequence[tuple[str, int]]) -> pl.DataFrame:

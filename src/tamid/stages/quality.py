@@ -146,6 +146,7 @@ def _judged(
     """Return the rows that quality is measured on, and the share of predictions with a label."""
     pin = state.pins[rig.table("predictions")]
     predictions = dataset.acted_on(rig.tables, state, pin, periods).filter(which)
+    predictions = dataset.until_decided(rig.tables, contract, state, pin, predictions)
     rows = _told(rig, contract, state, predictions, now)
     known = rows.height / max(predictions.height, 1)
     if not contract.delivery.control_group:  # nobody is said to act on the scores

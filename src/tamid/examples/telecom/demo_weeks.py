@@ -163,10 +163,11 @@ def _judged(app: App, model: str, periods: Sequence[str]) -> pl.DataFrame:
     `ours`: whether the answer that was delivered lay in the high band.
     """
     rig, state = app.rig(model), app.state(model)
-    rows = outcomes(app, model, periods).filter(~pl.col("acted"))
-    contract = app.contract(model)
+    contract, pin = app.contract(model), state.pins[rig.table("predictions")]
+    rows = outcomes(app, model, periods).with_columns(treated="acted", propensity="chance")
+    rows = dataset.until_decided(rig.tables, contract, state, pin, rows).filter(~pl.col("treated"))
     rows = dataset.labelled(rig.tables, contract, state.pins, rows, app.clock.now())
-    weight = (1.0 / pl.col("chance")).clip(upper_bound=dataset.LARGEST_WEIGHT)
+    weight = (1.0 / pl.col("propensity")).clip(upper_bound=dataset.LARGEST_WEIGHT)
     return rows.select(
         ENTITY, PERIOD, "revision", "rung", "version",
         y=pl.col(LABEL).cast(pl.Float64),
