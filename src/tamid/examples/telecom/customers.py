@@ -84,8 +84,9 @@ class Customers:
 def found(count: int, rng: np.random.Generator, visible: int = 1) -> Customers:
     """Return the first customers, long enough with the operator to be a steady population.
 
-    `visible`: weeks that a leaver's trouble can be seen. The habit that a week is held against
-    ends before them: it would otherwise come to look like the trouble itself.
+    `visible`: weeks that a leaver's trouble can be seen; so much rarer are leavers, and longer is
+    everybody's stay. The habit that a week is held against ends before those weeks: it would
+    otherwise come to look like the trouble itself.
     """
     past = _HABIT + visible - 1
     zeros, no = np.zeros(count), np.zeros(count, dtype=bool)
@@ -100,7 +101,7 @@ def found(count: int, rng: np.random.Generator, visible: int = 1) -> Customers:
         leaves_at=np.full(count, NEVER), receptive=no.copy(), next_number=1,
     )  # fmt: skip
     move_in(people, np.ones(count, dtype=bool), rng)
-    people.tenure = rng.exponential(17 * WEEK / MONTH, count)
+    people.tenure = rng.exponential(17 * visible * WEEK / MONTH, count)
     people.contract_left *= rng.random(count)
     return people
 

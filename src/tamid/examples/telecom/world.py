@@ -55,11 +55,11 @@ class World:
         # With slow labels a decision stays visible for four weeks: a quarter makes the same share.
         self._often = 0.25 if slow_labels else 1.0
         self._seed = seed
-        self._people = people_of.found(
-            customers, self._rng(-_BURN_IN - 1), visible=self.horizon.days // 7
-        )
+        # Fewer leave a week then, so that a population takes as much longer to become steady.
+        visible = self.horizon.days // 7
+        self._week = -_BURN_IN * visible - 1
+        self._people = people_of.found(customers, self._rng(self._week), visible)
         self._gone: list[tuple[int, float]] = []
-        self._week = -_BURN_IN - 1
         self._today: date | None = None
         self._files: Files = {}
         self._broken: pl.DataFrame | None = None
