@@ -197,14 +197,16 @@ def _drift(name: str, onset: date, end: date, records: Sequence[Recorded], weeks
 
 
 def _real(year: Year, day: date, alarm: ev.AlarmRaised, drifts: tuple[Drift, ...]) -> bool:
-    """Say whether an alarm fell between a drift's onset and its cure, and can have noticed it.
+    """Say whether an alarm has a drift behind it.
 
-    The drifts change who leaves; only with slow labels also what is seen, since whoever is about to
-    leave then shows for weeks why.
+    About quality: it fell between a drift's onset and its cure. The drifts change who leaves; only
+    with slow labels also what is seen, since whoever is about to leave then shows for weeks why.
+    Complaints and gigabytes then stay where the drift moved them, whoever is champion.
     """
-    if alarm.signal != QUALITY and not (year.options.slow_labels and alarm.signal in UNLABELLED):
-        return False
-    return any(d.onset <= day <= (d.champion or date.max) for d in drifts)
+    if alarm.signal == QUALITY:
+        return any(d.onset <= day <= (d.champion or date.max) for d in drifts)
+    moved = year.options.slow_labels and alarm.signal in UNLABELLED
+    return moved and any(d.onset <= day for d in drifts)
 
 
 def _intervals(app: App, weeks: Weeks) -> dict[str, Interval]:
