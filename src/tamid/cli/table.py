@@ -35,7 +35,7 @@ TABLE: tuple[Group, ...] = (
     Group(
         title="Begin",
         commands=(
-            _row("demo", "demo:demo", "play one year of a telecom operator in two minutes"),
+            _row("demo", "demo:demo", "play one year of a telecom operator in minutes"),
             _row("init", "setup:init", "make a workspace, empty or with a worked example"),
             _row("contract check", "contract:check", "name every problem of a contract"),
             _row("contract show", "contract:show", "show every key and who owns it"),
