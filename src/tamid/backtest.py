@@ -1,4 +1,4 @@
-"""The ports of a backtest: the user's own files as they became known, all else in memory."""
+"""The wiring of a backtest: the loop over the user's own files as they became known."""
 
 from __future__ import annotations
 
@@ -8,42 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from tamid.core.errors import UsageError
+from tamid.rehearsal import dealt, rehearsed, whole
 from tamid.wiring import sources_of, user_code
-from tamid.workshop import inline_scorer, inline_trainer, parse
 
 if TYPE_CHECKING:
     from tamid.adapters.history import HistorySource
     from tamid.adapters.memory_clock import SimulatedClock
     from tamid.core.contract.model import Contract
-    from tamid.ports import Progress, Scorer, Source
+    from tamid.ports import Progress, Source
     from tamid.stages.past import Replay
-    from tamid.stages.rig import Rig
-
-
-class _Silent:
-    """Hides the steps of single runs: the replay as a whole tells how far it is."""
-
-    def step(self, text: str, done: int, total: int) -> None:
-        """Say nothing."""
-
-
-class Untimed:
-    """A Scorer whose probe measures no times: a backtest repeats itself on any machine."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
-        self.score = scorer.score
-
-    def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
-    ) -> Mapping[str, float]:
-        """Return the difference from the golden scores, and zero for what needs a clean process."""
-        found = self._scorer.probe(bundle, overlay, frame, 1)
-        return {name: v if name == "golden_difference" else 0.0 for name, v in found.items()}
 
 
 def backtest(
@@ -81,7 +57,7 @@ def backtest(
         progress=progress,
     )
     with TemporaryDirectory(prefix="tamid-replay-") as keys:
-        rig = _rig(contract, past, clock, Path(keys))
+        rig = rehearsed(contract, past, clock, Path(keys))
         return replay(rig, path.read_text("utf-8"), code, course)
 
 
@@ -108,24 +84,15 @@ def _past(
 ) -> dict[str, HistorySource]:
     """Return each source of the contract as history, the labels apart from the rows."""
     from tamid.adapters.history import HistorySource
-    from tamid.stages.feeds import LABELS, ROWS
-    from tamid.stages.past import known_events, known_labels, known_rows
+    from tamid.stages.feeds import ROWS
 
     def history(frame: pl.DataFrame, known: pl.Series) -> HistorySource:
         every = contract.monitoring.every
         return HistorySource(frame, known, clock, begin=begin, end=end, every=every)
 
-    rows = _whole(sources[ROWS])
+    rows = whole(sources[ROWS])
     _refuse_elsewhere(contract, rows, begin, end)
-    heard = _whole(sources[LABELS]) if LABELS in sources else rows
-    found = {
-        ROWS: history(rows, known_rows(contract, rows)),
-        LABELS: history(heard, known_labels(contract, heard)),
-    }
-    for name in contract.data.tables:
-        events = _whole(sources[name])
-        found[name] = history(events, known_events(contract, name, events))
-    return found
+    return dealt(contract, rows, sources, history)
 
 
 def _refuse_elsewhere(
@@ -151,47 +118,3 @@ def _refuse_elsewhere(
             f"to {last:%Y-%m-%d}",
             fix="Choose --from and --to within that time.",
         )
-
-
-def _whole(source: Source) -> pl.DataFrame:
-    return pl.concat([source.read(b) for b in source.batches()], how="diagonal_relaxed")
-
-
-def _rig(
-    contract: Contract,
-    past: Mapping[str, HistorySource],
-    clock: SimulatedClock,
-    keys: Path,
-) -> Rig:
-    from tamid.adapters.holiday_table import holidays_of
-    from tamid.adapters.keys import Keys
-    from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
-    from tamid.adapters.memory_blobs import MemoryBlobs
-    from tamid.adapters.memory_tables import MemoryTables
-    from tamid.core.policy import policy_of
-    from tamid.stages.rig import Rig
-    from tamid.workshop.helpers import helper_learner
-
-    leases, blobs, signer = MemoryLeases(), MemoryBlobs(), Keys(keys)
-    signer.create()
-    scorer = inline_scorer(blobs, signer)
-    return Rig(
-        model=contract.name,
-        clock=clock,
-        ledger=MemoryLedger(leases),
-        leases=leases,
-        blobs=blobs,
-        tables=MemoryTables(),
-        sources=past,
-        trainer=inline_trainer(),
-        scorer=Untimed(scorer),
-        rules=scorer,
-        signer=signer,
-        sinks={name: MemorySink() for name in policy_of(contract).sinks},
-        progress=_Silent(),
-        parse=parse,
-        generator=np.random.default_rng,
-        salt="replay",
-        learner=helper_learner(),
-        holidays=holidays_of,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,13 +11,12 @@ from tempfile import TemporaryDirectory
 from time import process_time
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from tamid.core.errors import DataError, NotFound
 from tamid.core.values import digest_of
+from tamid.rehearsal import dealt, rehearsed, whole
 from tamid.wiring import sources_of, user_code
-from tamid.workshop import inline_scorer, inline_trainer, parse
 from tamid.workshop.tools import learner_of, load_features
 
 if TYPE_CHECKING:
@@ -136,11 +135,13 @@ def history(contract: Contract, path: Path, until: datetime) -> Matrix:
 @contextmanager
 def _taken_in(contract: Contract, path: Path, until: datetime) -> Iterator[tuple[Rig, State]]:
     """Take all batches in, as the loop would, into tables in memory."""
+    from tamid.adapters.memory_clock import SimulatedClock
     from tamid.stages.intake import intake
     from tamid.stages.journal import Journal
 
     with TemporaryDirectory(prefix="tamid-replay-") as keys:
-        rig = _rig(contract, path, until, Path(keys))
+        past = _batches(contract, sources_of(contract, path.parent), until)
+        rig = rehearsed(contract, past, SimulatedClock(until), Path(keys))
         journal = Journal(rig.ledger, rig.model)
         for event in intake(rig, contract, lambda: journal.state, until, 0):
             journal.append(event, until)
@@ -153,48 +154,13 @@ def _taken_in(contract: Contract, path: Path, until: datetime) -> Iterator[tuple
         yield rig, journal.state
 
 
-def _rig(contract: Contract, path: Path, until: datetime, keys: Path) -> Rig:
-    from tamid.adapters.keys import Keys
-    from tamid.adapters.memory import MemoryLeases, MemoryLedger
-    from tamid.adapters.memory_blobs import MemoryBlobs
-    from tamid.adapters.memory_clock import SimulatedClock
-    from tamid.adapters.memory_tables import MemoryTables
-    from tamid.stages.rig import Rig
-
-    class Silent:
-        def step(self, text: str, done: int, total: int) -> None:
-            """Say nothing."""
-
-    leases, blobs, signer = MemoryLeases(), MemoryBlobs(), Keys(keys)
-    signer.create()
-    clock = SimulatedClock(until)
-    scorer = inline_scorer(blobs, signer)
-    return Rig(
-        model=contract.name,
-        clock=clock,
-        ledger=MemoryLedger(leases),
-        leases=leases,
-        blobs=blobs,
-        tables=MemoryTables(),
-        sources=_dealt(contract, sources_of(contract, path.parent), until),
-        trainer=inline_trainer(),
-        scorer=scorer,
-        rules=scorer,
-        signer=signer,
-        sinks={},
-        progress=Silent(),
-        parse=parse,
-        generator=np.random.default_rng,
-        salt="replay",
-    )
-
-
-def _dealt(contract: Contract, sources: dict[str, Source], until: datetime) -> dict[str, Source]:
+def _batches(
+    contract: Contract, sources: Mapping[str, Source], until: datetime
+) -> Mapping[str, Source]:
     """Return each source in batches of some periods, so that a bad one is refused alone."""
     from tamid.adapters.history import HistorySource
     from tamid.adapters.memory_clock import SimulatedClock
-    from tamid.stages.feeds import LABELS, ROWS
-    from tamid.stages.past import known_events, known_labels, known_rows
+    from tamid.stages.feeds import ROWS
 
     every = _PERIODS_A_BATCH * contract.delivery.every
     # The last batch is shown when its span is over, which may be after `until`.
@@ -206,17 +172,4 @@ def _dealt(contract: Contract, sources: dict[str, Source], until: datetime) -> d
         begin = known.min() or until
         return HistorySource(frame, known, clock, begin=begin, end=until, every=every)  # type: ignore[arg-type]
 
-    rows = _whole(sources[ROWS])
-    heard = _whole(sources[LABELS]) if LABELS in sources else rows
-    found: dict[str, Source] = {
-        ROWS: history(rows, known_rows(contract, rows)),
-        LABELS: history(heard, known_labels(contract, heard)),
-    }
-    for name in contract.data.tables:
-        events = _whole(sources[name])
-        found[name] = history(events, known_events(contract, name, events))
-    return found
-
-
-def _whole(source: Source) -> pl.DataFrame:
-    return pl.concat([source.read(b) for b in source.batches()], how="diagonal_relaxed")
+    return dealt(contract, whole(sources[ROWS]), sources, history)

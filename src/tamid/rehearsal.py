@@ -1,0 +1,107 @@
+"""The ports of a rehearsal: the user's own files as history, all else in memory.
+
+A backtest turns the loop over them, a comparison of policies takes them in once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tamid.workshop import inline_scorer, inline_trainer, parse
+
+if TYPE_CHECKING:
+    from tamid.adapters.history import HistorySource
+    from tamid.core.contract.model import Contract
+    from tamid.ports import Clock, Scorer, Source
+    from tamid.stages.rig import Rig
+
+Dealer = Callable[[pl.DataFrame, pl.Series], "HistorySource"]
+
+
+class Silent:
+    """Hides the steps of single runs: the rehearsal as a whole tells how far it is."""
+
+    def step(self, text: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+
+class Untimed:
+    """A Scorer whose probe measures no times: a rehearsal repeats itself on any machine."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self.score = scorer.score
+
+    def probe(
+        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+    ) -> Mapping[str, float]:
+        """Return the difference from the golden scores, and zero for what needs a clean process."""
+        found = self._scorer.probe(bundle, overlay, frame, 1)
+        return {name: v if name == "golden_difference" else 0.0 for name, v in found.items()}
+
+
+def whole(source: Source) -> pl.DataFrame:
+    """Return everything that a source has."""
+    return pl.concat([source.read(b) for b in source.batches()], how="diagonal_relaxed")
+
+
+def dealt(
+    contract: Contract, rows: pl.DataFrame, sources: Mapping[str, Source], deal: Dealer
+) -> dict[str, HistorySource]:
+    """Return each source of a contract as history, the labels apart from the `rows`.
+
+    `deal` makes history out of a frame and the moment at which each of its rows became known.
+    """
+    from tamid.stages.feeds import LABELS, ROWS
+    from tamid.stages.past import known_events, known_labels, known_rows
+
+    heard = whole(sources[LABELS]) if LABELS in sources else rows
+    found = {
+        ROWS: deal(rows, known_rows(contract, rows)),
+        LABELS: deal(heard, known_labels(contract, heard)),
+    }
+    for name in contract.data.tables:
+        events = whole(sources[name])
+        found[name] = deal(events, known_events(contract, name, events))
+    return found
+
+
+def rehearsed(contract: Contract, past: Mapping[str, Source], clock: Clock, keys: Path) -> Rig:
+    """Return the ports of a model over its history; its bundles are signed by a key in `keys`."""
+    from tamid.adapters.holiday_table import holidays_of
+    from tamid.adapters.keys import Keys
+    from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
+    from tamid.adapters.memory_blobs import MemoryBlobs
+    from tamid.adapters.memory_tables import MemoryTables
+    from tamid.core.policy import policy_of
+    from tamid.stages.rig import Rig
+    from tamid.workshop.helpers import helper_learner
+
+    leases, blobs, signer = MemoryLeases(), MemoryBlobs(), Keys(keys)
+    signer.create()
+    scorer = inline_scorer(blobs, signer)
+    return Rig(
+        model=contract.name,
+        clock=clock,
+        ledger=MemoryLedger(leases),
+        leases=leases,
+        blobs=blobs,
+        tables=MemoryTables(),
+        sources=past,
+        trainer=inline_trainer(),
+        scorer=Untimed(scorer),
+        rules=scorer,
+        signer=signer,
+        sinks={name: MemorySink() for name in policy_of(contract).sinks},
+        progress=Silent(),
+        parse=parse,
+        generator=np.random.default_rng,
+        salt="replay",
+        learner=helper_learner(),
+        holidays=holidays_of,
+    )
