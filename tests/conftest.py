@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 import tamid
+from tamid.adapters.keys import Keys
 
 # The same examples on every machine: a red run can be repeated, and time is no reason to fail.
 settings.register_profile("tamid", deadline=None, derandomize=True)
@@ -30,3 +31,11 @@ def test_data() -> Path:
     if not path.is_dir():
         pytest.fail(f"TAMID_TEST_DATA is {folder}, which is no folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """A workspace's keys, to sign and check with; nobody rotates or revokes these."""
+    made = Keys(tmp_path_factory.mktemp("keys"))
+    made.create()
+    return made

@@ -6,15 +6,12 @@ One workspace lives through it all, each way after the other, through real `tami
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from processes import present, tamid
 
-from tamid.app import App
-from tamid.config import find
 from tamid.core.policy import RESTARTS_PER_RUN
 from tamid.core.state import Run, State
 from tamid.core.values import Role
@@ -62,17 +59,6 @@ RARER = {
     "no frame": (BEGIN + "    return 42\n", "not a Polars DataFrame"),
     "no syntax": (BEGIN + "    return (\n", "SyntaxError"),
 }
-
-
-def tamid(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a workspace."""
-    command = [sys.executable, "-m", "tamid", "-C", str(root), "-q", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def present(root: Path) -> State:
-    """Return the state that the ledger tells."""
-    return App(find(root)).state("churn")
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from processes import present, tamid
 
 from tamid.app import App
 from tamid.cli.main import main
 from tamid.config import find
 from tamid.core import events as ev
-from tamid.core.state import State
 from tamid.core.values import ENTITY, TIME, Role
 from tamid.stages.data import load
 
@@ -128,17 +128,6 @@ def raw(root: Path, name: str, content: bytes) -> None:
     beside = path.with_suffix(".tmp")
     beside.write_bytes(content)
     beside.replace(path)
-
-
-def tamid(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a workspace."""
-    command = [sys.executable, "-m", "tamid", "-C", str(root), "-q", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def present(root: Path) -> State:
-    """Return the state that the ledger tells."""
-    return App(find(root)).state("churn")
 
 
 @pytest.fixture(scope="module")

@@ -10,28 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 import pytest
 import toy
-from numpy.random import default_rng
+from small_world import Stores
 
 from tamid.adapters.keys import Keys
-from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
-from tamid.adapters.memory_blobs import MemoryBlobs
+from tamid.adapters.memory import MemorySink
 from tamid.adapters.memory_clock import SimulatedClock
-from tamid.adapters.memory_source import MemorySource
-from tamid.adapters.memory_tables import MemoryTables
-from tamid.app import Quiet
 from tamid.core.fold import fold
 from tamid.core.policy import RESTARTS_PER_RUN
 from tamid.ports import Parcel
 from tamid.stages.loop import adopt, tick
-from tamid.stages.rig import Rig
 from tamid.testing.crash import AFTER, BEFORE, Crash, Phase, Points
 from tamid.testing.dying import dying
-from tamid.workshop import inline_scorer, inline_trainer, parse
 
 # What these tests share is made once, not once a worker.
 pytestmark = pytest.mark.xdist_group("lives")
@@ -56,44 +49,19 @@ class CountingSink(MemorySink):
         return receipt
 
 
-class Stores:
-    """All that outlives a process."""
+class Counted(Stores):
+    """The stores of the toy, with targets that count."""
 
     def __init__(self, signer: Keys) -> None:
-        self.signer = signer
-        self.leases = MemoryLeases()
-        self.ledger = MemoryLedger(self.leases)
-        self.blobs, self.tables = MemoryBlobs(), MemoryTables()
-        self.sources = {"rows": MemorySource(), "labels": MemorySource()}
-        self.sinks = {"1-csv": CountingSink(), "2-sql": CountingSink()}
+        self.targets = {"1-csv": CountingSink(), "2-sql": CountingSink()}
+        super().__init__(toy.MODEL, signer, toy.SALT, self.targets)
         self.processes = 0
-
-    def rig(self, moment: datetime, points: Points) -> Rig:
-        """Open the ports as a fresh process does."""
-        rig = Rig(
-            model=toy.MODEL,
-            clock=SimulatedClock(moment),
-            ledger=self.ledger,
-            leases=self.leases,
-            blobs=self.blobs,
-            tables=self.tables,
-            sources=self.sources,
-            trainer=inline_trainer(tiny=True),
-            scorer=inline_scorer(self.blobs, self.signer),
-            signer=self.signer,
-            sinks=self.sinks,
-            progress=Quiet(),
-            parse=parse,
-            generator=default_rng,
-            salt=toy.SALT,
-        )
-        return dying(toy.inline(rig), points)
 
     def put(self, turn: toy.Turn) -> None:
         """Put down what comes before a turn."""
-        for name, files in (("rows", turn.rows), ("labels", turn.labels)):
+        for source, files in ((self.rows, turn.rows), (self.labels, turn.labels)):
             for file, frame in files.items():
-                self.sources[name].put(file, frame, turn.at)
+                source.put(file, frame, turn.at)
 
     def live(self, turn: toy.Turn, points: Points) -> None:
         """Turn the loop once in a fresh process; the one before it is gone."""
@@ -102,7 +70,7 @@ class Stores:
         if held is not None and held.holder:
             lease = self.leases.acquire(toy.MODEL, held.holder, turn.at, held.ttl)
             self.leases.release(lease)
-        rig = self.rig(turn.at, points)
+        rig = dying(self.opened(SimulatedClock(turn.at)), points)
         known = adopt(rig, turn.contract, {}, turn.at)
         tick(rig, f"process {self.processes}", known)
 
@@ -111,10 +79,10 @@ class Stores:
         records = self.ledger.read(toy.MODEL)
         held = {
             f"{name}: {period}": (parcel.revision, parcel.reason, parcel.frame.rows())
-            for name, sink in self.sinks.items()
+            for name, sink in self.targets.items()
             for (_, period), parcel in sink.periods.items()
         }
-        taken = {name: dict(sink.taken) for name, sink in self.sinks.items()}
+        taken = {name: dict(sink.taken) for name, sink in self.targets.items()}
         return {**toy.portrait(fold(records), records, self.tables), "held": held, "taken": taken}
 
 
@@ -126,7 +94,7 @@ class Whole:
         self.signer = signer
         self.names: list[list[str]] = []
         self.portraits: list[dict[str, Any]] = []
-        stores = Stores(signer)
+        stores = Counted(signer)
         for turn in self.turns:
             stores.put(turn)
             points = Points()
@@ -140,16 +108,14 @@ class Whole:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def whole(keys: Keys) -> Whole:
     """The life without a death."""
-    signer = Keys(tmp_path_factory.mktemp("keys"))
-    signer.create()
-    return Whole(signer)
+    return Whole(keys)
 
 
 def died(whole: Whole, plan: Sequence[Point]) -> set[Point]:
     """Live the whole life, dying once at each planned point; compare after every turn."""
-    stores, met = Stores(whole.signer), set[Point]()
+    stores, met = Counted(whole.signer), set[Point]()
     for number, turn in enumerate(whole.turns):
         stores.put(turn)
         left = {(name, phase) for n, name, phase in plan if n == number}

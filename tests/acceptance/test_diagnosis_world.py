@@ -8,43 +8,23 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-import toy
-from numpy.random import default_rng
+from small_world import LEAVERS, Stores
 
 from tamid.adapters.keys import Keys
-from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
-from tamid.adapters.memory_blobs import MemoryBlobs
 from tamid.adapters.memory_clock import SimulatedClock
-from tamid.adapters.memory_source import MemorySource
-from tamid.adapters.memory_tables import MemoryTables
-from tamid.app import Quiet
 from tamid.core import events as ev
 from tamid.core.chain import Draft
 from tamid.core.fold import fold
 from tamid.core.state import State
 from tamid.core.values import Role
 from tamid.stages.loop import adopt, tick
-from tamid.stages.rig import Rig
-from tamid.workshop import inline_scorer, inline_trainer, parse
 
 WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
 FIRST = datetime(2026, 1, 4, tzinfo=UTC)
 PAST, LIVE, ROWS, FROM = 12, 5, 400, 1
-CONTRACT = """\
-tamid: 1
-name: small
-task: binary
-calendar: {week_starts: sunday}
-data:
-  source: {path: rows/*.parquet, owner: mlops_engineer}
-  entity: customer
-  time: week
-  label:
-    column: left
-    positive: 1
-    horizon: 7d
-    reporting_lag: 1d
-    source: {path: labels/*.parquet, owner: ml_developer}
+CONTRACT = (
+    LEAVERS.format(name="small", labels_owner=", owner: ml_developer")
+    + """\
   schema:
     usage: {type: number}
     fee: {type: number}
@@ -57,6 +37,7 @@ monitoring: {every: 7d, quality: {metric: f1, at_least: 0.75}}
 retraining: {cooldown: 1d, max_age: 52w}
 delivery: {every: 7d, by: "Sunday 06:00", to: [{csv: "out/{period}.csv"}], reasons: 0}
 """
+)
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -86,35 +67,15 @@ def labels_of(week: int, turned: bool = False) -> pl.DataFrame:
     return rows.select("customer", "week").with_columns(pl.Series("left", left.astype(np.int64)))
 
 
-class World:
+class World(Stores):
     """All stores of a small model, and its turns."""
 
     def __init__(self, signer: Keys) -> None:
-        self.signer = signer
-        self.leases = MemoryLeases()
-        self.ledger = MemoryLedger(self.leases)
-        self.blobs, self.tables = MemoryBlobs(), MemoryTables()
-        self.rows, self.labels = MemorySource(), MemorySource()
+        super().__init__("small", signer, "small" * 8)
 
     def turn(self, moment: datetime) -> State:
         """Turn the loop once."""
-        rig = Rig(
-            model="small",
-            clock=SimulatedClock(moment),
-            ledger=self.ledger,
-            leases=self.leases,
-            blobs=self.blobs,
-            tables=self.tables,
-            sources={"rows": self.rows, "labels": self.labels},
-            trainer=inline_trainer(tiny=True),
-            scorer=toy.HastyScorer(inline_scorer(self.blobs, self.signer)),
-            signer=self.signer,
-            sinks={"1-csv": MemorySink()},
-            progress=Quiet(),
-            parse=parse,
-            generator=default_rng,
-            salt="small" * 8,
-        )
+        rig = self.opened(SimulatedClock(moment))
         return tick(rig, "tester", adopt(rig, CONTRACT, {}, moment)).state
 
     def live(self, broken: Change | None = None, labels: Change | None = None,
@@ -142,14 +103,6 @@ class World:
         return [r.event for r in self.ledger.read("small") if isinstance(r.event, kind)]
 
 
-@pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """Keys to sign with."""
-    keys = Keys(tmp_path_factory.mktemp("keys"))
-    keys.create()
-    return keys
-
-
 def swapped(rows: pl.DataFrame) -> pl.DataFrame:
     """Two columns under each other's names."""
     return rows.rename({"usage": "calls", "calls": "usage"})
@@ -164,11 +117,9 @@ BROKEN: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("bug", sorted(BROKEN))
-def test_broken_rows_are_kept_from_training_and_handed_to_their_owner(
-    signer: Keys, bug: str
-) -> None:
+def test_broken_rows_are_kept_from_training_and_handed_to_their_owner(keys: Keys, bug: str) -> None:
     """From the first broken week on nothing is trained, and one case names the column."""
-    world = World(signer)
+    world = World(keys)
     change, column = BROKEN[bug]
     state = world.live(broken=change)
     first = f"{(FIRST + (PAST + FROM) * WEEK).date()}"
@@ -182,9 +133,9 @@ def test_broken_rows_are_kept_from_training_and_handed_to_their_owner(
     assert all(d.retraining == "blocked" for d in alarms)
 
 
-def test_defaulted_labels_block_training_and_go_to_the_owner_of_the_labels(signer: Keys) -> None:
+def test_defaulted_labels_block_training_and_go_to_the_owner_of_the_labels(keys: Keys) -> None:
     """Labels that are all zero are a bug of their source, not a better world."""
-    world = World(signer)
+    world = World(keys)
     state = world.live(labels=lambda known: known.with_columns(pl.lit(0).alias("left")))
     found = [a.diagnosis for a in state.alarms.values() if a.diagnosis is not None]
     assert {(d.cause, d.route, d.retraining) for d in found} == {
@@ -194,9 +145,9 @@ def test_defaulted_labels_block_training_and_go_to_the_owner_of_the_labels(signe
     assert [c.opened.kind for c in state.cases.values()] == ["label_bug"]
 
 
-def test_a_changed_world_is_learnt_from(signer: Keys) -> None:
+def test_a_changed_world_is_learnt_from(keys: Keys) -> None:
     """The same inputs lead elsewhere: no week is suspected, and the loop trains."""
-    world = World(signer)
+    world = World(keys)
     state = world.live(turned=True)
     assert state.suspected == ()
     found = [a.diagnosis for a in state.alarms.values() if a.diagnosis is not None]
@@ -204,9 +155,9 @@ def test_a_changed_world_is_learnt_from(signer: Keys) -> None:
     assert [r.started.trigger for r in state.runs.values()][:2] == ["first", "quality"]
 
 
-def test_mended_rows_are_learnt_from_again(signer: Keys) -> None:
+def test_mended_rows_are_learnt_from_again(keys: Keys) -> None:
     """The source delivers anew: the week is sound, its case and its alarms are over."""
-    world = World(signer)
+    world = World(keys)
     state = world.live(broken=BROKEN["unit"][0], weeks=2)
     assert len(state.suspected) == 1
     at = FIRST + (PAST + 1) * WEEK + 4 * DAY
@@ -217,9 +168,9 @@ def test_mended_rows_are_learnt_from_again(signer: Keys) -> None:
     assert not state.open_alarms
 
 
-def test_a_person_may_take_odd_weeks_as_sound(signer: Keys) -> None:
+def test_a_person_may_take_odd_weeks_as_sound(keys: Keys) -> None:
     """Closing the case by hand lets the weeks be learnt from."""
-    world = World(signer)
+    world = World(keys)
     state = world.live(broken=BROKEN["unit"][0], weeks=2)
     number = next(iter(state.open_cases))
     closed = ev.CaseClosed(case=number, resolution="the price list changed")

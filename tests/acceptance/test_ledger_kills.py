@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import killed_while_writing
 
 from tamid.adapters.sqlite import SqliteLedger
 from tamid.core.chain import verify_chain
@@ -48,15 +47,8 @@ def kill_rounds(path: Path, rounds: int) -> int:
     """Kill a writer at a random moment, `rounds` times; check the ledger after each."""
     chance, acknowledged = random.Random(7), 0
     for _ in range(rounds):
-        writer = start(path, "victim", 10**9)
-        assert writer.stdout is not None
-        acknowledged = int(writer.stdout.readline())
-        time.sleep(chance.uniform(0, 0.05))
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.stdout.read().split("\n")[:-1]
-        writer.stdout.close()
-        writer.wait()
-        acknowledged = int(rest[-1]) if rest else acknowledged
+        words = (str(path), "victim", str(10**9))
+        acknowledged = killed_while_writing(_WRITER, *words, chance=chance, within=0.05)
         ledger = SqliteLedger(path)
         records = ledger.read("churn")
         ledger.close()

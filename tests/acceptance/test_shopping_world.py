@@ -8,17 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-import toy
-from numpy.random import default_rng
+from small_world import Stores
 
 from tamid.adapters.holiday_table import holidays_of
 from tamid.adapters.keys import Keys
-from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
-from tamid.adapters.memory_blobs import MemoryBlobs
 from tamid.adapters.memory_clock import SimulatedClock
-from tamid.adapters.memory_source import MemorySource
-from tamid.adapters.memory_tables import MemoryTables
-from tamid.app import Quiet
 from tamid.core import events as ev
 from tamid.core.errors import Conflict, NotFound
 from tamid.core.paging import SILENT
@@ -29,8 +23,6 @@ from tamid.stages.journal import Journal
 from tamid.stages.loop import adopt, tick
 from tamid.stages.normal import accept_normal
 from tamid.stages.registry import overlay_of
-from tamid.stages.rig import Rig
-from tamid.workshop import inline_scorer, inline_trainer, parse
 
 WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
 FIRST = datetime(2023, 11, 5, tzinfo=UTC)  # a Sunday
@@ -93,22 +85,14 @@ def week_of(week: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     return rows, labels
 
 
-class Shop:
+class Shop(Stores):
     """All stores of the shop; each week rows and labels come, and the loop turns once."""
 
     def __init__(self, keys: Keys, special: str) -> None:
-        leases, blobs, self.clock = MemoryLeases(), MemoryBlobs(), SimulatedClock(FIRST)
-        self.rows, self.labels = MemorySource(), MemorySource()
-        self.ledger = MemoryLedger(leases)
+        super().__init__("shop", keys, "shop" * 8)
+        self.clock = SimulatedClock(FIRST)
         self.text, self.state = CONTRACT.replace("SPECIAL", special), State()
-        self.rig = Rig(
-            model="shop", clock=self.clock, ledger=self.ledger, leases=leases, blobs=blobs,
-            tables=MemoryTables(), sources={"rows": self.rows, "labels": self.labels},
-            trainer=inline_trainer(tiny=True), signer=keys,
-            scorer=toy.HastyScorer(inline_scorer(blobs, keys)), sinks={"1-csv": MemorySink()},
-            progress=Quiet(), parse=parse, generator=default_rng, salt="shop" * 8,
-            holidays=holidays_of,
-        )  # fmt: skip
+        self.rig = self.opened(self.clock)
         begin = FIRST + PAST * WEEK
         self.rows.put("past", pl.concat([week_of(w)[0] for w in range(PAST)]), begin)
         self.labels.put("past", pl.concat([week_of(w)[1] for w in range(PAST - 1)]), begin)
@@ -129,14 +113,6 @@ class Shop:
     def happened(self) -> list[ev.Event]:
         """Everything that was told."""
         return [r.event for r in self.ledger.read("shop")]
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """Keys to sign with."""
-    made = Keys(tmp_path_factory.mktemp("keys"))
-    made.create()
-    return made
 
 
 def test_moving_holidays_raise_no_alarm_and_are_no_window(keys: Keys) -> None:

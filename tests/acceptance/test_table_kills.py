@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
+
+from processes import killed_while_writing
 
 from tamid.adapters.delta import DeltaTables
 
@@ -31,17 +29,8 @@ def test_a_killed_writer_loses_no_acknowledged_rows(tmp_path: Path) -> None:
     """After SIGKILL the table holds all that was acknowledged, at most one write more, whole."""
     chance = random.Random(7)
     for _ in range(3):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-        )
-        assert writer.stdout is not None
-        acknowledged = int(writer.stdout.readline())
-        time.sleep(chance.uniform(0, 0.1))
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.stdout.read().split("\n")[:-1]
-        writer.stdout.close()
-        writer.wait()
-        acknowledged = int(rest[-1]) if rest else acknowledged
+        words = (str(tmp_path),)
+        acknowledged = killed_while_writing(_WRITER, *words, chance=chance, within=0.1)
         tables = DeltaTables(tmp_path)
         pin = tables.latest("churn.rows")
         assert pin is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from processes import gone
 
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory_blobs import MemoryBlobs
@@ -28,14 +29,6 @@ pytestmark = pytest.mark.xdist_group("workers")
 SOON = timedelta(seconds=100)
 PLAIN = contract_text(features="{}")
 ROWS = unlabelled(history(20, 2, seed=5))
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """A workspace's keys."""
-    made = Keys(tmp_path_factory.mktemp("keys"))
-    made.create()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +140,9 @@ def test_the_idle_worker_gives_way(blobs: MemoryBlobs, keys: Keys, packed: Packe
     _score(scorer, other)
     (second,) = scorer.pids()
     assert first != second
-    assert _gone(first)
+    assert gone(first)
     scorer.close()
-    assert _gone(second)
+    assert gone(second)
 
 
 def test_a_hanging_rule_costs_its_deadline(
@@ -163,16 +156,3 @@ def test_a_hanging_rule_costs_its_deadline(
         scorer.rule(made.bundle, "rules.py:hang", ROWS, timeout=timedelta(seconds=6))
     found = scorer.rule(made.bundle, "rules.py:score", ROWS, timeout=SOON)
     assert found.frame.height == ROWS.height
-
-
-def _gone(pid: int) -> bool:
-    """Say whether a process ends within ten seconds; a zombie has ended."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state in "ZX":
-            return True
-        time.sleep(0.1)
-    return False

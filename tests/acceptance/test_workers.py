@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from processes import gone
 
 from tamid.adapters.spawn import SpawnTrainer
 from tamid.adapters.spawn.worker import Worker
@@ -82,7 +83,7 @@ def test_a_deadline_kills_the_whole_group(worker: Callable[[str], Worker], tmp_p
     with pytest.raises(WorkerDied, match="took longer than"):
         hung.ask({"op": "act"}, 8.0)
     grandchild = int(pid_file.read_text())
-    assert _gone(grandchild)
+    assert gone(grandchild)
 
 
 def test_noise_on_standard_output_disturbs_nobody(worker: Callable[[str], Worker]) -> None:
@@ -124,7 +125,7 @@ def test_an_orphan_ends_itself(tmp_path: Path) -> None:
     )
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], check=False, env=env, timeout=60)
-    assert _gone(int((tmp_path / "pid").read_text()))
+    assert gone(int((tmp_path / "pid").read_text()))
     assert list(tmp_path.glob("tamid-worker-*")) == []
 
 
@@ -165,16 +166,3 @@ def test_a_dry_run_names_the_step_without_fitting(tmp_path: Path) -> None:
     text = contract_text(model="model.py:build", features="{}")
     with pytest.raises(UserCodeError, match=r"step 'model': model\.Mine"):
         trainer.try_out(job(contract=text, code={"model.py": model}), SOON)
-
-
-def _gone(pid: int) -> bool:
-    """Say whether a process ends within ten seconds; a zombie has ended."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state in "ZX":
-            return True
-        time.sleep(0.1)
-    return False

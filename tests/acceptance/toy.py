@@ -16,15 +16,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from small_world import LEAVERS
 
-from tamid.adapters.inline import InlineScorer
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.state import State
 from tamid.core.values import canonical_json
 from tamid.ports import Tables
-from tamid.stages.rig import Rig
-from tamid.workshop import inline_scorer, inline_trainer
 
 MODEL = "toy"
 WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
@@ -34,21 +32,9 @@ ROWS = 440
 FALLS, FALLS_AGAIN, BROKEN = 2, 5, 1  # live weeks
 SALT = "toy" * 10  # fixed, so that every life deals the same customers out
 
-CONTRACT = """\
-tamid: 1
-name: toy
-task: binary
-calendar: {week_starts: sunday}
-data:
-  source: {path: rows/*.parquet, owner: mlops_engineer}
-  entity: customer
-  time: week
-  label:
-    column: left
-    positive: 1
-    horizon: 7d
-    reporting_lag: 1d
-    source: {path: labels/*.parquet}
+CONTRACT = (
+    LEAVERS.format(name="toy", labels_owner="")
+    + """\
   schema:
     usage: {type: number, min: -10, max: 10}
     calls: {type: number, min: -10, max: 10}
@@ -68,6 +54,7 @@ delivery:
   to: [{csv: "out/scores-{period}.csv"}, {sql: "env:TOY_SQL", table: scores}]
   reasons: 0
 """
+)
 
 
 ANSWER = CONTRACT.replace("max: 10, feature: false", "max: 10")
@@ -129,25 +116,6 @@ def life() -> list[Turn]:
     labels = {"history.parquet": pl.concat([labels_of(w) for w in range(PAST - 1)])}
     turns[0] = replace(turns[0], rows=rows, labels=labels)
     return turns
-
-
-class HastyScorer:
-    """A scorer that measures three rows where the gates ask for two hundred."""
-
-    def __init__(self, scorer: InlineScorer) -> None:
-        self.score, self.rule, self._probe = scorer.score, scorer.rule, scorer.probe
-
-    def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
-    ) -> Mapping[str, float]:
-        """Measure a few rows."""
-        return self._probe(bundle, overlay, frame, min(repeats, 3))
-
-
-def inline(rig: Rig) -> Rig:
-    """Return the rig with everything in this process, and the learner that needs only numpy."""
-    scorer = HastyScorer(inline_scorer(rig.blobs, rig.signer))
-    return replace(rig, trainer=inline_trainer(tiny=True), scorer=scorer, rules=scorer)
 
 
 def portrait(state: State, records: Iterable[Recorded], tables: Tables) -> dict[str, Any]:

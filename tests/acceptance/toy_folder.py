@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 import toy
+from small_world import inline
 
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory_clock import SimulatedClock
@@ -48,7 +49,7 @@ class Toy(App):
         """Return the ports, those that write counted."""
         opened = super().rig(model)
         if model not in self._toys or self._toys[model][0] is not opened:
-            self._toys[model] = (opened, dying(toy.inline(opened), self.points))
+            self._toys[model] = (opened, dying(inline(opened), self.points))
         return self._toys[model][1]
 
     def close(self) -> None:

@@ -20,14 +20,6 @@ __all__ = ["rows"]
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """A workspace's keys."""
-    made = Keys(tmp_path_factory.mktemp("keys"))
-    made.create()
-    return made
-
-
-@pytest.fixture(scope="module")
 def blobs() -> MemoryBlobs:
     """Where bundles lie."""
     return MemoryBlobs()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from tamid.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tamid.app import App
     from tamid.cli.output import Output
     from tamid.core.state import State
@@ -117,3 +119,16 @@ def needs_contract(model: str, state: State) -> None:
             why="nothing was adopted and no tick was made",
             fix="Run `tamid contract adopt`, or `tamid tick`.",
         )
+
+
+def plotted(path: Path, page: str) -> Path:
+    """Write the page that --plot asks for, and return where it is."""
+    try:
+        path.write_text(page, "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be written to {path}",
+            why=error.strerror or str(error),
+            fix="Name a file that can be written with --plot.",
+        ) from None
+    return path

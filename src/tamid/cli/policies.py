@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.cli.desk import add_example, add_model, opened
+from tamid.cli.desk import add_example, add_model, opened, plotted
 from tamid.cli.policies_told import Tried, as_json, say
 from tamid.core.errors import UsageError
 from tamid.core.values import parse_duration
@@ -175,16 +175,8 @@ def _running(app: App, made: Made, one: Account) -> Running:
 def _page(args: Namespace, tried: Tried, title: str) -> Path:
     from tamid.cli.policies_page import page
 
-    path = args.plot or Path(f"policies-{tried.model}.html")
-    try:
-        path.write_text(page(tried, title), "utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the page cannot be written to {path}",
-            why=error.strerror or str(error),
-            fix="Name a file that can be written with --plot.",
-        ) from None
-    return Path(path)
+    path: Path = args.plot or Path(f"policies-{tried.model}.html")
+    return plotted(path, page(tried, title))
 
 
 def _weeks(text: str) -> int:

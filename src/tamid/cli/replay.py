@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.cli.desk import add_example, add_model, chosen, opened
+from tamid.cli.desk import add_example, add_model, chosen, opened, plotted
 from tamid.cli.policies import add_span
 from tamid.core.errors import IntegrityError, UsageError
 
@@ -103,15 +103,7 @@ def _backtest(args: Namespace, out: Output) -> int:
     with opened(args, out) as app:
         model = app.one(args.model)
         found = app.backtest(model, args.begin, args.end, tuple(dict.fromkeys(args.against)))
-    path = args.plot or Path(f"replay-{model}.html")
-    try:
-        path.write_text(page(found), "utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the page cannot be written to {path}",
-            why=error.strerror or str(error),
-            fix="Name a file that can be written with --plot.",
-        ) from None
+    path = plotted(args.plot or Path(f"replay-{model}.html"), page(found))
     out.json({"replay": found, "page": str(path)})
     _say(found, out)
     out.text(f"page: {path}")

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from tamid.core.alarms import reference_losses
-from tamid.core.events import Cause, Diagnosed, Measured, Remedy
+from tamid.core.events import Diagnosed, Measured
 from tamid.core.state import Alarm, State
 from tamid.core.stats.labelrate import join_fell, label_rate
-from tamid.core.suspicion import suspicion
+from tamid.core.suspicion import diagnosed, suspicion
 from tamid.core.values import Role
 
 # Fewer positives than this share of the usual is a broken label feed, not a change of the world.
@@ -43,20 +43,20 @@ def cause_of(
     usual = _usual(state, version)
     bug = _bug(state, raised.periods)
     if bug is not None:
-        return _diagnosis(alarm, "contract_breach", True, bug[1], [bug[0]], "blocked")
+        return diagnosed(alarm, "contract_breach", True, bug[1], [bug[0]], "blocked")
     if (found := suspicion(state, raised.periods)) is not None:
         cause, confirmed, owner, reasons = found
-        return _diagnosis(alarm, cause, confirmed, owner, reasons, "blocked")
+        return diagnosed(alarm, cause, confirmed, owner, reasons, "blocked")
     if reasons := _label_bug(facts, usual) or (_unjoined(facts, seen) if all_due else []):
-        return _diagnosis(alarm, "label_bug", False, label_owner, reasons, "blocked")
+        return diagnosed(alarm, "label_bug", False, label_owner, reasons, "blocked")
     if reasons := _prevalence(facts, state, version, sign):
-        return _diagnosis(alarm, "prevalence", False, Role.ML_DEVELOPER, reasons, "useless")
+        return diagnosed(alarm, "prevalence", False, Role.ML_DEVELOPER, reasons, "useless")
     if reasons := _concept(facts):
-        return _diagnosis(alarm, "concept_drift", True, Role.ML_DEVELOPER, reasons, "needed")
+        return diagnosed(alarm, "concept_drift", True, Role.ML_DEVELOPER, reasons, "needed")
     if reasons := _shift(state, version, raised.periods):
-        return _diagnosis(alarm, "covariate_shift", False, Role.ML_DEVELOPER, reasons, "needed")
+        return diagnosed(alarm, "covariate_shift", False, Role.ML_DEVELOPER, reasons, "needed")
     reasons = ["no bug, label bug or shift was found; the fall itself is confirmed"]
-    return _diagnosis(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, "needed")
+    return diagnosed(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, "needed")
 
 
 def _usual(state: State, version: int) -> Mapping[str, float]:
@@ -138,24 +138,3 @@ def _shift(state: State, version: int, periods: tuple[str, ...]) -> list[str]:
                 f"the scores of {period} are spread otherwise than usual (PSI {seen.value:.2f})"
             ]
     return []
-
-
-def _diagnosis(
-    alarm: Alarm,
-    cause: Cause,
-    confirmed: bool,
-    route: Role,
-    reasons: list[str],
-    retraining: Remedy,
-) -> Diagnosed:
-    name = alarm.raised.alarm
-    return Diagnosed(
-        key=f"diagnosis/{name}",
-        alarm=name,
-        cause=cause,
-        confirmed=confirmed,
-        route=route,
-        reasons=tuple(reasons),
-        periods=alarm.raised.periods,
-        retraining=retraining,
-    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tamid.core.events import Cause
-from tamid.core.state import State
+from tamid.core.events import Cause, Diagnosed, Remedy
+from tamid.core.state import Alarm, State
 from tamid.core.stats.family import Oddest
 from tamid.core.values import Role
 
@@ -20,6 +20,23 @@ def suspicion(state: State, periods: tuple[str, ...]) -> tuple[Cause, bool, Role
         return None
     reasons = [f"{c.period}: {'; '.join(c.reasons[:3])}" for c in hit[:3]]
     return hit[0].cause, any(c.confirmed for c in hit), hit[0].owner, reasons
+
+
+def diagnosed(
+    alarm: Alarm, cause: Cause, confirmed: bool, route: Role, reasons: list[str], retraining: Remedy
+) -> Diagnosed:
+    """Return an alarm's diagnosis: its cause, whether that is sure, and whose work it is."""
+    name = alarm.raised.alarm
+    return Diagnosed(
+        key=f"diagnosis/{name}",
+        alarm=name,
+        cause=cause,
+        confirmed=confirmed,
+        route=route,
+        reasons=tuple(reasons),
+        periods=alarm.raised.periods,
+        retraining=retraining,
+    )
 
 
 def cause_of_oddity(found: Oddest) -> Cause:

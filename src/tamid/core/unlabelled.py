@@ -8,11 +8,9 @@ learn it from.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tamid.core.events import Cause, Diagnosed, Measured
 from tamid.core.state import Alarm, State
-from tamid.core.suspicion import suspicion
+from tamid.core.suspicion import diagnosed, suspicion
 from tamid.core.values import Role
 
 # One column that stands out this many times as far as the next one points at its source.
@@ -36,23 +34,19 @@ def cause_before_labels(alarm: Alarm, state: State) -> Diagnosed:
     for name, refusal in state.refused.items():
         if set(refusal.event.periods) & set(raised.periods):
             reason = f"{name} broke the contract: {'; '.join(refusal.event.reasons[:2])}"
-            return _diagnosis(alarm, "contract_breach", True, refusal.event.owner, reason)
+            return _useless(alarm, "contract_breach", True, refusal.event.owner, reason)
     if (found := suspicion(state, raised.periods)) is not None:
         kind, confirmed, owner, told = found
-        return replace(
-            _diagnosis(alarm, kind, confirmed, owner, told[0]),
-            reasons=tuple(told),
-            retraining="blocked",
-        )
+        return diagnosed(alarm, kind, confirmed, owner, told, "blocked")
     columns = _columns(state.measure("column_drift", version, raised.period))
     if not columns:
         reason = "no single column stands out"
-        return _diagnosis(alarm, "unknown", False, Role.ML_DEVELOPER, reason)
+        return _useless(alarm, "unknown", False, Role.ML_DEVELOPER, reason)
     named = ", ".join(f"{name} ({z:.1f} spreads)" for name, z in columns[:_NAMED])
     if len(columns) == 1 or columns[0][1] > _ALONE * columns[1][1]:
         reason = f"{columns[0][0]} stands out alone, by {columns[0][1]:.1f} spreads: see its source"
-        return _diagnosis(alarm, "unknown", False, Role.MLOPS_ENGINEER, reason)
-    return _diagnosis(alarm, "covariate_shift", False, Role.ML_DEVELOPER, f"most moved: {named}")
+        return _useless(alarm, "unknown", False, Role.MLOPS_ENGINEER, reason)
+    return _useless(alarm, "covariate_shift", False, Role.ML_DEVELOPER, f"most moved: {named}")
 
 
 def _columns(seen: Measured | None) -> list[tuple[str, float]]:
@@ -61,15 +55,5 @@ def _columns(seen: Measured | None) -> list[tuple[str, float]]:
     return sorted(found, key=lambda item: (-item[1], item[0]))
 
 
-def _diagnosis(alarm: Alarm, cause: Cause, confirmed: bool, route: Role, reason: str) -> Diagnosed:
-    name = alarm.raised.alarm
-    return Diagnosed(
-        key=f"diagnosis/{name}",
-        alarm=name,
-        cause=cause,
-        confirmed=confirmed,
-        route=route,
-        reasons=(reason, _WAITS),
-        periods=alarm.raised.periods,
-        retraining="useless",
-    )
+def _useless(alarm: Alarm, cause: Cause, confirmed: bool, route: Role, reason: str) -> Diagnosed:
+    return diagnosed(alarm, cause, confirmed, route, [reason, _WAITS], "useless")

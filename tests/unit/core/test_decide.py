@@ -31,6 +31,29 @@ def released() -> Story:
     return story
 
 
+def succeeded() -> Story:
+    """Return a story whose first champion fell and was replaced by a second one."""
+    story = released()
+    story.now += timedelta(days=10)
+    story.tell(*fallen(1, PERIODS[-1]))
+    story.live(READY)
+    story.now += timedelta(days=1)
+    story.live(READY)
+    return story
+
+
+def worse(version: int, period: str) -> ev.Measured:
+    """Return that a version is proven worse than the one before it on a period's live rows."""
+    interval = Interval(point=-0.1, low=-0.2, high=-0.02)
+    return ev.Measured(
+        signal="against_previous",
+        period=period,
+        value=interval.point,
+        interval=interval,
+        model_version=version,
+    )
+
+
 def scored_by(rung: str, period: str, revision: int) -> ev.Scored:
     """Return scores that one rung gave."""
     return ev.Scored(period=period, revision=revision, number=1, pin=PIN, rows=10, rungs={rung: 10})
@@ -191,22 +214,8 @@ def test_a_run_that_dies_without_a_word_is_given_up_too() -> None:
 
 def test_rollback_when_the_new_champion_is_proven_worse() -> None:
     """The previous champion comes back when the interval of the live difference is below zero."""
-    story = released()
-    story.now += timedelta(days=10)
-    story.tell(*fallen(1, PERIODS[-1]))
-    story.live(READY)
-    story.now += timedelta(days=1)
-    story.live(READY)
-    worse = Interval(point=-0.1, low=-0.2, high=-0.02)
-    story.tell(
-        ev.Measured(
-            signal="against_previous",
-            period="2026-02-01",
-            value=-0.1,
-            interval=worse,
-            model_version=2,
-        )
-    )
+    story = succeeded()
+    story.tell(worse(2, "2026-02-01"))
     assert "RollBack" in kinds(story.live(READY))
     assert story.state.champion == 1
     assert story.state.versions[2].stopped
@@ -215,27 +224,13 @@ def test_rollback_when_the_new_champion_is_proven_worse() -> None:
 
 def test_a_rollback_is_no_release() -> None:
     """What the version that came back was replaced for is still there: alarm and case stay open."""
-    story = released()
-    story.now += timedelta(days=10)
-    story.tell(*fallen(1, PERIODS[-1]))
-    story.live(READY)
-    story.now += timedelta(days=1)
-    story.live(READY)
+    story = succeeded()
     story.now += timedelta(days=8)
     story.outcome = lambda run: "held"
     story.tell(*fallen(2, "2026-02-01"))
     story.live(Signals(trainable=(*PERIODS, "2026-02-01"), matured=(*PERIODS, "2026-02-01")))
     assert len(story.state.open_cases) == 1
-    worse = Interval(point=-0.1, low=-0.2, high=-0.02)
-    story.tell(
-        ev.Measured(
-            signal="against_previous",
-            period="2026-02-01",
-            value=-0.1,
-            interval=worse,
-            model_version=2,
-        )
-    )
+    story.tell(worse(2, "2026-02-01"))
     done = kinds(story.live(READY))
     assert "RollBack" in done
     assert not {"ClearAlarm", "CloseCase", "CloseIncident"} & set(done)
@@ -246,23 +241,9 @@ def test_a_rollback_is_no_release() -> None:
 
 def test_two_versions_do_not_take_turns() -> None:
     """A version that was rolled back is not brought back, however bad the one before it looks."""
-    story = released()
-    story.now += timedelta(days=10)
-    story.tell(*fallen(1, PERIODS[-1]))
-    story.live(READY)
-    story.now += timedelta(days=1)
-    story.live(READY)
-    bad = Interval(point=-0.1, low=-0.2, high=-0.02)
+    story = succeeded()
     for version, period in ((2, "2026-02-01"), (1, "2026-02-08")):
-        story.tell(
-            ev.Measured(
-                signal="against_previous",
-                period=period,
-                value=-0.1,
-                interval=bad,
-                model_version=version,
-            )
-        )
+        story.tell(worse(version, period))
         story.live(READY)
     assert [r.number for r in story.state.reigns] == [1, 2, 1]
 

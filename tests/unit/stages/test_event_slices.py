@@ -6,22 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+from weekly import number, with_calls
 
 from tamid.adapters.memory_source import MemorySource
 from tamid.adapters.memory_tables import MemoryTables
-from tamid.core.contract.model import (
-    Aggregate,
-    Calendar,
-    Column,
-    Contract,
-    Data,
-    EventTable,
-    Features,
-    Label,
-    Source,
-)
+from tamid.core.contract.model import Contract
 from tamid.core.events import DataAccepted
-from tamid.core.values import PERIOD, TablePin, Task
+from tamid.core.values import PERIOD, TablePin
 from tamid.stages import data, dataset
 from tamid.stages.feeds import feeds
 
@@ -50,27 +41,7 @@ class Watched(MemoryTables):
 
 def contract(window: timedelta | None) -> Contract:
     """Return a contract of weekly rows with calls counted over a window."""
-    table = EventTable(path="c", entity="id", time="at", schema={"minutes": Column(type="number")})
-    return Contract(
-        tamid=1,
-        name="churn",
-        task=Task.BINARY,
-        calendar=Calendar(week_starts="sunday"),
-        data=Data(
-            source=Source(path="r"),
-            entity="id",
-            time="week",
-            label=Label(column="left", positive=1),
-            schema={"x": Column(type="number")},
-            tables={"calls": table},
-        ),
-        features=Features(
-            aggregates={
-                "calls": Aggregate(table="calls", function="count", window=window),
-                "spoken": Aggregate(table="calls", function="sum", column="minutes", window=window),
-            }
-        ),
-    )
+    return with_calls(number("count", window=window), number("sum", "minutes", window))
 
 
 def stored(rules: Contract) -> tuple[Watched, dict[str, TablePin]]:
@@ -103,7 +74,7 @@ def test_a_period_alone_sees_what_all_periods_together_see() -> None:
     for week in (0, 17, WEEKS - 1):
         period = str((FIRST + 7 * week * DAY).date())
         alone = dataset.joined(tables, rules, pins, [period], now)
-        assert alone["calls"].sum() > 0
+        assert alone["count"].sum() > 0
         assert alone.equals(whole.filter(pl.col(PERIOD) == period))
         assert tables.asked is not None
         assert len(tables.asked) < 70

@@ -8,22 +8,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from weekly import number, with_calls
 
 from tamid.adapters.memory_source import MemorySource
 from tamid.adapters.memory_tables import MemoryTables
-from tamid.core.contract.model import (
-    Aggregate,
-    Calendar,
-    Column,
-    Contract,
-    Data,
-    EventTable,
-    Features,
-    Label,
-    Source,
-)
+from tamid.core.contract.model import Aggregate, Contract
 from tamid.core.events import DataAccepted
-from tamid.core.values import ENTITY, KNOWN_AT, TIME, TablePin, Task
+from tamid.core.values import ENTITY, KNOWN_AT, TIME, TablePin
 from tamid.stages import data, dataset
 from tamid.stages.features import assemble
 from tamid.stages.feeds import feeds
@@ -36,32 +27,7 @@ MOMENT = pl.Datetime("us", "UTC")
 
 def contract(known_at: str | None = None) -> Contract:
     """Return a contract of weekly rows with calls counted."""
-    table = EventTable(
-        path="c",
-        entity="id",
-        time="at",
-        known_at=known_at,
-        schema={"minutes": Column(type="number")},
-    )
-    aggregates = {
-        "calls": Aggregate(table="calls", function="count"),
-        "last": Aggregate(table="calls", function="last", column="minutes"),
-    }
-    return Contract(
-        tamid=1,
-        name="churn",
-        task=Task.BINARY,
-        calendar=Calendar(week_starts="sunday"),
-        data=Data(
-            source=Source(path="r"),
-            entity="id",
-            time="week",
-            label=Label(column="left", positive=1),
-            schema={"x": Column(type="number")},
-            tables={"calls": table},
-        ),
-        features=Features(aggregates=aggregates),
-    )
+    return with_calls(number("count"), number("last", "minutes"), known_at=known_at)
 
 
 class World:
@@ -90,7 +56,7 @@ class World:
         frame = dataset.joined(self.tables, self.rules, self.pins, None, now)
         week = ((pl.col(TIME) - WEEK).dt.total_days() // 7).alias("week")
         return {
-            (e, w): (n, m) for e, w, n, m in frame.select(ENTITY, week, "calls", "last").iter_rows()
+            (e, w): (n, m) for e, w, n, m in frame.select(ENTITY, week, "count", "last").iter_rows()
         }
 
 

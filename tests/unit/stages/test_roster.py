@@ -5,28 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
+from weekly import weekly
 
 from tamid.adapters.memory_source import MemorySource
 from tamid.adapters.memory_tables import MemoryTables
-from tamid.core.contract.model import (
-    Calendar,
-    Column,
-    Contract,
-    Data,
-    Delivery,
-    Label,
-    Quarantine,
-    Source,
-)
+from tamid.core.contract.model import Contract, Delivery, Quarantine
 from tamid.core.decide import decide
 from tamid.core.events import DataAccepted
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
-from tamid.core.values import Task
 from tamid.stages import data, roster
 from tamid.stages.feeds import feeds
 
@@ -35,23 +27,9 @@ LATER = timedelta(weeks=1)
 EVERYBODY = [f"c{n:03}" for n in range(200)]
 
 
-def contract(**more: object) -> Contract:
-    """Return a contract of weekly customers."""
-    return Contract(
-        tamid=1,
-        name="churn",
-        task=Task.BINARY,
-        calendar=Calendar(week_starts="sunday"),
-        delivery=Delivery(by="Sunday 06:00"),
-        data=Data(
-            source=Source(path="r"),
-            entity="id",
-            time="week",
-            label=Label(column="left", positive=1),
-            schema={"x": Column(type="number")},
-            **more,  # type: ignore[arg-type]
-        ),
-    )
+def contract(**more: Any) -> Contract:
+    """Return a contract of weekly customers, due on Sunday at six."""
+    return replace(weekly(**more), delivery=Delivery(by="Sunday 06:00"))
 
 
 class World:

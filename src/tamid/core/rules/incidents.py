@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tamid.core.actions import Action, CloseIncident, OpenIncident
+from tamid.core.events import Severity
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, Refusal, State
@@ -48,16 +49,8 @@ def refusal_incident(name: str, refusal: Refusal) -> str:
 
 
 def _refused(name: str, refusal: Refusal) -> OpenIncident:
-    incident = refusal_incident(name, refusal)
-    return OpenIncident(
-        key=f"incident/{incident}",
-        reason=f"{name} was refused: {'; '.join(refusal.event.reasons[:3])}",
-        incident=incident,
-        failure="system_failure",
-        severity="critical",
-        noticed_by="contract check on arrival",
-        response=RESPONSE["refused"],
-    )
+    reason = f"{name} was refused: {'; '.join(refusal.event.reasons[:3])}"
+    return _system(refusal_incident(name, refusal), reason, "contract check on arrival")
 
 
 def _alarm(alarm: Alarm) -> OpenIncident:
@@ -74,27 +67,14 @@ def _alarm(alarm: Alarm) -> OpenIncident:
 
 
 def _empty(period: str) -> OpenIncident:
-    return OpenIncident(
-        key=f"incident/empty/{period}",
-        reason=f"no rows arrived for {period}: there is nobody to score",
-        incident=f"empty/{period}",
-        failure="system_failure",
-        severity="critical",
-        noticed_by="scoring",
-        response=RESPONSE["empty"],
+    return _system(
+        f"empty/{period}", f"no rows arrived for {period}: there is nobody to score", "scoring"
     )
 
 
 def _short(period: str, text: str) -> OpenIncident:
-    return OpenIncident(
-        key=f"incident/short/{period}",
-        reason=text,
-        incident=f"short/{period}",
-        failure="system_failure",
-        severity="warning",
-        noticed_by="rows of a period against those before",
-        response=RESPONSE["short"],
-    )
+    noticed_by = "rows of a period against those before"
+    return _system(f"short/{period}", text, noticed_by, severity="warning")
 
 
 def _filled(signals: Signals, name: str) -> str:
@@ -110,14 +90,22 @@ def _noticed(alarm: Alarm) -> str:
 
 def _late(name: str) -> OpenIncident:
     period, _, sink = name.partition("/")
+    reason = f"the scores of {period} missed the deadline of {sink}"
+    return _system(f"late/{name}", reason, "deadline of the contract")
+
+
+def _system(
+    incident: str, reason: str, noticed_by: str, severity: Severity = "critical"
+) -> OpenIncident:
+    """A failure that the system saw itself; its kind, before the first slash, has its response."""
     return OpenIncident(
-        key=f"incident/late/{name}",
-        reason=f"the scores of {period} missed the deadline of {sink}",
-        incident=f"late/{name}",
+        key=f"incident/{incident}",
+        reason=reason,
+        incident=incident,
         failure="system_failure",
-        severity="critical",
-        noticed_by="deadline of the contract",
-        response=RESPONSE["late"],
+        severity=severity,
+        noticed_by=noticed_by,
+        response=RESPONSE[incident.partition("/")[0]],
     )
 
 

@@ -1,0 +1,56 @@
+"""Real processes on a workspace: commands run in it, what they left there, and how they end."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tamid.app import App
+from tamid.config import find
+from tamid.core.state import State
+
+
+def tamid(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a workspace."""
+    command = [sys.executable, "-m", "tamid", "-C", str(root), "-q", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def present(root: Path, model: str = "churn") -> State:
+    """Return the state that a workspace's ledger tells."""
+    return App(find(root)).state(model)
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process ends within ten seconds; a zombie has ended."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def killed_while_writing(program: str, *words: str, chance: random.Random, within: float) -> int:
+    """Run a writer that prints a count after each write, kill it, and return the last count.
+
+    It dies by SIGKILL up to `within` seconds after its first write.
+    """
+    writer = subprocess.Popen(
+        [sys.executable, "-c", program, *words], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    acknowledged = int(writer.stdout.readline())
+    time.sleep(chance.uniform(0, within))
+    writer.send_signal(signal.SIGKILL)
+    rest = writer.stdout.read().split("\n")[:-1]
+    writer.stdout.close()
+    writer.wait()
+    return int(rest[-1]) if rest else acknowledged
