@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.config import Config, find
-from tamid.core.errors import ContractError, NotFound, UsageError
+from tamid.config import FILE, Config, find, reread
+from tamid.core.errors import ContractError, NotFound, TamidError, UsageError
 from tamid.core.values import Role
-from tamid.wiring import keys_in, origin_of, salt_in, sinks_of, sources_of, user_code
+from tamid.wiring import (
+    keys_in,
+    load_contract,
+    name_in,
+    origin_of,
+    salt_in,
+    sinks_of,
+    sources_of,
+    user_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +36,6 @@ if TYPE_CHECKING:
     from tamid.stages.loop import TickReport
     from tamid.stages.past import Replay
     from tamid.stages.rig import Rig
-
-
-NAME = re.compile(r"^name:\s*([A-Za-z0-9][A-Za-z0-9._-]{0,99})\s*$", re.MULTILINE)
 
 
 class Quiet:
@@ -83,8 +87,38 @@ class App:
             ContractError: a contract that does not even name its model.
         """
         if self._paths is None:
-            self._paths = {_name_in(path): path for path in self.config.contracts}
+            self._paths = {name_in(path): path for path in self.config.contracts}
         return self._paths
+
+    def reread(self) -> Mapping[Path, TamidError]:
+        """Follow the workspace file and its contracts as they stand now; return what is broken.
+
+        A broken file changes nothing: what it said when it was last whole stays in force.
+        """
+        before, broken = self.models(), dict[Path, TamidError]()
+        try:
+            self.config = reread(self.config)
+        except TamidError as error:
+            broken[self.config.root / FILE] = error
+        known, paths = {path: name for name, path in before.items()}, dict[str, Path]()
+        for path in self.config.contracts:
+            name = known.get(path, "")
+            try:
+                load_contract(path)
+                name = name_in(path)
+            except TamidError as error:
+                broken[path] = error
+                name = name if name and self.state(name).contract else ""
+            if name in paths:
+                broken[path] = UsageError(f"{path} and {paths[name]} both name {name}")
+            elif name:
+                paths[name] = path
+        for name in before:
+            if paths.get(name) != before[name]:
+                self._rigs.pop(name, None)
+                self._texts.pop(name, None)
+        self._paths = paths
+        return broken
 
     def one(self, name: str | None) -> str:
         """Return the named model, or the only one. Raises NotFound, UsageError."""
@@ -239,57 +273,6 @@ class App:
             origin=lambda: origin_of(path),
             learner=helper_learner(),
         )
-
-
-def _name_in(path: Path) -> str:
-    """Return the model's name, if need be from a contract that has problems elsewhere."""
-    try:
-        return load_contract(path).name
-    except ContractError:
-        named = NAME.search(path.read_text("utf-8", errors="replace"))
-        if named is None:
-            raise
-        return named[1]
-
-
-def load_contract(path: Path) -> Contract:
-    """Read, parse and check the contract in a file.
-
-    Raises:
-        NotFound: there is no such file; ContractError: all its problems, with lines.
-    """
-    from tamid.adapters import yaml
-
-    try:
-        with path.open("rb") as file:
-            content = file.read(yaml.MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(
-            f"there is no contract at {path}", fix="Name a contract, or begin with `tamid init`."
-        ) from None
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ContractError(
-            f"{path} cannot be read", why=why, fix="Name a readable file."
-        ) from None
-    return _parsed(content, path.name)
-
-
-@functools.lru_cache(maxsize=32)
-def _parsed(content: bytes, name: str) -> Contract:
-    # A turn reads the same text several times, and parsing it takes longer than most acts.
-    from tamid.adapters import yaml
-    from tamid.core.contract.parse import parse
-
-    # Without time zone data on the machine the zone cannot be checked here.
-    return parse(yaml.read(content, name), name=name, zones=_zones() or None)
-
-
-@functools.cache
-def _zones() -> frozenset[str]:
-    from zoneinfo import available_timezones
-
-    return frozenset(available_timezones())
 
 
 def worker() -> None:

@@ -58,6 +58,30 @@ def find(start: Path) -> Config:
     )
 
 
+def reread(config: Config) -> Config:
+    """Return an open workspace as its file says now; without one it stays as it is.
+
+    Raises:
+        NotFound: its file is gone; UsageError: it has problems, or moves the store.
+    """
+    if not (config.root / FILE).is_file():
+        if config.contracts == (config.root / SINGLE,):
+            return config
+        raise NotFound(
+            f"{config.root / FILE} is gone",
+            why="it names the contracts of this workspace",
+            fix="Bring it back; until then the contracts that it named are worked on.",
+        )
+    fresh = read(config.root)
+    if fresh.store != config.store:
+        raise UsageError(
+            f"{config.root / FILE} moves the store to {fresh.store}",
+            why=f"the ledger of this process is open in {config.store}",
+            fix="Start anew to work in the other store, or take the change back.",
+        )
+    return fresh
+
+
 def read(root: Path) -> Config:
     """Read and check one workspace file."""
     path = root / FILE

@@ -1,14 +1,17 @@
-"""Sources, targets and code of one contract, opened: the half of the wiring that follows it."""
+"""A contract's file, and its sources, targets and code opened: the wiring that follows it."""
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import secrets
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.core.errors import NotFound, SinkDown, TamidError, UsageError
+from tamid.core.errors import ContractError, NotFound, SinkDown, TamidError, UsageError
 from tamid.core.values import digest_bytes
 
 if TYPE_CHECKING:
@@ -21,6 +24,58 @@ if TYPE_CHECKING:
 
 # Where the signing secret of a webhook is looked for if the contract names none.
 WEBHOOK_SECRET = "env:TAMID_WEBHOOK_SECRET"  # noqa: S105 - a name, no secret
+_NAME = re.compile(r"^name:\s*([A-Za-z0-9][A-Za-z0-9._-]{0,99})\s*$", re.MULTILINE)
+
+
+def name_in(path: Path) -> str:
+    """Return the model's name, if need be from a contract that has problems elsewhere."""
+    try:
+        return load_contract(path).name
+    except ContractError:
+        with suppress(OSError):
+            if named := _NAME.search(path.read_text("utf-8", errors="replace")):
+                return named[1]
+        raise
+
+
+def load_contract(path: Path) -> Contract:
+    """Read, parse and check the contract in a file.
+
+    Raises:
+        NotFound: there is no such file; ContractError: all its problems, with lines.
+    """
+    from tamid.adapters import yaml
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(yaml.MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(
+            f"there is no contract at {path}", fix="Name a contract, or begin with `tamid init`."
+        ) from None
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ContractError(
+            f"{path} cannot be read", why=why, fix="Name a readable file."
+        ) from None
+    return _parsed(content, path.name)
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(content: bytes, name: str) -> Contract:
+    # A turn reads the same text several times, and parsing it takes longer than most acts.
+    from tamid.adapters import yaml
+    from tamid.core.contract.parse import parse
+
+    # Without time zone data on the machine the zone cannot be checked here.
+    return parse(yaml.read(content, name), name=name, zones=_zones() or None)
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    from zoneinfo import available_timezones
+
+    return frozenset(available_timezones())
 
 
 def user_code(contract: Contract, folder: Path) -> dict[str, str]:
@@ -61,14 +116,14 @@ def sinks_of(contract: Contract, folder: Path, clock: Clock) -> dict[str, Sink]:
 
 
 class Unreachable:
-    """A target that could not be opened: it is down until its setting is mended."""
+    """A target that could not be opened: it is down until its setting, `why`, is mended."""
 
     def __init__(self, why: TamidError) -> None:
-        self._why = why
+        self.why = why
 
     def deliver(self, parcel: Parcel) -> str:
         """Raise SinkDown with the reason."""
-        raise SinkDown(self._why.what, why=self._why.why, fix=self._why.remedy)
+        raise SinkDown(self.why.what, why=self.why.why, fix=self.why.remedy)
 
 
 def _opened(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
@@ -89,9 +144,9 @@ def _sink(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
         from tamid.adapters.webhook import WebhookSink
 
         private = os.environ.get("TAMID_WEBHOOK_PRIVATE") == "1"
-        return WebhookSink(
-            target, _secret(spec.secret or WEBHOOK_SECRET), clock.now, private=private
-        )
+        secret = spec.secret or WEBHOOK_SECRET
+        key = _secret(secret, f"the webhook is signed with {secret}; nothing is sent unsigned")
+        return WebhookSink(target, key, clock.now, private=private)
     place = str(folder / target)
     if spec.kind == "delta":
         from tamid.adapters.delta_sink import DeltaSink
@@ -102,7 +157,7 @@ def _sink(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
     return CsvSink(place) if spec.kind == "csv" else ParquetSink(place)
 
 
-def _secret(text: str) -> str:
+def _secret(text: str, why: str = "the contract takes a target or secret from it") -> str:
     """Return the text, or what the environment holds for `env:NAME`."""
     if not text.startswith("env:"):
         return text
@@ -110,7 +165,7 @@ def _secret(text: str) -> str:
     if name not in os.environ:
         raise UsageError(
             f"the environment has no {name}",
-            why="the contract takes a target or secret from it",
+            why=why,
             fix=f"Set {name} before starting Tamid.",
         )
     return os.environ[name]

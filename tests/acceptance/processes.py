@@ -7,11 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tamid.app import App
 from tamid.config import find
 from tamid.core.state import State
+
+# How long a process may take for what it does, in seconds; the machine may be busy.
+PATIENCE_S = 100.0
 
 
 def tamid(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -23,6 +28,27 @@ def tamid(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def present(root: Path, model: str = "churn") -> State:
     """Return the state that a workspace's ledger tells."""
     return App(find(root)).state(model)
+
+
+@contextmanager
+def running(root: Path, log: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command on and on in a workspace, all it says in a file; end it by SIGTERM."""
+    command = [sys.executable, "-m", "tamid", "-C", str(root), *words]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def eventually(true: Callable[[], bool], what: str) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.1)
 
 
 def gone(pid: int) -> bool:

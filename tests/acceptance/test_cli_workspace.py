@@ -11,12 +11,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from processes import PATIENCE_S, eventually, tamid
 
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
@@ -49,14 +49,6 @@ monitoring: {every: 1d, quality: {metric: f1, at_least: 0.3}}
 delivery: {every: 7d, to: [{csv: "out/{period}.csv"}]}
 """
 TAMID = [sys.executable, "-m", "tamid"]
-PATIENCE_S = 100.0
-
-
-def tamid(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a workspace."""
-    return subprocess.run(
-        [*TAMID, "-C", str(root), "-q", *words], capture_output=True, text=True, check=False
-    )
 
 
 def put_week(root: Path, start: datetime, rows: int = 150) -> None:
@@ -115,14 +107,6 @@ def events(root: Path) -> list[Recorded]:
     """Return the ledger of a workspace."""
     app = App(find(root))
     return list(app.ledger.read("churn"))
-
-
-def eventually(true: Callable[[], bool], what: str) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tamid.app import App, Quiet, load_contract
+from tamid.app import App, Quiet
 from tamid.config import find
 from tamid.core.policies.account import Accounts, compare
 from tamid.core.policies.policy import calendar, never, policy_from
 from tamid.stages.past import Replay
 from tamid.whatif import Asked, history, performance
+from tamid.wiring import load_contract
 
 # What these tests share is made once, not once a worker.
 pytestmark = pytest.mark.xdist_group("agree")

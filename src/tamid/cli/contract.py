@@ -26,9 +26,9 @@ def add_check(parser: ArgumentParser) -> None:
 
 def check(args: Namespace, out: Output) -> int:
     """Name every problem of the contracts; 1 if there is any."""
-    from tamid.app import load_contract
     from tamid.core.contract.stored import to_json
     from tamid.core.values import digest_bytes
+    from tamid.wiring import load_contract
 
     results: list[dict[str, object]] = []
     for file in _files(args):
@@ -61,9 +61,9 @@ def add_show(parser: ArgumentParser) -> None:
 
 def show(args: Namespace, out: Output) -> int:
     """Show who owns each block, and every key with its value."""
-    from tamid.app import load_contract
     from tamid.core.contract.problems import did_you_mean
     from tamid.core.contract.render import owners, rows
+    from tamid.wiring import load_contract
 
     contract = load_contract(_only(args))
     blocks = owners(contract)
@@ -98,8 +98,8 @@ def add_diff(parser: ArgumentParser) -> None:
 
 def diff(args: Namespace, out: Output) -> int:
     """Say what changed, whether the running model keeps the new contract, and who must sign."""
-    from tamid.app import load_contract
     from tamid.core.contract.diff import diff as compare
+    from tamid.wiring import load_contract
 
     old, new = (load_contract(args.workspace / file) for file in (args.old, args.new))
     result = compare(old, new)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,7 @@ from tamid.core.errors import TamidError
 if TYPE_CHECKING:
     from tamid.app import App
     from tamid.cli.output import Output
+    from tamid.ports import Sink
 
 LOOP = (
     "dataframely", "deltalake", "lightgbm", "numpy", "onnxruntime", "optuna", "polars",
@@ -201,12 +202,7 @@ def _model(app: App, model: str) -> Iterator[Finding]:
             "Nothing lies where the contract says: check the path, or wait for the producer.",
             "warn",
         )
-    for name in sorted(rig.sinks):
-        yield Finding(state="ok", what=f"{model}: target {name} is set up")
-    if not rig.sinks:
-        yield Finding(
-            state="warn", what=f"{model}: the scores go nowhere", fix="Name targets in delivery.to."
-        )
+    yield from _targets(model, rig.sinks)
     last = here.state.last_tick
     fix = "Run `tamid tick`, or start `tamid watch` or a cron job."
     if last is None:
@@ -217,3 +213,17 @@ def _model(app: App, model: str) -> Iterator[Finding]:
 
     late = turning(here).overdue
     yield _judged(not late, f"{model}: last tick {moment(last)}", fix, "warn")
+
+
+def _targets(model: str, sinks: Mapping[str, Sink]) -> Iterator[Finding]:
+    """Say which targets can be handed scores, and what the others lack, such as a secret."""
+    from tamid.wiring import Unreachable
+
+    if not sinks:
+        what = f"{model}: the scores go nowhere"
+        yield Finding(state="warn", what=what, fix="Name targets in delivery.to.")
+    for name, sink in sorted(sinks.items()):
+        if isinstance(sink, Unreachable):
+            yield _failed(f"{model}: target {name} cannot be reached", sink.why)
+        else:
+            yield Finding(state="ok", what=f"{model}: target {name} is set up")

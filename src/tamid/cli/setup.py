@@ -146,7 +146,7 @@ def _next_steps(root: Path, example: str | None, made: bool) -> list[str]:
 
 
 def _data_place(root: Path) -> str:
-    from tamid.app import load_contract
+    from tamid.wiring import load_contract
 
     return load_contract(root / "contract.yaml").data.source.path
 

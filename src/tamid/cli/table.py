@@ -49,7 +49,7 @@ TABLE: tuple[Group, ...] = (
         title="Run the loop",
         commands=(
             _row("tick", "ticking:tick", "turn the loop once for every model"),
-            _row("watch", "ticking:watch", "turn it on schedule, and early when data comes"),
+            _row("watch", "watching:watch", "turn it on schedule, and early when data comes"),
             _row("train", "training:train", "start a run now, or work on a case"),
             _row("score", "training:score", "score and deliver what is due now"),
             _row("serve", "serve:serve", "answer requests for a model, and follow its releases"),

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tamid.app import load_contract
 from tamid.examples.hotel.prepare import AT_BOOKING, prepare
+from tamid.wiring import load_contract
 
 EXAMPLES = Path(__file__).parents[3] / "src" / "tamid" / "examples"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tamid.adapters.inline import TinyLearner
-from tamid.app import Quiet, load_contract
+from tamid.app import Quiet
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError
 from tamid.core.learning.model import Feature, FeatureTable, Floats
@@ -23,6 +23,7 @@ from tamid.core.values import Task
 from tamid.stages.fits import Bench
 from tamid.stages.matrix import BLOCKS, Matrix, narrow, vocabulary
 from tamid.stages.tensor import Layout, Made, layout, tensor
+from tamid.wiring import load_contract
 from tamid.workshop.tools import learner_of
 
 WEEK = 7 * 86_400_000_000

@@ -119,8 +119,8 @@ class SinkSpec:
     )
     table: str | None = key("sql: table name", None, limits=Limits(kind="column"))
     secret: str | None = key(
-        "webhook: env:NAME of the signing secret (default: env:TAMID_WEBHOOK_SECRET); nothing is "
-        "sent unsigned",
+        "webhook: env:NAME of the signing secret (default: env:TAMID_WEBHOOK_SECRET, which must "
+        "then be set); nothing is sent unsigned",
         None,
         limits=Limits(kind="secret"),
     )

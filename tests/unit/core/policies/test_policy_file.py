@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tamid.app import load_contract
 from tamid.config import read
 from tamid.core.contract.model import Contract
 from tamid.core.errors import ContractError, NotFound, UsageError
@@ -19,6 +18,7 @@ from tamid.core.policies.tensor import Tensor, simple_tensor
 from tamid.core.policies.tune import tune
 from tamid.core.values import Money
 from tamid.whatif import policy_at, prices_in
+from tamid.wiring import load_contract
 
 ASSETS = Path(__file__).parents[3] / "assets" / "contracts"
 EVERYTHING = ASSETS / "everything.yaml"
