@@ -1,4 +1,4 @@
-"""Writes what the code knows better than any author: the reference, and the table of stages."""
+"""Writes what the code knows better than any author: the pages of reference."""
 
 from __future__ import annotations
 
@@ -62,28 +62,25 @@ def error_classes() -> list[type[TamidError]]:
     return sorted(mine, key=lambda kind: kind.code)
 
 
-def stages_table() -> str:
+def stages_page() -> str:
     """Return the stages in the order of the road, each with the first sentence of its docstring."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     flow = next(c for c in contracts if c.get("containers") == ["tamid.stages"])
-    lines = ["| stage | what it does |", "|---|---|"]
+    lines = ["# Stages", "", "This page is written by `make docs`.", ""]
+    lines += [
+        "The road of a model from first to last (`src/tamid/stages`); a stage may import only those",
+        "above it. [ARCHITECTURE.md](../../ARCHITECTURE.md) tells how a turn of the loop uses them.",
+        "",
+        "| stage | what it does |",
+        "|---|---|",
+    ]
     for layer in reversed(flow["layers"]):
         for name in layer.split(" | "):
             path = ROOT / "src" / "tamid" / "stages" / f"{name.strip('()')}.py"
             text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
             lines.append(f"| `{path.stem}` | {' '.join(text.partition(chr(10) * 2)[0].split())} |")
-    return "\n".join(lines)
-
-
-def filled(text: str, block: str, content: str) -> str:
-    """Return a text with what stands between the marks of a block replaced."""
-    begin, end = f"<!-- {block}: written by make docs -->", f"<!-- /{block} -->"
-    before, _, rest = text.partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise ValueError(f"the marks of {block} are missing")
-    return f"{before}{begin}\n{content}\n{end}{after}"
+    return "\n".join(lines) + "\n"
 
 
 PAGES = {
@@ -92,21 +89,17 @@ PAGES = {
     "reference/decisions.md": decisions_page,
     "reference/events.md": events_page,
     "reference/ports.md": ports_page,
+    "reference/stages.md": stages_page,
     "errors.md": errors_page,
 }
-# Parts of pages that are written by hand otherwise: file, name of the block, what fills it.
-BLOCKS = (("ARCHITECTURE.md", "stages", stages_table),)
 
 
 def main() -> None:
-    """Write all pages and blocks."""
+    """Write all pages."""
     for name, page in PAGES.items():
         path = DOCS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page(), encoding="utf-8")
-    for name, block, content in BLOCKS:
-        path = ROOT / name
-        path.write_text(filled(path.read_text("utf-8"), block, content()), encoding="utf-8")
 
 
 if __name__ == "__main__":
