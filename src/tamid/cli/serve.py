@@ -58,7 +58,7 @@ def serve(args: Namespace, out: Output) -> int:
     from tamid.serving.http.app import Application
     from tamid.serving.http.server import run
     from tamid.serving.http.settings import Settings
-    from tamid.serving.wiring import brain_of
+    from tamid.serving.wiring import book_of, brain_of
 
     settings = Settings(
         token=_token(args.token),
@@ -68,7 +68,8 @@ def serve(args: Namespace, out: Output) -> int:
     deadline = _seconds(args.deadline)
     brain = brain_of(args.workspace, args.name, deadline=deadline, say=_say)
     _say(f"{brain.model}: http://{args.host}:{args.port}")
-    run(Application(brain, brain.model, settings), args.host, args.port)
+    book = book_of(args.workspace, brain.model)
+    run(Application(brain, brain.model, settings, book), args.host, args.port)
     return 0
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import itertools
+import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,10 +15,10 @@ from typing import Any
 from tamid.core.errors import OutOfTime
 from tamid.serving.http.app import Application
 from tamid.serving.http.settings import Settings
-from tamid.serving.http.told import told
 from tamid.serving.strict import Codec
+from tamid.serving.told import told
 from tamid.serving.values import Request
-from tamid.serving.wiring import brain_of
+from tamid.serving.wiring import book_of, brain_of
 
 
 def asgi(workspace: str | Path, model: str | None = None, **settings: Any) -> Application:
@@ -25,7 +28,9 @@ def asgi(workspace: str | Path, model: str | None = None, **settings: Any) -> Ap
     fields of :class:`tamid.serving.http.settings.Settings`.
     """
     brain = brain_of(Path(workspace), model)
-    return Application(brain, brain.model, Settings(**settings))
+    book = book_of(Path(workspace), brain.model)
+    atexit.register(book.close)  # one that is mounted hears of no end
+    return Application(brain, brain.model, Settings(**settings), book)
 
 
 class Predictor:
@@ -33,6 +38,9 @@ class Predictor:
 
     def __init__(self, workspace: str | Path, model: str | None = None) -> None:
         self._brain = brain_of(Path(workspace), model)
+        self._book = book_of(Path(workspace), self._brain.model)
+        self._book.begin()
+        self._begin, self._count = secrets.token_hex(6), itertools.count(1)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -63,12 +71,18 @@ class Predictor:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+        self._book.close()
 
     async def _answered(
         self, rows: Sequence[Mapping[str, Any]], explain: bool
     ) -> Sequence[Mapping[str, Any]]:
         turn, arrived = self._brain.turn, time.monotonic()
         found = Codec(turn.served).plain(rows)
-        ids = [given or str(place) for place, given in enumerate(found.ids)]
+        ids = [given or f"{self._begin}-{next(self._count)}" for given in found.ids]
         request = Request(rows=found.rows, ids=ids, arrived=arrived, explain=explain)
-        return [told(answer, turn.served) for answer in await turn.answers(request)]
+        read = time.monotonic()
+        answers = await turn.answers(request)
+        ended, queue = time.monotonic(), request.spent.get("queue", 0.0)
+        spent = (read - arrived, 0.0, queue, ended - read - queue, ended - arrived)
+        self._book.note(turn.served, found.rows, answers, spent, 0)
+        return [told(answer, turn.served) for answer in answers]

@@ -56,8 +56,33 @@ class Brain(Protocol):
 class LogBook(Protocol):
     """Where answers are written down; nothing waits for it."""
 
-    def note(self, row: Row, answer: Answer, seconds: Mapping[str, float]) -> None:
-        """Keep one answer with the time of each part. Never blocks, never raises."""
+    def begin(self) -> None:
+        """Write from now on; until then notes wait in memory."""
+        ...
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return what an operator wants to see: rows kept and lost, bytes, failures."""
+        ...
+
+    def note(
+        self,
+        served: Served,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        seconds: tuple[float, ...],
+        size: int,
+        sent: bytes = b"",
+        reply: bytes = b"",
+    ) -> None:
+        """Keep the answers to one request. Never raises; waits only where the contract says so.
+
+        `seconds`: of read, features, queue, model, and of the whole; `size`: bytes of the body.
+        `sent`, `reply`: body and answer as they came and went, where both are one JSON object.
+        """
+        ...
+
+    def keep(self, kind: int, body: bytes) -> None:
+        """Bring a block to the disk before returning. Raises SystemFailure."""
         ...
 
     def flush(self) -> None:

@@ -27,6 +27,23 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """What the contract says of the prediction log.
+
+    `names`: inputs that may be stored: declared in the contract, and nothing personal. `entity`:
+    may the entity be stored. `whole`: may everything that a request holds. `most_bytes`: what may
+    wait on the disk.
+    """
+
+    names: tuple[str, ...] = ()
+    entity: bool = True
+    whole: bool = False
+    share: float = 1.0
+    most_bytes: int = 5 * 10**9
+    when_full: Literal["sample", "drop", "block"] = "sample"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """What a loaded version says of itself.
 
@@ -48,6 +65,7 @@ class Served:
     edges: tuple[tuple[str, float], ...] = ()
     deadline: float = 0.05
     steps: tuple[Step, ...] = ()
+    logged: Logged = field(default_factory=Logged)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,12 +84,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Rows that were asked for together; `arrived`: seconds of the monotonic clock."""
+    """Rows that were asked for together; `arrived`: seconds of the monotonic clock.
+
+    `spent`: seconds of parts of the request that only those know who answer, such as `queue`.
+    """
 
     rows: Sequence[Row]
     ids: Sequence[str]
     arrived: float
     explain: bool = False
+    spent: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

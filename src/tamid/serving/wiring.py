@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tamid.ports import RowModel
     from tamid.serving.brain.follow import Follower, World
     from tamid.serving.brain.opening import Verified
+    from tamid.serving.log.book import Book
     from tamid.serving.seams import Process
 
 
@@ -69,6 +70,13 @@ def brain_of(
     return Follower(name, world_of(config, name, say), deadline=deadline)
 
 
+def book_of(start: Path, model: str) -> Book:
+    """Return the prediction log of a model in a workspace."""
+    from tamid.serving.log.book import Book
+
+    return Book(spool_folder(find(start).store, model), model)
+
+
 def one_model(config: Config, model: str | None) -> str:
     """Return the named model, or the only one that the ledger knows."""
     from tamid.adapters.sqlite import SqliteLedger
@@ -94,6 +102,11 @@ def one_model(config: Config, model: str | None) -> str:
             fix="Run `tamid tick` first.",
         )
     return model or known[0]
+
+
+def spool_folder(store: Path, model: str) -> Path:
+    """Return where servers leave for the controller what they have to tell."""
+    return store / "spool" / model
 
 
 def last_scores_file(store: Path, model: str) -> Path:

@@ -61,6 +61,8 @@ class _Job:
     rows: Sequence[Row]
     explain: bool
     future: asyncio.Future[Sequence[Outcome]]
+    came: float
+    begun: float = 0.0
 
 
 class Desk:
@@ -84,8 +86,15 @@ class Desk:
         """Return how many rows wait or are being answered."""
         return self._rows
 
-    async def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
-        """Return an outcome for each row.
+    async def ask(
+        self,
+        rows: Sequence[Row],
+        *,
+        explain: bool,
+        timeout: float,
+        spent: dict[str, float] | None = None,
+    ) -> Sequence[Outcome]:
+        """Return an outcome for each row; `spent` is told how long they waited for their turn.
 
         Raises:
             Busy: what waits already takes longer than `timeout`; Restarting: there is no worker.
@@ -95,12 +104,17 @@ class Desk:
             raise Restarting(f"{self.name} is starting again")
         if self._row_seconds * self._rows > timeout:
             raise Busy(f"{self._rows} rows wait for {self.name}")
-        job = _Job(rows, explain, self._loop.create_future())
+        job = _Job(rows, explain, self._loop.create_future(), self._loop.time())
         self._waiting.append(job)
         self._rows += len(rows)
         self._next()
-        async with asyncio.timeout(timeout):
-            return await job.future
+        try:
+            async with asyncio.timeout(timeout):
+                return await job.future
+        finally:
+            if spent is not None:
+                waited = (job.begun or self._loop.time()) - job.came
+                spent["queue"] = spent.get("queue", 0.0) + waited
 
     def close(self) -> None:
         """Kill the worker; who still waits is told."""
@@ -133,6 +147,8 @@ class Desk:
             self._waiting.popleft()
         if jobs:
             self._busy, self._began = True, self._loop.time()
+            for job in jobs:
+                job.begun = self._began
             self._loop.create_task(self._work(jobs, self._hand))
 
     async def _work(self, jobs: list[_Job], hand: Hand) -> None:

@@ -28,7 +28,14 @@ class Inline:
     async def open(self) -> None:
         """Do nothing: it was opened and proven before."""
 
-    async def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
+    async def ask(
+        self,
+        rows: Sequence[Row],
+        *,
+        explain: bool,
+        timeout: float,
+        spent: dict[str, float] | None = None,
+    ) -> Sequence[Outcome]:
         """Return an outcome for each row. Raises DataError, TimeoutError."""
         found: list[Outcome] = []
         async with asyncio.timeout(timeout):

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tamid.core.bands import band_edges
+from tamid.core.contract.kinds import parse_size
 from tamid.core.contract.model import Column, Contract
 from tamid.core.errors import IntegrityError, NotFound
 from tamid.core.ladder import Step
 from tamid.core.learning.bundle import Opened, Overlay, read_manifest, unsealed
 from tamid.core.values import Task, VersionRef
 from tamid.ports import Blobs, Signer
-from tamid.serving.values import Input, Kind, Served
+from tamid.serving.values import Input, Kind, Logged, Served
 
 CONTRACT, GOLDEN = "contract.yaml", "golden.json"
 Parse = Callable[[str], Contract]
@@ -80,6 +81,7 @@ def served(found: Verified, in_force: Contract, steps: tuple[Step, ...]) -> Serv
         edges=edges,
         deadline=in_force.service.p99_ms / 1000,
         steps=steps,
+        logged=_logged(in_force, schema.inputs),
     )
 
 
@@ -87,6 +89,21 @@ def threshold_of(overlay: Overlay, task: Task) -> float | None:
     """Return where the decision begins; numbers and classes have no threshold."""
     known = task is Task.BINARY and math.isfinite(overlay.threshold)
     return overlay.threshold if known else None
+
+
+def _logged(contract: Contract, inputs: Sequence[str]) -> Logged:
+    """Return what may be written down of a row: declared, and nothing personal."""
+    data, log = contract.data, contract.service.log
+    declared = (set(data.schema) | set(contract.features.aggregates)) - set(data.pii)
+    names = tuple(n for n in inputs if n in declared - set(data.forbidden))
+    return Logged(
+        names=names,
+        entity=data.entity not in data.pii,
+        whole=len(names) == len(inputs) and data.entity not in data.pii,
+        share=log.share,
+        most_bytes=parse_size(log.max_disk),
+        when_full=log.when_full,
+    )
 
 
 def _input(name: str, column: Column | None, kind: str) -> Input:

@@ -131,7 +131,7 @@ class Ladder:
             if voice is None:
                 return [f"{step.rung}: not loaded"] * len(rows)
             left = end - time.monotonic() - _MARGIN
-            outcomes = await _asked(voice, rows, request.explain, left * _SHARE if below else left)
+            outcomes = await _asked(voice, rows, request, left * _SHARE if below else left)
             judged = [self._judged(step.rung, voice, outcome) for outcome in outcomes]
             # An answer that cannot be right is a failure like any other.
             right = all(isinstance(answer, Answer) for answer in judged)
@@ -211,14 +211,16 @@ def _band(score: float, edges: tuple[tuple[str, float], ...]) -> str | None:
 
 
 async def _asked(
-    voice: Voice, rows: Sequence[Row], explain: bool, timeout: float
+    voice: Voice, rows: Sequence[Row], request: Request, timeout: float
 ) -> Sequence[Outcome]:
     if timeout <= 0:
         raise TimeoutError
     if not voice.breaker.allows():
         raise _Open
     try:
-        return await voice.desk.ask(rows, explain=explain, timeout=timeout)
+        return await voice.desk.ask(
+            rows, explain=request.explain, timeout=timeout, spent=request.spent
+        )
     except (Busy, Restarting, asyncio.CancelledError):
         voice.breaker.spared()
         raise

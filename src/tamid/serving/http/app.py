@@ -10,7 +10,8 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
 
 from tamid.core.errors import TamidError
-from tamid.serving.http import pages, scoring_server, told, v2
+from tamid.serving import told
+from tamid.serving.http import pages, scoring_server, v2
 from tamid.serving.http.guard import check_host, check_token
 from tamid.serving.http.metrics import Counts, exposition
 from tamid.serving.http.settings import Settings
@@ -29,7 +30,8 @@ from tamid.serving.http.wire import (
     refusal,
     write,
 )
-from tamid.serving.seams import Brain, Turn
+from tamid.serving.log.unwritten import Unwritten
+from tamid.serving.seams import Brain, LogBook, Turn
 from tamid.serving.strict import Codec, Decoded
 from tamid.serving.values import Answer, Request
 
@@ -40,8 +42,14 @@ _EMPTY = b" \t\r\n"
 class Application:
     """An ASGI application over a brain; mount it anywhere, or run it by `tamid serve`."""
 
-    def __init__(self, brain: Brain, model: str, settings: Settings | None = None) -> None:
-        self.brain, self.model = brain, model
+    def __init__(
+        self,
+        brain: Brain,
+        model: str,
+        settings: Settings | None = None,
+        book: LogBook | None = None,
+    ) -> None:
+        self.brain, self.model, self.book = brain, model, book or Unwritten()
         self.settings = settings or Settings()
         self.counts = Counts()
         self.draining = self._begun = False
@@ -106,12 +114,17 @@ class Application:
         except TamidError:
             return None
         name = found.ids[0] or self.new_id()
+        read = time.monotonic()
         answer = turn.now(found.rows[0], name)
         if answer is None:
             return None
+        ended = time.monotonic()
         self.counts.answered(answer)
-        self.counts.request("predict", 200, time.monotonic() - started)
-        return told.one(answer, turn.served)
+        self.counts.request("predict", 200, ended - started)
+        reply = told.one(answer, turn.served)
+        spent = (read - started, 0.0, 0.0, ended - read, ended - started)
+        self.book.note(turn.served, found.rows, (answer,), spent, len(body), body, reply)
+        return reply
 
     def turn(self) -> tuple[Turn, Codec]:
         """Return what is in force with its decoder. Raises Waiting before the first version."""
@@ -131,9 +144,13 @@ class Application:
         request = Request(rows=found.rows, ids=ids, arrived=call.arrived, explain=explain)
         quick = turn.now(found.rows[0], ids[0]) if len(ids) == 1 and not explain else None
         given = [quick] if quick is not None else await turn.answers(request)
-        self.counts.part("model", turn.served.number, time.monotonic() - read)
+        ended = time.monotonic()
+        self.counts.part("model", turn.served.number, ended - read)
         for answer in given:
             self.counts.answered(answer)
+        queue = request.spent.get("queue", 0.0)
+        spent = (read - call.began, 0.0, queue, ended - read - queue, ended - call.began)
+        self.book.note(turn.served, found.rows, given, spent, len(call.body))
         return given
 
     def _row_id(self, call: Call, place: int, rows: int) -> str:
@@ -168,6 +185,7 @@ class Application:
                 headers=headers,
                 body=body,
                 arrived=started if method == "GET" else time.monotonic(),
+                began=started,
                 name=name,
             )
             return label, await route(call)
@@ -216,6 +234,7 @@ class Application:
     def _gauges(self) -> dict[str, float]:
         ready = self.brain.ready()
         return {
+            **self.book.gauges(),
             "ready": float(ready and not self.draining),
             "champion_version": self.brain.turn.served.number if ready else 0,
             "requests_in_flight": self._in_flight,
@@ -243,6 +262,7 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.brain.close()
+                self.book.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -251,6 +271,7 @@ class Application:
         if not self._begun:
             self._begun = True
             self.brain.begin()
+            self.book.begin()
 
     def _told(self, error: TamidError, name: str) -> Refused:
         refused = from_error(error)

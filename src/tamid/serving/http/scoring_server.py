@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tamid.serving.http.told import told
 from tamid.serving.http.wire import Call, Refused, Reply, dumped
 from tamid.serving.strict import Codec, Decoded, Malformed, OutsideContract, strictly
+from tamid.serving.told import told
 from tamid.serving.values import Answer, Input, Served
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")

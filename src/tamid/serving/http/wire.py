@@ -31,13 +31,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request whose body has come."""
+    """A request whose body has come; `began`: when its head came, `arrived`: when all was there."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[bytes, bytes]
     body: bytes = b""
+    began: float = 0.0
     arrived: float = 0.0
     name: str = ""
     rest: tuple[str, ...] = field(default=())

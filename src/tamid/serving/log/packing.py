@@ -1,0 +1,95 @@
+"""Noted answers as rows of a block: what the contract declares, sampled with a known chance.
+
+A row is `[microseconds, row, answer]`: how long after the block's `at` it was answered, the row as
+it was asked with its entity, the answer as it was given. Where all of a row may be stored, both are
+the very bytes that came and went.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import msgspec
+
+from tamid.serving.strict import ENTITY
+from tamid.serving.told import told
+from tamid.serving.values import Answer, Row, Served
+
+# One answer in a hundred is kept whatever the contract's share is and however little room there
+# is: quality can always be measured.
+RESERVED = 0.01
+_encode = msgspec.json.Encoder().encode
+_WHOLE = 2.0**32
+
+
+# One request, a bare tuple, because it is made for each: when it was answered, by which turn, rows,
+# answers; seconds of read, features, queue, model and the whole; bytes of the body; the share that
+# is kept just now (0: what the contract says); body and reply, if it was one row in one object.
+Noted = tuple[
+    float, Served, Sequence[Row], Sequence[Answer], tuple[float, ...], int, float, bytes, bytes
+]
+
+
+@dataclass(slots=True, kw_only=True)
+class Kept:
+    """What became of the answers so far, in rows; `failing`: the disk does not take them."""
+
+    rows: int = 0
+    lost: int = 0
+    failing: bool = False
+    answered: dict[tuple[int, str], int] = field(default_factory=dict)
+
+
+def chosen(name: str, share: float) -> bool:
+    """Say whether the answer of this id is in the sample; the same id always is or never.
+
+    >>> sum(chosen(f"a-{n}", 0.25) for n in range(10_000)) / 10_000
+    0.2497
+    """
+    return zlib.crc32(name.encode("utf-8", "surrogatepass")) < share * _WHOLE
+
+
+def packed(noted: Sequence[Noted], kept: Kept) -> Iterator[tuple[bytes, int]]:
+    """Yield a body and its number of rows for each run of requests of one turn and share."""
+    for _, run in groupby(noted, key=_turn_and_share):
+        requests = list(run)
+        at, served, share = requests[0][0], requests[0][1], requests[0][6]
+        share = share or max(served.logged.share, RESERVED)
+        rows: list[bytes] = []
+        for request in requests:
+            _add(rows, request, at, share, kept.answered)
+        if rows:
+            about = {"bundle": served.bundle, "overlay": served.overlay, "at": at, "chance": share}
+            yield _encode(about)[:-1] + b',"rows":[' + b",".join(rows) + b"]}", len(rows) // 3
+
+
+def _turn_and_share(request: Noted) -> tuple[int, float]:
+    return id(request[1]), request[6]
+
+
+def _add(
+    rows: list[bytes], request: Noted, at: float, share: float, counts: dict[tuple[int, str], int]
+) -> None:
+    when, served, asked, answers, _, _, _, sent, reply = request
+    logged = served.logged
+    later = int((when - at) * 1e6)
+    if sent and logged.whole and share >= 1.0:  # the usual case, on everybody's way
+        key = (answers[0].version, answers[0].rung)
+        counts[key] = counts.get(key, 0) + 1
+        rows += (b"[%d" % later, sent, reply + b"]")
+        return
+    for row, a in zip(asked, answers, strict=True):
+        key = (a.version, a.rung)
+        counts[key] = counts.get(key, 0) + 1
+        if share < 1.0 and not chosen(a.id, share):
+            continue
+        if sent and logged.whole:
+            rows += (b"[%d" % later, sent, reply + b"]")
+            continue
+        given = {name: row.values.get(name) for name in logged.names}
+        if row.entity is not None and logged.entity:
+            given[ENTITY] = row.entity
+        rows += (b"[%d" % later, _encode(given), _encode(told(a, served)) + b"]")

@@ -1,0 +1,85 @@
+"""How long the parts of requests took, as counts by duration: per version, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tamid.core.latency import BINS, PARTS, bins_of
+from tamid.serving.log.packing import Noted
+
+# Seconds of one window: long enough to be cheap, short enough to say when it began.
+WINDOW = 10.0
+# The parts with durations of their own; the log is known in sums only.
+_TIMED = PARTS.index("log")
+_OFFSETS = np.arange(_TIMED) * BINS
+# Of many requests that come at once each eighth is timed: hundreds a window are enough.
+_FEW, _EACH = 16, 8
+_encode = msgspec.json.Encoder().encode
+
+
+class Times:
+    """Sums over the requests of the running window. Not for two threads at once."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._cells: dict[int, _Cell] = {}
+
+    def add(self, noted: Sequence[Noted]) -> None:
+        """Count noted requests by the version of their turn."""
+        by_version: dict[int, list[Noted]] = {}
+        for request in noted:
+            by_version.setdefault(request[1].number, []).append(request)
+        for version, requests in by_version.items():
+            cell = self._cells.get(version)
+            if cell is None:
+                cell = self._cells[version] = _Cell()
+            cell.add(requests)
+
+    def logging(self, version: int, seconds: float) -> None:
+        """Count time that answers of a version waited for the log itself."""
+        cell = self._cells.get(version)
+        if cell is None:
+            cell = self._cells[version] = _Cell()
+        cell.log += seconds
+
+    def cut(self, now: float, *, at_once: bool = False) -> bytes | None:
+        """Return the window as a block's body if it is over, and begin the next one."""
+        if now - self._began < WINDOW and not at_once:
+            return None
+        cells, began = self._cells, self._began
+        self._cells, self._began = {}, now
+        told = [c.told(version) for version, c in sorted(cells.items()) if c.requests]
+        return _encode({"began": began, "ended": now, "cells": told}) if told else None
+
+
+class _Cell:
+    """One version in one window."""
+
+    def __init__(self) -> None:
+        self.requests, self.log = 0, 0.0
+        self.sums: npt.NDArray[np.float64] = np.zeros(_TIMED + 2)
+        self.counts: npt.NDArray[np.int64] = np.zeros(_TIMED * BINS, dtype=np.int64)
+
+    def add(self, requests: Sequence[Noted]) -> None:
+        self.requests += len(requests)
+        each = _EACH if len(requests) > _FEW else 1
+        told = np.array([(*r[4], len(r[2]), r[5]) for r in requests[::each]])
+        self.sums += told.sum(axis=0) * (len(requests) / len(told))
+        places = bins_of(told[:, :_TIMED]) + _OFFSETS
+        self.counts += np.bincount(places.ravel(), minlength=_TIMED * BINS) * each
+
+    def told(self, version: int) -> dict[str, object]:
+        seconds = dict(zip(PARTS, self.sums[:_TIMED].tolist(), strict=False))
+        counts = {
+            part: {str(i): int(row[i]) for i in np.flatnonzero(row)}
+            for part, row in zip(PARTS, self.counts.reshape(_TIMED, BINS), strict=False)
+        }
+        rows, size = self.sums[_TIMED:].astype(int).tolist()
+        return {
+            "version": version, "requests": self.requests, "rows": rows, "bytes": size,
+            "seconds": {**seconds, "log": self.log}, "counts": counts,
+        }  # fmt: skip
