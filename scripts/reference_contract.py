@@ -28,8 +28,7 @@ from tamid.core.values import Money
 _UNREAD: Mapping[str, str] = {
     "goal.reduce": r"goal\.reduce\b",
     "goal.by": r"goal\.by\b",
-    "service.log.share": r"service\.log\b",
-    "service.log.keep": r"service\.log\b",
+    "service.log.keep": r"log\.keep\b",
 }
 _MARK = " ¹"
 
