@@ -50,7 +50,11 @@ TOLD_ELSEWHERE = {"outage": "worker restarted; lower rungs answered; the champio
 MEASURED = {
     "quality": "the contract's metric on a period's labels, with its interval; raises alarms",
     "against_previous": "after a release: the champion minus the version before it on the live"
-    " rows; proven worse rolls back",
+    " rows; evidence of harm of 100 rolls back",
+    "shadow": "the version in shadow minus the champion on live rows whose labels came; evidence of"
+    " 20 for worse withdraws it, for better ends the wait",
+    "first_answers": "the share of rows that a new champion answered, and whether its scores are"
+    " constant or moved while those of the version before it are not; a fault rolls back at once",
     "rung/…": "while a fall is confirmed: what each rung would reach on the drifted periods",
     "estimate": "what the metric will probably be, before any label; pages in the grades of trust"
     " A and B",

@@ -86,6 +86,13 @@ class Promote(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopRelease(Action):
+    """Withdraw a version that has not gone live."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RollBack(Action):
     """Bring an earlier champion back."""
 

@@ -14,7 +14,7 @@ from tamid.core.actions import Action, Decision
 from tamid.core.policy import Policy
 from tamid.core.rules.cases import bugs, failed_runs
 from tamid.core.rules.incidents import incidents
-from tamid.core.rules.release import aftermath, release, roll_back
+from tamid.core.rules.release import aftermath, release, roll_back, undecided
 from tamid.core.rules.retraining import awaited, judge, retrain
 from tamid.core.rules.scoring import best_rung, deliver, score
 from tamid.core.rules.suspicions import suspicions
@@ -39,11 +39,11 @@ def decide(policy: Policy, state: State, signals: Signals, now: datetime) -> Dec
     rules = DUTIES if state.paused else VOICES + DUTIES + CHANGES
     for rule in rules:
         if actions := rule(policy, state, signals, now):
-            return Decision(actions=tuple(actions), waiting=_waiting(policy, state, signals))
-    return Decision(waiting=_waiting(policy, state, signals))
+            return Decision(actions=tuple(actions), waiting=_waiting(policy, state, signals, now))
+    return Decision(waiting=_waiting(policy, state, signals, now))
 
 
-def _waiting(policy: Policy, state: State, signals: Signals) -> tuple[str, ...]:
+def _waiting(policy: Policy, state: State, signals: Signals, now: datetime) -> tuple[str, ...]:
     found = []
     if state.paused:
         found.append("a person paused the loop")
@@ -51,6 +51,8 @@ def _waiting(policy: Policy, state: State, signals: Signals) -> tuple[str, ...]:
     if challenger and policy.approvers - challenger.approvals:
         roles = ", ".join(sorted(policy.approvers - challenger.approvals))
         found.append(f"version {state.challenger} waits for approval by {roles}")
+    if text := undecided(policy, state, signals, now):
+        found.append(text)
     if not state.champion and signals.missing:
         found.append(signals.missing)
     elif text := awaited(state, signals):

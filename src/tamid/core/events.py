@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from tamid.core.stats.betting import Bets
 from tamid.core.values import Interval, Role, TablePin, VersionRef
 
 Failure = Literal["system_failure", "model_failure"]
@@ -124,7 +125,11 @@ class LabelsAccepted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured(Event):
-    """One number about one period; `matured` is the share of labels it rests on."""
+    """One number about one period; `matured` is the share of labels it rests on.
+
+    Of two versions side by side `bets` holds the wealth that this period's paired losses left, and
+    `band` the confidence sequence by then: it holds at all looks at once.
+    """
 
     signal: str
     period: str
@@ -136,6 +141,8 @@ class Measured(Event):
     matured: float = 1.0
     pins: tuple[TablePin, ...] = ()
     detail: Mapping[str, float] = field(default_factory=dict)
+    band: Interval | None = None
+    bets: Bets | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

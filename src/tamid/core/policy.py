@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
-from tamid.core.values import digest_of
+from tamid.core.values import digest_of, jsonable
 
 # A held or undecided candidate may be tried again with fresh labels this often before the matter
 # is that of the person who owns the case; the loop then tries only when the evidence has doubled.
@@ -16,8 +16,12 @@ ATTEMPTS_PER_ALARM = 3
 # A run that died (not: whose code failed) is started again this often.
 RESTARTS_PER_RUN = 3
 
-# How long a release is watched for being worse than the version it replaced.
+# How long a release is watched for being worse than the version it replaced: what was answered in
+# this time counts, whenever its labels come.
 WATCH = timedelta(weeks=4)
+
+# How long a version stays in shadow for labels that may decide; then the gates' verdict stands.
+SHADOW_WAIT = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +41,23 @@ class Policy:
     attempts: int = ATTEMPTS_PER_ALARM
     restarts: int = RESTARTS_PER_RUN
     watch: timedelta = WATCH
+    shadow_wait: timedelta = SHADOW_WAIT
 
     @property
     def digest(self) -> str:
-        """Identity of the policy, recorded with each decision."""
-        return digest_of(self)
+        """Identity of the policy, recorded with each decision.
+
+        What came later counts from where it is not as it always was, so that decisions of before
+        can be repeated.
+        """
+        told = jsonable(self)
+        assert isinstance(told, dict)
+        usual = {f.name: jsonable(f.default) for f in fields(self) if f.name in _LATER}
+        return digest_of({k: v for k, v in told.items() if k not in usual or v != usual[k]})
+
+
+# Fields that policies recorded before them did not have.
+_LATER = frozenset({"shadow_wait"})
 
 
 def policy_of(contract: Contract) -> Policy:
@@ -62,6 +78,7 @@ def policy_of(contract: Contract) -> Policy:
         new_rows=contract.retraining.new_data_rows or 0,
         path=contract.release.path,
         approvers=approvers,
+        shadow_wait=contract.release.shadow_wait,
         sinks=tuple(sink_name(i, s.kind) for i, s in enumerate(contract.delivery.to, 1)),
     )
 

@@ -16,7 +16,8 @@ class Signals:
     no run has learnt from. `rungs`: measured quality of each rung on the drifted
     periods while an alarm is open, larger is better. `late`: "period/target" of deliveries that are
     past their deadline and not made. `short`: periods that have far fewer rows than usual, with
-    what is missing in words.
+    what is missing in words. `shadow_until`: when the next labels of what the version in shadow
+    answered are due, "" if they come too late to wait for.
     """
 
     due: tuple[str, ...] = ()
@@ -28,3 +29,4 @@ class Signals:
     rung_error: float = 0.0
     late: tuple[str, ...] = ()
     short: Mapping[str, str] = field(default_factory=dict)
+    shadow_until: str = ""

@@ -142,6 +142,8 @@ def _plain(
     match a:
         case do.RollBack():
             yield ev.RolledBack(key=a.key, number=a.number, back_to=a.back_to, reason=a.reason)
+        case do.StopRelease():
+            yield ev.ReleaseStopped(key=a.key, number=a.number, reason=a.reason)
         case do.SetRung():
             measured = {
                 n.partition("@")[0].removeprefix("rung/"): m[max(m)].value
@@ -183,6 +185,7 @@ _ACTS: dict[type[do.Action], Act] = {
     do.Promote: _promote,
     do.OpenCase: _open_case,
     do.RollBack: _plain,
+    do.StopRelease: _plain,
     do.SetRung: _plain,
     do.ClearAlarm: _plain,
     do.Abandon: _plain,

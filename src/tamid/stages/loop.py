@@ -20,7 +20,11 @@ from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import Role, canonical_json, instant
 from tamid.stages.acts import carry_out
-from tamid.stages.aftercare import compare_with_previous
+from tamid.stages.aftercare import (
+    compare_in_shadow,
+    compare_with_previous,
+    look_at_first_answers,
+)
 from tamid.stages.checking import check_periods
 from tamid.stages.data import NotReady
 from tamid.stages.diagnosis import diagnose
@@ -41,7 +45,8 @@ LEASE = timedelta(hours=2)
 
 # What is looked at in each turn, in this order; each look sees what those before it found.
 _LOOKS = (
-    check_periods, measure, compare_with_previous, estimate, alarms, diagnose, measure_rungs,
+    check_periods, measure, compare_in_shadow, compare_with_previous, look_at_first_answers,
+    estimate, alarms, diagnose, measure_rungs,
 )  # fmt: skip
 # After these acts there is something new to notice: scores, or another champion.
 _TO_NOTICE = (Score, Promote, RollBack)

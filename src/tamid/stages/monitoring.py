@@ -10,11 +10,12 @@ from tamid.core.alarms import quality_alarm, unlabelled_alarm
 from tamid.core.contract.model import Contract
 from tamid.core.deadline import is_late
 from tamid.core.events import AlarmRaised
-from tamid.core.periods import period_of, shift, start_of
+from tamid.core.periods import matured_at, period_of, shift, start_of
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
-from tamid.core.values import STATIC_PERIOD
+from tamid.core.values import STATIC_PERIOD, instant, parse_instant
+from tamid.core.watching import SHADOW
 from tamid.core.windows import FEWEST_TO_START
 from tamid.stages.dataset import told_periods, trickling
 from tamid.stages.quality import error_of, level_of, matured, rule_of
@@ -68,7 +69,31 @@ def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signal
         rung_error=error,
         late=_late(contract, state, now),
         short=short,
+        shadow_until=_shadow_until(contract, state),
     )
+
+
+def _shadow_until(contract: Contract, state: State) -> str:
+    """Return when the next labels are due of what the version in shadow has not learnt from.
+
+    "" if none are due before it may wait no longer.
+    """
+    version = state.versions.get(state.challenger)
+    if version is None or version.stage_at is None or trickling(contract):
+        return ""
+    label, rule = contract.data.label, rule_of(contract)
+    limit = version.stage_at + contract.release.shadow_wait
+    seen = state.measured.get(f"{SHADOW}@{state.challenger}", {})
+    due = []
+    for period in state.scored:
+        if period <= version.registered.trained_through or period in seen:
+            continue
+        latest = state.latest.get(period)
+        last = parse_instant(latest) if latest else None
+        moment = matured_at(rule, period, label.horizon + label.reporting_lag, last)
+        if moment is not None and moment <= limit:
+            due.append(instant(moment))
+    return min(due, default="")
 
 
 def _rungs_seen(state: State) -> tuple[dict[str, float], float]:

@@ -137,6 +137,8 @@ def _settle(action: do.Action) -> Sequence[ev.Event]:
             return [ev.Promoted(number=number, previous=before, reason=action.reason, evidence="")]
         case do.RollBack():
             return [ev.RolledBack(number=action.number, back_to=action.back_to, reason="worse")]
+        case do.StopRelease():
+            return [ev.ReleaseStopped(number=action.number, reason=action.reason)]
         case do.SetRung():
             return [ev.RungSet(rung=action.rung, reason=action.reason)]
         case do.ClearAlarm():

@@ -33,6 +33,10 @@ class Release:
     approval: Literal["auto", "ml_developer", "mlops_engineer", "both"] = key(
         "who must agree", "auto"
     )
+    shadow_wait: timedelta = key(
+        "longest stay in shadow for labels that may decide; then the gates' verdict stands",
+        timedelta(days=3),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

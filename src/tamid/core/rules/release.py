@@ -13,6 +13,7 @@ from tamid.core.actions import (
     Register,
     RollBack,
     SetRung,
+    StopRelease,
 )
 from tamid.core.alarms import is_back_to_normal, reference_losses
 from tamid.core.events import ROW_BUGS
@@ -20,6 +21,7 @@ from tamid.core.paging import QUALITY, UNLABELLED
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, State
+from tamid.core.watching import SHADOW, harmful, shadow_words, watched
 
 # A version stays in shadow for at least one turn of a daily loop before it goes on.
 LEAST_STAY = timedelta(hours=12)
@@ -42,7 +44,13 @@ def release(policy: Policy, state: State, signals: Signals, now: datetime) -> li
     if version.stage == "registered" and path and state.champion:
         return [_enter(number, path[0])]
     if version.stage in path:
+        found = watched(state, SHADOW, number)
+        if found is not None and found.stops:
+            why = f"shown to be worse in {version.stage}: {shadow_words(state, number)}"
+            return [StopRelease(key=f"stop/{number}", reason=why, number=number)]
         if version.stage_at is None or now - version.stage_at < LEAST_STAY:
+            return []
+        if undecided(policy, state, signals, now):
             return []
         following = path[path.index(version.stage) + 1 :]
         if following:
@@ -50,6 +58,10 @@ def release(policy: Policy, state: State, signals: Signals, now: datetime) -> li
     if policy.approvers - version.approvals:
         return []
     reason = "first release" if not state.champion else f"passed {', '.join(path) or 'the gates'}"
+    found = watched(state, SHADOW, number)
+    if found is not None:
+        shown = "better" if found.shown_better else "undecided, the gates' verdict stands"
+        reason += f" ({shown} on live rows: {shadow_words(state, number)})"
     return [Promote(key=f"promote/{number}", reason=reason, number=number, previous=state.champion)]
 
 
@@ -68,19 +80,34 @@ def _enter(number: int, stage: str) -> Enter:
 
 
 def roll_back(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
-    """Bring the previous champion back when the new one is proven worse on the same live rows."""
-    if not state.previous or not state.champion or now - state.reigns[-1].since > policy.watch:
+    """Bring the previous champion back when the new one is at fault or proven worse live.
+
+    The proof is a bet on the paired losses of both on the same rows, which may be looked at every
+    tick; faults that need no label count at once.
+    """
+    if not state.previous or not state.champion:
         return []
-    for period, seen in state.measured.get(f"against_previous@{state.champion}", {}).items():
-        if seen.interval is not None and seen.interval.high < 0:
-            back = state.previous
-            reason = (
-                f"in {period} version {state.champion} is worse than {back} by "
-                f"{-seen.value:.3f} (at least {-seen.interval.high:.3f})"
-            )
-            key = f"rollback/{state.champion}"
-            return [RollBack(key=key, reason=reason, number=state.champion, back_to=back)]
-    return []
+    reason = harmful(state, now, policy.watch)
+    if not reason:
+        return []
+    key = f"rollback/{state.champion}"
+    return [RollBack(key=key, reason=reason, number=state.champion, back_to=state.previous)]
+
+
+def undecided(policy: Policy, state: State, signals: Signals, now: datetime) -> str:
+    """Return until when the version in shadow waits for labels, with what is known, or ""."""
+    number = state.challenger
+    version = state.versions.get(number)
+    if version is None or version.stage_at is None or version.stage not in policy.path:
+        return ""
+    found = watched(state, SHADOW, number)
+    decided = found is not None and found.shown_better
+    if decided or not signals.shadow_until or now >= version.stage_at + policy.shadow_wait:
+        return ""
+    return (
+        f"version {number} is undecided in {version.stage} until {signals.shadow_until[:16]}, when "
+        f"labels of what it answered there are due; so far {shadow_words(state, number)}"
+    )
 
 
 def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:

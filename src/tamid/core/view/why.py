@@ -12,6 +12,7 @@ from tamid.core.estimates import SIGNAL
 from tamid.core.state import SUSPECTED
 from tamid.core.view.evidence import Explanation, step
 from tamid.core.view.scene import Scene, moment
+from tamid.core.watching import SIDE_BY_SIDE
 
 KINDS = ("tick", "run", "version", "case", "alarm", "incident", "delivery", "period", "event")
 
@@ -138,6 +139,8 @@ def _version(scene: Scene, ident: str) -> Explanation:
             return number in (event.number, event.previous)
         if isinstance(event, ev.RolledBack):
             return number in (event.number, event.back_to)
+        if isinstance(event, ev.Measured) and event.signal in SIDE_BY_SIDE:
+            return event.model_version == number
         own = (ev.StageEntered, ev.ReleaseStopped, ev.ApprovalGiven, ev.ApprovalRefused)
         return (isinstance(event, own) and event.number == number) or of_run(record)
 

@@ -8,10 +8,12 @@ from typing import Any
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.estimates import SIGNAL
+from tamid.core.stats.betting import evidence_better, evidence_worse
 from tamid.core.values import Interval
 from tamid.core.view.estimate import estimate_words
 from tamid.core.view.scene import count, first_lines, number, share, spread
 from tamid.core.view.snapshot import Line
+from tamid.core.watching import AFTER, FIRST_ANSWERS, SHADOW
 
 
 def line(record: Recorded) -> Line:
@@ -78,6 +80,7 @@ _ACTIONS: Mapping[str, str] = {
     "Enter": "bring version {number} into {stage}",
     "Promote": "make version {number} champion",
     "RollBack": "roll back from version {number} to {back_to}",
+    "StopRelease": "withdraw version {number} from its release",
     "SetRung": "let the rung {rung} answer first",
     "OpenCase": "open case {case} for the {role}, {title}",
     "Abandon": "give up {run}",
@@ -125,12 +128,30 @@ def _labels(e: ev.LabelsAccepted) -> str:
 def _measured(e: ev.Measured) -> str:
     if e.signal == SIGNAL:
         return estimate_words(e)
+    if e.signal in (SHADOW, AFTER):
+        return _side_by_side(e)
+    if e.signal == FIRST_ANSWERS:
+        return f"version {e.model_version} answered {share(e.value)} of its rows in {e.period}"
     text = f"{e.signal.replace('_', ' ')} in {e.period} is {number(e.value)}{spread(e.interval)}"
     if e.model_version:
         text += f" for version {e.model_version}"
     # Drift is measured without labels: how many are in says nothing about it.
     labels = f", {share(e.matured)} of labels in" if e.matured else ""
     return f"{text}, on {count(e.rows, 'row')}{labels}"
+
+
+def _side_by_side(e: ev.Measured) -> str:
+    where = "in shadow" if e.signal == SHADOW else "live"
+    against = e.detail.get("against")
+    text = f"version {e.model_version} {where}"
+    text += f" against version {against:.0f}" if against else " against the version before it"
+    text += f" on the rows of {e.period}: {e.value:+.3f}{spread(e.interval)}"
+    if e.band is not None:
+        text += f", at any look between {e.band.low:+.3f} and {e.band.high:+.3f}"
+    if e.bets is not None:
+        better, worse = evidence_better(e.bets), evidence_worse(e.bets)
+        text += f"; evidence of this period for better {better:.2g}, for worse {worse:.2g}"
+    return f"{text}, on {count(e.rows, 'row')}"
 
 
 def _diagnosed(e: ev.Diagnosed) -> str:

@@ -30,6 +30,7 @@ from tamid.examples.telecom.demo_happenings import (
 from tamid.examples.telecom.demo_money import Worth, worth_of
 from tamid.examples.telecom.demo_weeks import Weeks, weeks_of
 from tamid.examples.telecom.demo_year import MODEL, Year
+from tamid.examples.telecom.report_releases import Releases, releases_of
 
 # The recovery is the mean over the first weeks of the new champion: one week alone is noisy.
 _RECOVERY_WEEKS = 4
@@ -88,6 +89,7 @@ class Figures:
     runs: int
     versions: int
     estimates: Estimates
+    releases: Releases
 
     @property
     def held_cases(self) -> int:
@@ -144,6 +146,7 @@ def figures_of(year: Year) -> Figures:
         runs=len(state.runs),
         versions=len(state.versions),
         estimates=estimates_of(state),
+        releases=releases_of(state),
     )
 
 

@@ -15,8 +15,11 @@ from tamid.core.stats.betting import (
     bets_from,
     confidence_sequence,
     evidence_better,
+    evidence_over,
     evidence_worse,
+    joined,
     observe_difference,
+    observe_differences,
 )
 from tamid.core.values import canonical_json
 
@@ -117,3 +120,63 @@ def test_impossible_differences_are_refused(difference: float) -> None:
     """A difference outside [-1, 1], or none at all, is an error."""
     with pytest.raises(ValueError, match="difference"):
         observe_difference(Bets(margin=0.0), difference)
+
+
+def _panel(rng: np.random.Generator, periods: int, again: bool) -> tuple[bool, bool]:
+    """Say whether 800 customers without a difference cause a rollback at some look: both ways."""
+    stay = rng.choice([-1.0, 0.0, 1.0], 800, p=[0.05, 0.9, 0.05])
+    bets: list[Bets] = []
+    product = shares = False
+    for _ in range(periods):
+        new = stay if again else rng.choice([-1.0, 0.0, 1.0], 800, p=[0.05, 0.9, 0.05])
+        bets.append(observe_differences(Bets(margin=0.0), new))
+        product |= evidence_over(bets, planned=periods, returning=False)[1] >= ROLL_BACK_AT
+        shares |= evidence_over(bets, planned=periods, returning=True)[1] >= ROLL_BACK_AT
+    return product, shares
+
+
+def test_customers_that_come_again_are_not_counted_again_and_again() -> None:
+    """Type I over 13 periods: shares of the stake hold 1 %, a product of panels would not."""
+    rng = np.random.default_rng(6)
+    seen = np.array([_panel(rng, 13, again=True) for _ in range(150)])
+    assert seen[:, 0].mean() > 0.1, "what the shares are there for"
+    assert seen[:, 1].mean() <= 0.015
+
+
+def test_new_rows_in_each_period_may_be_multiplied() -> None:
+    """Type I over 13 periods of new customers: the product holds 1 %."""
+    rng = np.random.default_rng(7)
+    seen = [_panel(rng, 13, again=False)[0] for _ in range(200)]
+    assert np.mean(seen) <= 0.015
+
+
+def test_harm_is_found_in_a_panel() -> None:
+    """Two more wrong answers in a hundred, 2000 customers, 4 weeks: found in most panels."""
+    rng = np.random.default_rng(8)
+    found = 0
+    for _ in range(40):
+        d = rng.choice([-1.0, 0.0, 1.0], 2000, p=[0.03, 0.96, 0.01])
+        bets = [observe_differences(Bets(margin=0.0), d)]
+        found += evidence_over(bets, planned=4, returning=True)[1] >= ROLL_BACK_AT
+    assert found / 40 > 0.5
+
+
+def test_blocks_at_once_are_blocks_one_by_one_in_any_order() -> None:
+    """The wealth after many blocks is that after each of them."""
+    d = np.random.default_rng(9).uniform(-1, 1, 50)
+    state = Bets(margin=0.02)
+    for x in d[::-1].tolist():
+        state = observe_difference(state, x)
+    whole = observe_differences(Bets(margin=0.02), d)
+    assert whole.better == pytest.approx(state.better)
+    assert whole.worse == pytest.approx(state.worse)
+    assert whole.n == state.n
+    assert whole.total == pytest.approx(state.total)
+
+
+def test_no_bets_are_no_evidence() -> None:
+    """Before the first period the evidence is 1 for both."""
+    assert evidence_over([], planned=4, returning=True) == (1.0, 1.0)
+    assert joined([Bets(margin=0.0)]) == Bets(margin=0.0)
+    with pytest.raises(ValueError, match="differences"):
+        observe_differences(Bets(margin=0.0), np.array([0.1, math.nan]))
