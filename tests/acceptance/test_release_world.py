@@ -48,7 +48,7 @@ def contract(every: str, horizon: str, lag: str) -> str:
     return text.replace("LAG", lag)
 
 
-def world(signer: Keys, every: timedelta, turned: range, later: timedelta) -> period_world.Small:
+def world(keys: Keys, every: timedelta, turned: range, later: timedelta) -> period_world.Small:
     """A world in which little usage leads away, and much usage in the periods `turned`."""
 
     def rows(k: int) -> pl.DataFrame:
@@ -61,12 +61,12 @@ def world(signer: Keys, every: timedelta, turned: range, later: timedelta) -> pe
         return rows(k).select("customer", "week").with_columns(pl.Series("left", left))
 
     text = contract("7d", "7d", "1d") if every == WEEK else contract("1d", "12h", "1h")
-    return period_world.Small(signer, text, rows, labels, every=every, past=PAST, later=later)
+    return period_world.Small(keys, text, rows, labels, every=every, past=PAST, later=later)
 
 
-def test_a_release_that_harms_is_rolled_back_and_one_that_helps_is_not(signer: Keys) -> None:
+def test_a_release_that_harms_is_rolled_back_and_one_that_helps_is_not(keys: Keys) -> None:
     """The world turns for two weeks and back again: version 2 was right, then it is wrong."""
-    w = world(signer, WEEK, range(PAST + 2, PAST + 4), 8 * DAY)
+    w = world(keys, WEEK, range(PAST + 2, PAST + 4), 8 * DAY)
     state = w.live(6)
     assert state.champion == 2
     helped = watched(state, AFTER, 2)
@@ -84,9 +84,9 @@ def test_a_release_that_harms_is_rolled_back_and_one_that_helps_is_not(signer: K
     assert {e.value for e in answers} == {1.0}
 
 
-def test_in_shadow_labels_that_come_in_time_decide(signer: Keys) -> None:
+def test_in_shadow_labels_that_come_in_time_decide(keys: Keys) -> None:
     """Daily labels: the world has turned back while version 2 stands in shadow: it is withdrawn."""
-    w = world(signer, DAY, range(PAST + 3, PAST + 5), timedelta(hours=13))
+    w = world(keys, DAY, range(PAST + 3, PAST + 5), timedelta(hours=13))
     state = w.live(8)
     assert state.champion == 1
     stopped = w.happened(ev.ReleaseStopped)
@@ -97,9 +97,9 @@ def test_in_shadow_labels_that_come_in_time_decide(signer: Keys) -> None:
     assert not w.happened(ev.RolledBack)
 
 
-def test_in_shadow_a_better_version_goes_live_when_it_is_shown(signer: Keys) -> None:
+def test_in_shadow_a_better_version_goes_live_when_it_is_shown(keys: Keys) -> None:
     """Daily labels in a world that stays turned: version 2 goes live with its evidence told."""
-    w = world(signer, DAY, range(PAST + 3, PAST + 99), timedelta(hours=13))
+    w = world(keys, DAY, range(PAST + 3, PAST + 99), timedelta(hours=13))
     state = w.live(7)
     assert state.champion == 2
     promoted = w.happened(ev.Promoted)[-1]
