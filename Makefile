@@ -23,6 +23,7 @@ help: ## say what each target does
 	  | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 install: $(VENV)/.wheel ## make .venv with the locked dependencies and the built wheel
+	@$(BIN)/python -c 'from tamid.adapters.engines.kernel import prebuild; print(prebuild())'
 	@echo "Installed. Try: $(BIN)/tamid --help"
 
 demo: $(VENV)/.wheel ## play one year of a telecom operator (ARGS="--seed 3")

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from tamid.core.chain import Draft, Recorded
 from tamid.core.values import TablePin
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from tamid.core.compiled.lane import Rule
 
 
 class Clock(Protocol):
@@ -323,6 +325,36 @@ class RowModel(Protocol):
         self, row: Mapping[str, float | int | str | bool | None]
     ) -> Mapping[str, float]:
         """Return how much each feature moved the answer, as :meth:`Model.contributions` does."""
+        ...
+
+
+class RowLane(Protocol):
+    """The shortest way from a decoded row to its score, for rows that plainly keep the contract.
+
+    A row is a tuple of values in the order of the rules that the lane was asked for; what follows
+    them is not looked at. Used by one thread at a time.
+    Laws: a score is the one that the model's `score` gives; None says nothing about the row, but
+    that the ordinary road must decide; a row that breaks a rule always gets None.
+    """
+
+    def score(self, values: tuple[Any, ...]) -> float | None:
+        """Return the score, or None."""
+        ...
+
+    def scores(self, rows: list[tuple[Any, ...]]) -> list[float | None]:
+        """Return what :meth:`score` says of each row."""
+        ...
+
+
+@runtime_checkable
+class LanedModel(RowModel, Protocol):
+    """A row model that knows a shorter way for some contracts."""
+
+    def lane(self, rules: Sequence[Rule], unset: Any) -> RowLane | None:
+        """Return a lane for rows under rules; None where it has none.
+
+        `unset`: what stands in a row for an input that was left out; it counts as missing.
+        """
         ...
 
 

@@ -22,6 +22,7 @@ sys.path.insert(0, sys.argv[2])
 from test_program_laws import explained, random_program, random_rows
 from tamid.adapters.engines.kernel import KernelEngine
 from tamid.core.compiled import codec
+from tamid.core.compiled.lane import Rule, lane_fields
 from tamid.core.errors import IntegrityError, MissingExtra
 watch = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 rng, ran, explains = np.random.default_rng(11), 0, 0
@@ -39,6 +40,11 @@ for seed in range(1500):
     rows = random_rows(seed, len(program.features))
     packed = b"".join(struct.pack(f"<{len(row)}d", *row) for row in rows)
     engine.many(packed, len(rows))
+    rules = [Rule(name=f.name, kind="number") for f in program.features]
+    fields = lane_fields(rules, program.features)
+    lane = engine.lane(fields, object()) if fields and program.outputs == 1 else None
+    if lane is not None:
+        lane.scores([tuple(map(float, row)) for row in rows] + [(None,) * len(fields)])
     explains += engine.shap(packed, 0) is not None
     ran += 1
 print(explains, ran)

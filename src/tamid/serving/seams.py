@@ -11,6 +11,30 @@ if TYPE_CHECKING:
     from tamid.core.learning.bundle import Opened
 
 
+class Lane(Protocol):
+    """The shortest way to the answers of a turn, for rows that plainly keep the contract.
+
+    Laws: it gives what the ordinary road would give, or None; then that road is taken.
+    """
+
+    @property
+    def kinds(self) -> Sequence[Answer]:
+        """Return an answer of each kind, without id and score."""
+        ...
+
+    def score(self, values: tuple[Any, ...]) -> float | None:
+        """Return the score of one row, its values in the order of the inputs."""
+        ...
+
+    def scores(self, rows: list[tuple[Any, ...]]) -> list[float] | None:
+        """Return the score of each row; None if one of them must take the ordinary road."""
+        ...
+
+    def kind(self, score: float) -> int:
+        """Return which of the kinds an answer with this score is."""
+        ...
+
+
 class Turn(Protocol):
     """Everything that answers at one moment: one champion and the ladder below it.
 
@@ -25,6 +49,13 @@ class Turn(Protocol):
 
     def now(self, row: Row, name: str) -> Answer | None:
         """Answer at once, in less than 200 microseconds; None: take the ordinary road."""
+        ...
+
+    def lane(self, unset: Any) -> Lane | None:
+        """Return the shortest way, which lasts as long as the turn; None: there is none.
+
+        `unset`: what stands in a row for an input that was left out.
+        """
         ...
 
     async def answers(self, request: Request) -> Sequence[Answer]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tamid.serving.strict import LONGEST_ID
 from tamid.serving.values import Answer, Served
 
 _encode = msgspec.json.Encoder().encode
@@ -29,6 +30,18 @@ def told(answer: Answer, served: Served) -> dict[str, Any]:
     if answer.explanation:
         found["explanation"] = answer.explanation
     return found
+
+
+def tail(answer: Answer, served: Served) -> str:
+    """Return all that stands behind the score of an answer."""
+    rest = told(answer, served)
+    del rest["id"], rest["score"]
+    return "," + _encode(rest)[1:].decode()
+
+
+def name(given: str) -> str | None:
+    """Return a caller's id as JSON, None if it is none."""
+    return _encode(given).decode() if 0 < len(given) <= LONGEST_ID else None
 
 
 def one(answer: Answer, served: Served) -> bytes:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from tamid.core.compiled.lane import Rule
 from tamid.core.errors import DataError
-from tamid.ports import RowModel
+from tamid.ports import LanedModel, RowLane, RowModel
 
 Row = Mapping[str, float | int | str | bool | None]
 # Sums may round otherwise in another order.
@@ -76,9 +77,42 @@ class RowModelSuite:
             with pytest.raises(DataError, match=number):
                 model.scores([rows[0], wrong])
 
+    def test_a_lane_is_a_shorter_way_to_the_same_score(
+        self, model: RowModel, rows: Sequence[Row], number: str, word: str
+    ) -> None:
+        """Tuples get the model's own score; what is not plainly allowed gets None."""
+        lane = _lane(model, rows[0], number, word)
+        if lane is None:
+            return
+        plain = [tuple(row.values()) for row in rows if _plain(row)]
+        wanted = [model.score(row) for row in rows if _plain(row)]
+        assert plain
+        assert [lane.score(values) for values in plain] == wanted
+        assert lane.scores(plain) == wanted
+        place = {name: i for i, name in enumerate(rows[0])}
+        for name, value in ((number, "1.5"), (number, True), (number, 1e400), (word, 1.0)):
+            odd = list(plain[0])
+            odd[place[name]] = value
+            assert lane.score(tuple(odd)) is None
+            assert lane.scores([plain[0], tuple(odd)]) == [wanted[0], None]
+
     def test_contributions_name_the_features(self, model: RowModel, rows: Sequence[Row]) -> None:
         """Each feature gets a number, and something moves some row."""
         found = [model.contributions(row) for row in rows]
         assert all(set(f) == set(found[0]) for f in found)
         assert all(math.isfinite(v) for f in found for v in f.values())
         assert any(v != 0 for f in found for v in f.values())
+
+
+def _lane(model: RowModel, row: Row, number: str, word: str) -> RowLane | None:
+    """Return the lane of a model whose inputs may all be missing."""
+    if not isinstance(model, LanedModel):
+        return None
+    kinds = {True: "category", False: "number"}
+    rules = [Rule(name=name, kind=kinds[isinstance(v, str)]) for name, v in row.items()]
+    assert {number, word} <= {rule.name for rule in rules}
+    return model.lane(rules, object())
+
+
+def _plain(row: Row) -> bool:
+    return not any(isinstance(v, (bool, int)) for v in row.values())

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define TOGETHER 8
+#define BURST 4 /* steps after which it is seen whether all have come to a leaf */
 #define NAN_LEFT 1
 #define CATEGORY 2
 #define SMALL 4 /* a category whose codes fit one word; missing goes right */
@@ -26,8 +27,20 @@ typedef struct {
     int32_t known;
 } Node;
 
+/* A node as it is walked. Right stands behind left; a leaf is its own left child, reads the slot
+ * behind all others, which is below any number, and holds its answer, or where its answers stand. */
 typedef struct {
-    int64_t features, slots, outputs, trees, width, nodes, link, linear, categories;
+    union {
+        double threshold;
+        uint64_t mask;
+    };
+    int32_t left;
+    int16_t slot;
+    uint8_t nan_left, small;
+} Quick;
+
+typedef struct {
+    int64_t features, slots, outputs, trees, width, nodes, link, linear, categories, quick;
     double factor;
     const int32_t *source, *begin, *op;
     const double *argument;
@@ -40,6 +53,7 @@ typedef struct {
     const int32_t *set_begin; /* in words of 64 codes */
     const uint64_t *set;
     const double *cover; /* rows of nodes, then of leaves */
+    const Quick *pair; /* roots, then the two children of each node */
 } Program;
 
 typedef struct {
@@ -85,6 +99,7 @@ static void prepare(const Program *p, const double *x, double *z)
         }
         z[j] = v;
     }
+    z[p->slots] = -INFINITY;
 }
 
 static int holds(const Program *p, int32_t set, double v)
@@ -111,39 +126,56 @@ static int goes_right(const Program *p, const Node *n, double v)
     return 1;
 }
 
-/* One step down in each of eight trees, without a branch: leaves lead to themselves. */
-#define STEP(RIGHT)                            \
-    for (int32_t d = 0; d < depth; d++)        \
-        for (int j = 0; j < TOGETHER; j++) {   \
-            const Node *n = node + own[j];     \
-            double v = z[n->slot];             \
-            own[j] = n->child[RIGHT];          \
-        }
-#define WORD(n) (!((n)->mask & bit[(n)->slot]))
-#define NUMBER(n) ((v > (n)->threshold) | ((v != v) & !((n)->flags & NAN_LEFT)))
+/* Down in eight trees side by side, without a branch but one in four steps: leaves lead to
+ * themselves, and reading one of them again costs less than a wrong guess. */
+#define STEPS(RIGHT)                                             \
+    for (int32_t down = 0, more = 1; more && down < depth;) {    \
+        for (int d = 0; d < BURST; d++, down++)                  \
+            for (int j = 0; j < TOGETHER; j++) {                 \
+                const Quick *n = pair + own[j];                  \
+                double v = z[n->slot];                           \
+                own[j] = n->left + (RIGHT);                      \
+            }                                                    \
+        more = 0;                                                \
+        for (int j = 0; j < TOGETHER; j++)                       \
+            more |= pair[own[j]].left ^ own[j];                  \
+    }
+#define BEYOND (v > n->threshold)
+#define MISSING ((v != v) & !n->nan_left)
+#define WORD (!(n->mask & bit[n->slot]))
 
-static void walk(const Program *p, const double *z, const uint64_t *bit, int64_t t,
-                 int whole, int64_t count, int32_t *at)
+static void walk(const Program *p, const double *z, const uint64_t *bit, int64_t t, int whole,
+                 int64_t count, double *leaf)
 {
-    const Node *node = p->node;
-    int32_t depth = 0;
-    int32_t own[TOGETHER];
+    const Quick *pair = p->pair;
+    int32_t own[TOGETHER], depth = 0;
     for (int64_t j = 0; j < TOGETHER; j++) {
-        own[j] = p->root[j < count ? t + j : t];
+        own[j] = (int32_t)(j < count ? t + j : t);
         if (j < count && p->depth[t + j] > depth) depth = p->depth[t + j];
     }
     if (p->categories == 0 && whole) {
-        STEP(v > n->threshold)
+        STEPS(BEYOND)
     } else if (p->categories == 0) {
-        STEP(NUMBER(n))
-    } else if (p->categories == 1 && whole) {
-        STEP((n->flags & SMALL) ? WORD(n) : v > n->threshold)
-    } else if (p->categories == 1) {
-        STEP((n->flags & SMALL) ? WORD(n) : NUMBER(n))
+        STEPS(BEYOND | MISSING)
+    } else if (whole) {
+        STEPS(n->small ? WORD : BEYOND)
     } else {
-        STEP((n->flags & CATEGORY) ? goes_right(p, n, v) : NUMBER(n))
+        STEPS(n->small ? WORD : (BEYOND | MISSING))
     }
-    memcpy(at, own, sizeof own);
+    for (int j = 0; j < TOGETHER; j++) leaf[j] = pair[own[j]].threshold;
+}
+
+/* Where sets of words are large: node by node. */
+static void walk_slowly(const Program *p, const double *z, double *out)
+{
+    for (int64_t t = 0; t < p->trees; t++) {
+        int32_t at = p->root[t];
+        while (at < p->nodes) at = p->node[at].child[goes_right(p, p->node + at, z[p->node[at].slot])];
+        const double *leaf = p->leaf + (at - p->nodes) * p->width;
+        if (p->width == 1) out[p->output[t]] += leaf[0];
+        else
+            for (int64_t k = 0; k < p->width; k++) out[k] += leaf[k];
+    }
 }
 
 static void sums(const Program *p, const double *z, double *out)
@@ -158,22 +190,26 @@ static void sums(const Program *p, const double *z, double *out)
         return;
     }
     for (int64_t k = 0; k < p->outputs; k++) out[k] = p->base[k];
-    int32_t at[TOGETHER];
-    uint64_t bit[p->slots];
+    if (!p->quick) {
+        walk_slowly(p, z, out);
+        return;
+    }
+    double leaf[TOGETHER];
+    uint64_t bit[p->categories ? p->slots + 1 : 1];
     int whole = 1; /* nothing is missing in this row */
     for (int64_t j = 0; j < p->slots; j++) whole &= z[j] == z[j];
-    if (p->categories == 1)
-        for (int64_t j = 0; j < p->slots; j++) bit[j] = code_bit(z[j]);
+    if (p->categories)
+        for (int64_t j = 0; j <= p->slots; j++) bit[j] = code_bit(z[j]);
     for (int64_t t = 0; t < p->trees; t += TOGETHER) {
         int64_t count = p->trees - t < TOGETHER ? p->trees - t : TOGETHER;
-        walk(p, z, bit, t, whole, count, at);
+        walk(p, z, bit, t, whole, count, leaf);
         for (int64_t j = 0; j < count; j++) {
-            const double *leaf = p->leaf + (at[j] - p->nodes) * p->width;
             if (p->width == 1) {
-                out[p->output[t + j]] += leaf[0];
+                out[p->output[t + j]] += leaf[j];
                 continue;
             }
-            for (int64_t k = 0; k < p->width; k++) out[k] += leaf[k];
+            const double *row = p->leaf + (int64_t)leaf[j] * p->width;
+            for (int64_t k = 0; k < p->width; k++) out[k] += row[k];
         }
     }
 }
@@ -198,99 +234,14 @@ static void linked(const Program *p, double *out)
     for (int64_t k = 0; k < p->outputs; k++) out[k] /= total;
 }
 
-/* SHAP values along the paths of trees: Lundberg et al. (2020), algorithm 2. */
-static void extend(Entry *path, int64_t depth, double zero, double one, int64_t feature)
-{
-    path[depth] = (Entry){feature, zero, one, depth == 0 ? 1.0 : 0.0};
-    for (int64_t i = depth - 1; i >= 0; i--) {
-        path[i + 1].weight += one * path[i].weight * (double)(i + 1) / (double)(depth + 1);
-        path[i].weight = zero * path[i].weight * (double)(depth - i) / (double)(depth + 1);
-    }
-}
-
-static void unwind(Entry *path, int64_t depth, int64_t index)
-{
-    double zero = path[index].zero, one = path[index].one, carried = path[depth].weight;
-    for (int64_t i = depth - 1; i >= 0; i--) {
-        if (one != 0.0) {
-            double before = path[i].weight;
-            path[i].weight = carried * (double)(depth + 1) / ((double)(i + 1) * one);
-            carried = before - path[i].weight * zero * (double)(depth - i) / (double)(depth + 1);
-        } else {
-            path[i].weight = path[i].weight * (double)(depth + 1) / (zero * (double)(depth - i));
-        }
-    }
-    for (int64_t i = index; i < depth; i++) {
-        path[i].feature = path[i + 1].feature;
-        path[i].zero = path[i + 1].zero;
-        path[i].one = path[i + 1].one;
-    }
-}
-
-static double unwound_sum(const Entry *path, int64_t depth, int64_t index)
-{
-    double zero = path[index].zero, one = path[index].one, carried = path[depth].weight;
-    double total = 0.0;
-    for (int64_t i = depth - 1; i >= 0; i--) {
-        if (one != 0.0) {
-            double part = carried * (double)(depth + 1) / ((double)(i + 1) * one);
-            total += part;
-            carried = path[i].weight - part * zero * (double)(depth - i) / (double)(depth + 1);
-        } else {
-            total += path[i].weight / (zero * (double)(depth - i) / (double)(depth + 1));
-        }
-    }
-    return total;
-}
-
-static void down(const Program *p, const double *z, int32_t at, Entry *parent, int64_t depth,
-                 double zero, double one, int64_t feature, double *out)
-{
-    Entry *own = parent + depth;
-    for (int64_t i = 0; i < depth; i++) own[i] = parent[i];
-    extend(own, depth, zero, one, feature);
-    if (at >= p->nodes) {
-        double leaf = p->leaf[at - p->nodes];
-        for (int64_t i = 1; i <= depth; i++)
-            out[own[i].feature] += unwound_sum(own, depth, i) * (own[i].one - own[i].zero) * leaf;
-        return;
-    }
-    const Node *n = p->node + at;
-    int right = goes_right(p, n, z[n->slot]);
-    double zero_before = 1.0, one_before = 1.0;
-    for (int64_t i = 1; i <= depth; i++) {
-        if (own[i].feature != n->slot) continue;
-        zero_before = own[i].zero;
-        one_before = own[i].one;
-        unwind(own, depth, i);
-        depth--;
-        break;
-    }
-    int32_t hot = n->child[right], cold = n->child[!right];
-    double hot_share = p->cover[hot] / p->cover[at], cold_share = p->cover[cold] / p->cover[at];
-    down(p, z, hot, own, depth + 1, hot_share * zero_before, one_before, n->slot, out);
-    down(p, z, cold, own, depth + 1, cold_share * zero_before, 0.0, n->slot, out);
-}
-
-/* For programs that may be explained so: a slot for each feature, counted rows, width 1, and no
- * tree deeper than DEEPEST. `out` holds a number for each feature, zero at first. */
-void tamid_shap(const Program *p, const char *row, int64_t output, double *out)
-{
-    double x[p->features > 0 ? p->features : 1], z[p->slots > 0 ? p->slots : 1];
-    Entry path[(DEEPEST + 2) * (DEEPEST + 3) / 2];
-    memcpy(x, row, (size_t)p->features * sizeof(double));
-    prepare(p, x, z);
-    for (int64_t t = 0; t < p->trees; t++)
-        if (p->output[t] == output && p->root[t] < p->nodes)
-            down(p, z, p->root[t], path, 0, 1.0, 1.0, -1, out);
-}
+#include "shap.c"
 
 /* The size of what the caller must agree on. */
-int64_t tamid_sizes(void) { return (int64_t)(sizeof(Program) * 1000 + sizeof(Node)); }
+int64_t tamid_sizes(void) { return (int64_t)(sizeof(Program) * 10000 + sizeof(Node) * 100 + sizeof(Quick)); }
 
 void tamid_many(const Program *p, const char *rows, int64_t n, double *out)
 {
-    double x[p->features > 0 ? p->features : 1], z[p->slots > 0 ? p->slots : 1];
+    double x[p->features > 0 ? p->features : 1], z[p->slots + 1];
     for (int64_t i = 0; i < n; i++) {
         memcpy(x, rows + i * p->features * (int64_t)sizeof(double),
                (size_t)p->features * sizeof(double));
@@ -306,3 +257,7 @@ double tamid_one(const Program *p, const char *row)
     tamid_many(p, row, 1, &out);
     return out;
 }
+
+#ifdef TAMID_PYTHON
+#include "lane.c"
+#endif

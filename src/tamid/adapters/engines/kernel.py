@@ -16,6 +16,8 @@ import sysconfig
 import tempfile
 from collections.abc import Sequence
 from importlib import resources
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +26,18 @@ from tamid.core.errors import MissingExtra
 
 if TYPE_CHECKING:
     from tamid.adapters.engines.seam import Engine
+    from tamid.core.compiled.lane import LaneField
     from tamid.core.compiled.program import Program
+    from tamid.ports import RowLane
 
 # Contraction would round a product and a sum once instead of twice: another answer than elsewhere.
-_FLAGS = ("-O3", "-std=c11", "-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno")
+_FLAGS = (
+    "-O3", "-fno-tree-vectorize", "-funroll-loops", "-std=c11", "-fPIC", "-shared",
+    "-ffp-contract=off", "-fno-math-errno",
+)  # fmt: skip
+# The first is compiled, and includes the others.
+_SOURCES = ("kernel.c", "shap.c", "lane.c")
+_MODULE = "tamid_kernel"
 _COMPILERS = ("cc", "gcc", "clang")
 _LONGEST_BUILD = 60.0
 # Where the built kernel lies, and "off" as the word that leaves it out.
@@ -37,6 +47,7 @@ _DEEPEST = 60
 _LINKS = {"identity": 0, "sigmoid": 1, "softmax": 2, "exp": 3, "divide": 4}
 _WHOLE = (
     "features", "slots", "outputs", "trees", "width", "nodes", "link", "linear", "categories",
+    "quick",
 )  # fmt: skip
 
 
@@ -59,7 +70,8 @@ class KernelEngine:
         self, program: Program, cache: Path | None = None, flags: Sequence[str] = ()
     ) -> None:
         """Lay the program out; `flags`: more for the compiler, such as sanitizers."""
-        library = _library(cache, flags)
+        self._path = _built(cache, flags)
+        library = _loaded(str(self._path))
         layout = laid_out(program)
         # The arrays live as long as the engine: the kernel reads them in place.
         self._layout = layout
@@ -91,6 +103,17 @@ class KernelEngine:
         self._many(self._here, packed, rows, out)
         return list(out)
 
+    def lane(self, fields: Sequence[LaneField], unset: Any) -> RowLane | None:
+        """Return a lane in C; None where it was built without Python's headers."""
+        module = _module(str(self._path)) if self._outputs == 1 else None
+        if module is None:
+            return None
+        told = tuple(
+            (int(f.kind), f.feature, f.nullable, f.low, f.high, dict(f.codes)) for f in fields
+        )
+        lane: RowLane = module.Lane(ctypes.addressof(self._program), self, unset, told)
+        return lane
+
     def shap(self, packed: bytes, output: int) -> list[float] | None:
         """Return each feature's part in one row's sum; None if it cannot tell."""
         if not self._explains or len(packed) < self._size:
@@ -118,13 +141,18 @@ def cache_folder() -> Path | None:
 def build(cache: Path, flags: Sequence[str] = ()) -> Path:
     """Return the kernel for this source, compiler and machine, built if it is not there yet.
 
+    Where Python's headers are, it is a module of Python as well.
+
     Raises:
         MissingExtra: there is no compiler, it failed, or the folder is not this user's alone.
     """
     compiler = next((found for name in _COMPILERS if (found := shutil.which(name))), None)
-    source = resources.files("tamid.adapters.engines").joinpath("kernel.c").read_bytes()
-    about = "\0".join([*_FLAGS, *flags, sysconfig.get_platform(), sys.byteorder]).encode()
-    path = cache / f"kernel-{hashlib.sha256(source + about).hexdigest()[:24]}.so"
+    folder = resources.files("tamid.adapters.engines")
+    sources = {name: folder.joinpath(name).read_bytes() for name in _SOURCES}
+    given = (*_FLAGS, *flags, *_headers())
+    about = "\0".join([*given, sysconfig.get_platform(), sys.byteorder, _python()]).encode()
+    mark = hashlib.sha256(b"\0".join([*sources.values(), about])).hexdigest()[:24]
+    path = cache / f"kernel-{mark}.so"
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_shared(cache)
@@ -132,15 +160,37 @@ def build(cache: Path, flags: Sequence[str] = ()) -> Path:
             return path
         if compiler is None:
             raise MissingExtra("there is no C compiler here")
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            text, made = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
-            text.write_bytes(source)
-            command = [compiler, *_FLAGS, *flags, str(text), "-o", str(made), "-lm"]
+        with tempfile.TemporaryDirectory(dir=cache) as place:
+            text, made = Path(place) / _SOURCES[0], Path(place) / "kernel.so"
+            for name, source in sources.items():
+                (Path(place) / name).write_bytes(source)
+            command = [compiler, *given, str(text), "-o", str(made), "-lm"]
             subprocess.run(command, check=True, capture_output=True, timeout=_LONGEST_BUILD)
             made.replace(path)
     except (OSError, subprocess.SubprocessError) as error:
         raise MissingExtra(f"the kernel cannot be built: {error}") from error
     return path
+
+
+def prebuild() -> str:
+    """Build the kernel now, and say what came of it; its absence is no error."""
+    folder = cache_folder()
+    if folder is None:
+        return f"the kernel is switched off by {CACHE}"
+    try:
+        return f"the kernel is {build(folder)}"
+    except MissingExtra as error:
+        return f"no kernel: {error.what}; compiled models are answered by another engine"
+
+
+def _headers() -> Sequence[str]:
+    """Return what lets the kernel read Python's own values; nothing without Python's headers."""
+    folder = Path(sysconfig.get_path("include"))
+    return ("-DTAMID_PYTHON", f"-I{folder}") if (folder / "Python.h").is_file() else ()
+
+
+def _python() -> str:
+    return str(sysconfig.get_config_var("SOABI") or sys.version)
 
 
 def _refuse_shared(folder: Path) -> None:
@@ -150,13 +200,13 @@ def _refuse_shared(folder: Path) -> None:
         raise MissingExtra(f"{folder} is not this user's alone")
 
 
-def _library(cache: Path | None, flags: Sequence[str]) -> Any:
+def _built(cache: Path | None, flags: Sequence[str]) -> Path:
     folder = cache or cache_folder()
     if folder is None:
         raise MissingExtra(f"the kernel is switched off by {CACHE}")
     if sys.byteorder != "little":
         raise MissingExtra("the kernel reads little-endian rows")
-    return _loaded(str(build(folder, flags)))
+    return build(folder, flags)
 
 
 @functools.lru_cache(maxsize=8)
@@ -166,7 +216,8 @@ def _loaded(path: str) -> Any:
     except OSError as error:
         raise MissingExtra(f"the kernel cannot be loaded: {error}") from error
     library.tamid_sizes.restype = ctypes.c_int64
-    if library.tamid_sizes() != ctypes.sizeof(_Program) * 1000 + Layout.NODE.itemsize:
+    sizes = ctypes.sizeof(_Program) * 10_000 + Layout.NODE.itemsize * 100 + Layout.PAIR.itemsize
+    if library.tamid_sizes() != sizes:
         raise MissingExtra("the kernel was built for another layout")
     pointer = ctypes.POINTER(_Program)
     library.tamid_one.argtypes = [pointer, ctypes.c_char_p]
@@ -177,6 +228,19 @@ def _loaded(path: str) -> Any:
     library.tamid_shap.argtypes = [pointer, ctypes.c_char_p, ctypes.c_int64, doubles]
     library.tamid_shap.restype = None
     return library
+
+
+@functools.lru_cache(maxsize=8)
+def _module(path: str) -> Any:
+    """Return the kernel as a module of Python, None where it was built without the headers."""
+    if not _headers():
+        return None
+    loader = ExtensionFileLoader(_MODULE, path)
+    spec = spec_from_file_location(_MODULE, path, loader=loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
 
 
 if TYPE_CHECKING:

@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamid.core.compiled.check import depths, problems
-from tamid.core.compiled.program import CATEGORY, Indices, Linear, Program, Trees
+from tamid.core.compiled.program import CATEGORY, NAN_LEFT, Indices, Linear, Program, Trees
 from tamid.core.errors import IntegrityError, MissingExtra
 
 # A category whose set lies in its node, as kernel.c says it.
 SMALL = 4
 # Bits of all sets: 64 MB. Codes of categories are small numbers in any honest model.
 _MOST_WORDS = 1 << 23
+# A node as it is walked: half as large, so that twice as many lie in the processor's cache.
+_PAIR = np.dtype(
+    [("threshold", "<f8"), ("left", "<i4"), ("slot", "<i2"), ("nan_left", "u1"), ("small", "u1")]
+)
 _NODE = np.dtype(
     [
         ("threshold", "<f8"), ("slot", "<i4"), ("flags", "<i4"), ("left", "<i4"), ("right", "<i4"),
@@ -32,8 +36,10 @@ class Layout:
     NAMES: ClassVar[tuple[str, ...]] = (
         "source", "begin", "op", "argument", "table_begin", "table", "weights", "bias", "node",
         "root", "output", "depth", "leaf", "base", "set_begin", "set", "cover",
+        "pair",
     )  # fmt: skip
     NODE: ClassVar[np.dtype[Any]] = _NODE
+    PAIR: ClassVar[np.dtype[Any]] = _PAIR
 
     arrays: dict[str, NDArray[Any]]
     features: int
@@ -44,11 +50,13 @@ class Layout:
     nodes: int
     linear: int
     categories: int
+    quick: int
 
     def whole(self) -> dict[str, int]:
         """Return the whole numbers by name."""
         names = (
             "features", "slots", "outputs", "trees", "width", "nodes", "linear", "categories",
+            "quick",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -70,6 +78,12 @@ def laid_out(program: Program) -> Layout:
     }
     linear = isinstance(model, Linear)
     arrays |= _weights(model) if isinstance(model, Linear) else _nodes(model)
+    categories = _categories(arrays["node"])
+    quick = False
+    arrays["pair"] = np.zeros(1, _PAIR)
+    if not isinstance(model, Linear) and categories < 2:
+        quick = True
+        arrays["pair"] = _pairs(model, arrays["node"], slots.width)
     # An empty array has no address of its own.
     held = {
         name: np.ascontiguousarray(a if len(a) else np.zeros(1, a.dtype))
@@ -84,7 +98,8 @@ def laid_out(program: Program) -> Layout:
         width=1 if isinstance(model, Linear) else model.width,
         nodes=0 if isinstance(model, Linear) else len(model.slot),
         linear=int(linear),
-        categories=_categories(held["node"]),
+        categories=categories,
+        quick=int(quick),
     )
 
 
@@ -128,6 +143,23 @@ def _nodes(trees: Trees) -> dict[str, NDArray[Any]]:
         "output": trees.output, "depth": depths(trees), "leaf": trees.leaf, "base": trees.base,
         "set_begin": set_begin, "set": bits,
     }  # fmt: skip
+
+
+def _pairs(trees: Trees, node: NDArray[Any], slots: int) -> NDArray[Any]:
+    """Return the roots, then each node's two children side by side."""
+    roots, nodes = len(trees.root), len(trees.slot)
+    child = np.concatenate([trees.root, np.stack([trees.left, trees.right], axis=1).ravel()])
+    pair, inner = np.zeros(len(child), dtype=_PAIR), child >= 0
+    given = node[:nodes][child[inner]]
+    pair["threshold"][inner], pair["slot"][inner] = given["threshold"], given["slot"]
+    pair["left"][inner] = roots + 2 * child[inner]
+    pair["nan_left"][inner] = (given["flags"] & NAN_LEFT) > 0
+    pair["small"][inner] = (given["flags"] & SMALL) > 0
+    # A leaf leads to itself, whatever the row: its slot is below any number.
+    leaf = -1 - child[~inner]
+    pair["threshold"][~inner] = trees.leaf[leaf] if trees.width == 1 else leaf
+    pair["left"][~inner], pair["slot"][~inner] = np.flatnonzero(~inner), slots
+    return pair
 
 
 def _make_small(inner: NDArray[Any], set_begin: Indices, bits: NDArray[np.uint64]) -> None:

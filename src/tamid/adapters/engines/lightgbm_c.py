@@ -10,6 +10,7 @@ import functools
 import math
 import os
 from array import array
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from tamid.core.errors import IntegrityError, MissingExtra
 
 if TYPE_CHECKING:
     from tamid.adapters.engines.seam import Engine
+    from tamid.core.compiled.lane import LaneField
+    from tamid.ports import RowLane
 
 # Constants of LightGBM's c_api.h.
 _NORMAL, _PARTS, _FLOAT64, _ROW_MAJOR, _ALL_ROUNDS = 0, 3, 1, 1, -1
@@ -67,6 +70,10 @@ class LightGBMEngine:
         if count.value != rows * self._outputs:
             raise IntegrityError(f"LightGBM gave {count.value} answers for {rows} rows")
         return list(out)
+
+    def lane(self, fields: Sequence[LaneField], unset: Any) -> RowLane | None:
+        """Have none of its own."""
+        return None
 
     def shap(self, packed: bytes, output: int) -> list[float] | None:
         """Return each feature's part in one row's sum."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from tamid.core.compiled.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from tamid.adapters.engines.seam import Engine
+    from tamid.core.compiled.lane import LaneField
     from tamid.core.compiled.program import Program
+    from tamid.ports import RowLane
 
 
 class PlainEngine:
@@ -35,6 +38,10 @@ class PlainEngine:
         values = np.frombuffer(packed, dtype="<f8").reshape(rows, self._width)
         found: list[float] = self._interpreter.batch(values.astype(np.float64)).ravel().tolist()
         return found
+
+    def lane(self, fields: Sequence[LaneField], unset: Any) -> RowLane | None:
+        """Have none of its own."""
+        return None
 
     def shap(self, packed: bytes, output: int) -> list[float] | None:
         """Leave the explanation to the reference."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tamid.core.compiled.lane import PlainLane, Rule, lane_fields
 from tamid.core.compiled.links import calibrate
 from tamid.core.compiled.shap import Explainer
 from tamid.core.values import Task
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from tamid.adapters.engines.seam import Engine
     from tamid.core.compiled.program import Program
     from tamid.core.compiled.rows import Row, RowCoder
-    from tamid.ports import RowModel
+    from tamid.core.stats.calibration import Calibration
+    from tamid.ports import LanedModel, RowLane
 
 
 class CompiledRowModel:
@@ -63,6 +65,16 @@ class CompiledRowModel:
             return (self.score(row),)
         return tuple(self._engine.many(self._coder.packed(row), 1))
 
+    def lane(self, rules: Sequence[Rule], unset: Any) -> RowLane | None:
+        """Return the shortest way for rows as tuples; see :class:`tamid.ports.LanedModel`."""
+        fields = lane_fields(rules, self._program.features)
+        if fields is None or self._coder.cleans or self._classes or self._outputs != 1:
+            return None
+        own = self._engine.lane(fields, unset)
+        width = len(self._program.features)
+        lane = PlainLane(fields, width, self._engine.one, unset) if own is None else own
+        return lane if self._plain else _Calibrated(lane, self._calibration)
+
     def contributions(self, row: Row) -> Mapping[str, float]:
         """Return how much each feature moved the answer."""
         packed = self._coder.packed(row)
@@ -78,6 +90,23 @@ class CompiledRowModel:
         return self._explainer.contributions(self._coder.unpacked(packed))
 
 
+class _Calibrated:
+    """A lane with the overlay's calibration behind it."""
+
+    def __init__(self, lane: RowLane, calibration: Calibration) -> None:
+        self._lane, self._calibration = lane, calibration
+
+    def score(self, values: tuple[Any, ...]) -> float | None:
+        """Return the calibrated score."""
+        score = self._lane.score(values)
+        return None if score is None else calibrate(self._calibration, score)
+
+    def scores(self, rows: list[tuple[Any, ...]]) -> list[float | None]:
+        """Return the calibrated score of each."""
+        made = self._lane.scores(rows)
+        return [None if s is None else calibrate(self._calibration, s) for s in made]
+
+
 def _best(chances: Sequence[float]) -> int:
     """Return the place of the largest chance, the first of equals as numpy does."""
     return max(range(len(chances)), key=chances.__getitem__)
@@ -85,5 +114,5 @@ def _best(chances: Sequence[float]) -> int:
 
 if TYPE_CHECKING:
 
-    def _check(program: Program, coder: RowCoder, engine: Engine) -> RowModel:
+    def _check(program: Program, coder: RowCoder, engine: Engine) -> LanedModel:
         return CompiledRowModel(program, coder, engine)

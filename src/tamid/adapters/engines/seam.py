@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tamid.core.compiled.lane import LaneField
+    from tamid.ports import RowLane
 
 
 class Engine(Protocol):
@@ -23,6 +28,10 @@ class Engine(Protocol):
 
     def many(self, packed: bytes, rows: int) -> list[float]:
         """Return the outputs of each row, row by row."""
+        ...
+
+    def lane(self, fields: Sequence[LaneField], unset: Any) -> RowLane | None:
+        """Return a lane of its own, before calibration; None if it has none."""
         ...
 
     def shap(self, packed: bytes, output: int) -> list[float] | None:

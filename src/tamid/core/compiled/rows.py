@@ -32,6 +32,11 @@ class RowCoder:
         ]
         self._clean = [(i, step) for i, n in enumerate(self._names) for step in clean.get(n, ())]
 
+    @property
+    def cleans(self) -> bool:
+        """Say whether values are cleaned before they are packed."""
+        return bool(self._clean)
+
     def packed(self, row: Row) -> bytes:
         """Return a row's features as bytes.
 

@@ -24,6 +24,11 @@ class Breaker:
             return "closed"
         return "half-open" if self._clock() >= self._until else "open"
 
+    @property
+    def failing(self) -> bool:
+        """Say whether it is not closed."""
+        return self._failed >= self._limit
+
     def allows(self) -> bool:
         """Say whether one may pass; a pass in the half-open state is the probe.
 

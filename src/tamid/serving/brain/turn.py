@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tamid.core.errors import TamidError, WorkerDied
 from tamid.core.ladder import DEFAULT, LAST_SCORE, ON_ROWS, WITHHELD, Step
@@ -13,6 +14,7 @@ from tamid.core.values import Task
 from tamid.serving.brain.breaker import Breaker
 from tamid.serving.brain.desk import Busy, Desk, Outcome, Restarting
 from tamid.serving.brain.inline import Inline
+from tamid.serving.brain.lane import QuickLane, row_lane
 from tamid.serving.seams import LastScores
 from tamid.serving.values import Answer, Request, Row, Served
 
@@ -81,6 +83,26 @@ class Ladder:
             decision=int(score >= voice.threshold) if voice.threshold is not None else None,
             band=_band(score, voice.edges),
         )
+
+    def lane(self, unset: Any) -> QuickLane | None:
+        """Return the shortest way to the first rung; None where it has none."""
+        first = self.served.steps[0].rung
+        voice = self.voices.get(first)
+        model = voice.desk.quick if voice is not None and isinstance(voice.desk, Inline) else None
+        rows = row_lane(model, self.served, unset) if model is not None else None
+        if voice is None or rows is None:
+            return None
+        known, threshold, edges = voice.number, voice.threshold, voice.edges
+        cuts = [least for _, least in edges] + ([] if threshold is None else [threshold])
+
+        def like(score: float) -> Answer:
+            decision = None if threshold is None else int(score >= threshold)
+            return Answer(
+                id="", score=score, version=known, rung=first, reason=self.reason,
+                decision=decision, band=_band(score, edges),
+            )  # fmt: skip
+
+        return QuickLane(rows, self.served, voice.breaker, cuts, like)
 
     async def answers(self, request: Request) -> Sequence[Answer]:
         """Return an answer for each row, in order, within the deadline; it never raises."""

@@ -27,8 +27,8 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: c
 
 
 _END = b"\r\n\r\n"
-_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-_OK += b"x-content-type-options: nosniff\r\n\r\n"
+_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
+_BEHIND = b"\r\nx-content-type-options: nosniff\r\n\r\n"
 # One header a line: a name as it must be, and a value without control signs.
 _HEADER = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x20-\x7e\x80-\xff]*)\Z")
 # Headers that change nothing about how a row is answered. Any other takes the ordinary road.
@@ -55,7 +55,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head: asyncio.TimerHandle | None = None
-        self._in_head, self._head_size = True, 0
+        self._in_head, self._head_size, self._quiet_since = True, 0, 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a first header."""
@@ -109,14 +109,26 @@ class GuardedProtocol(HttpToolsProtocol):
         answer = application.quick(body)
         if answer is None:
             return False
-        self._unset_keepalive_if_required()
-        self._stop()
-        self.transport.write(_OK % len(answer) + answer)
+        self.transport.write(b"%b%d%b%b" % (_OK, len(answer), _BEHIND, answer))
         self.server_state.total_requests += 1
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        # Timers are dear: one that is there looks itself whether it came too early.
+        self._quiet_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._stop()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
         return True
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing came for so long."""
+        left = self._quiet_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left, self.timeout_keep_alive_handler
+            )
+            return
+        super().timeout_keep_alive_handler()
 
     def _look(self, head: bytes) -> int:
         """Look at a head once, and remember what was found."""

@@ -1,0 +1,150 @@
+"""A workspace as a user would have it: data on disk, a contract, one released version."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+MODEL = "churn"
+WEEKS, PER_WEEK = 20, 1000
+# Levels of each word, as many as such columns have.
+LEVELS = {"plan": 3, "contract": 4, "payment": 3, "region": 20, "device": 6}
+NUMBERS = [f"n{i:02d}" for i in range(20)]
+# Three columns with holes, three of a hundred each.
+HOLED = ("n03", "n07", "n11")
+_CONTRACT = """\
+tamid: 1
+name: churn
+task: binary
+data:
+  source: data/rows/*.csv
+  entity: customer
+  time: week
+  label: {{column: left, positive: true, horizon: 7d, reporting_lag: 2d, source: data/left/*.csv}}
+  schema:
+{columns}
+training: {{model: "pipeline.py:build", calibrate: none, threads: 1, threshold: 0.5}}
+gates: {{}}
+service: {{p99_ms: 50, fallback: [default: 0.2]}}
+delivery: {{to: []}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the servers are given: a workspace, the same pipeline as a pickle, rows with answers.
+
+    `rows`: rows as JSON would hold them; `wanted`: what the original says of each.
+    """
+
+    workspace: Path
+    pickle: Path
+    rows: Sequence[Mapping[str, Any]]
+    wanted: Sequence[float]
+
+
+def make(folder: Path) -> World:
+    """Make the world in a folder, or read the one that is there."""
+    workspace, pickled = folder / "workspace", folder / "model.pickle"
+    told = folder / "rows.json"
+    if not told.is_file():
+        _train(workspace)
+        pipeline = _original(workspace)
+        pickled.write_bytes(pickle.dumps(pipeline))
+        rows = _frame(64, seed=99, week=date(2020, 1, 6)).drop("customer", "week").to_dicts()
+        told.write_text(json.dumps({"rows": rows, "wanted": _answers(pipeline, rows)}))
+    kept = json.loads(told.read_text())
+    return World(workspace=workspace, pickle=pickled, rows=kept["rows"], wanted=kept["wanted"])
+
+
+def _train(workspace: Path) -> None:
+    workspace.mkdir(parents=True, exist_ok=True)
+    here = Path(__file__).parent
+    _tamid(workspace.parent, "init", workspace.name)
+    kinds = dict.fromkeys(NUMBERS, "{type: number, nullable: true}")
+    for name, levels in LEVELS.items():
+        words = ", ".join(f"{name}-{i}" for i in range(levels))
+        kinds[name] = f"{{type: category, allowed: [{words}]}}"
+    columns = "\n".join(f"    {name}: {kind}" for name, kind in kinds.items())
+    (workspace / "contract.yaml").write_text(_CONTRACT.format(columns=columns))
+    (workspace / "pipeline.py").write_bytes((here / "pipeline.py").read_bytes())
+    for part in ("rows", "left"):
+        (workspace / "data" / part).mkdir(parents=True, exist_ok=True)
+    today = datetime.now(UTC).date()
+    monday = today - timedelta(days=today.weekday())
+    for i in range(WEEKS):
+        week = monday - timedelta(weeks=WEEKS - 1 - i)
+        frame = _frame(PER_WEEK, seed=i, week=week)
+        frame.write_csv(workspace / "data" / "rows" / f"{week}.csv")
+        if week + timedelta(days=9) <= today:
+            left = frame.select("customer", "week", left=pl.Series(_left(frame, seed=i)))
+            left.write_csv(workspace / "data" / "left" / f"{week}.csv")
+    _tamid(workspace, "tick")
+
+
+def _frame(rows: int, *, seed: int, week: date) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    made: dict[str, Any] = {
+        "customer": [f"c{i:05d}" for i in range(rows)],
+        "week": [week.isoformat()] * rows,
+    }
+    for name in NUMBERS:
+        values = rng.normal(size=rows).round(6)
+        holes = rng.random(rows) < 0.03
+        made[name] = pl.Series(values)
+        if name in HOLED:
+            made[name] = pl.Series(np.where(holes, np.nan, values)).fill_nan(None)
+    for name, levels in LEVELS.items():
+        made[name] = [f"{name}-{i}" for i in rng.integers(0, levels, rows)]
+    return pl.DataFrame(made)
+
+
+def _left(frame: pl.DataFrame, *, seed: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    rng = np.random.default_rng(10_000 + seed)
+    x = {name: frame[name].fill_null(0.0).to_numpy() for name in NUMBERS}
+    pull = x["n00"] - 0.7 * x["n01"] + 0.5 * x["n02"] * x["n03"] + 0.4 * np.abs(x["n04"])
+    pull = pull + 0.8 * (frame["plan"] == "plan-0").to_numpy() - 0.6
+    pull = pull + 0.5 * (frame["region"].str.slice(7).cast(pl.Int64) % 5 == 0).to_numpy()
+    return np.asarray(rng.random(len(frame)) < 1 / (1 + np.exp(-1.5 * pull)))
+
+
+def _original(workspace: Path) -> Any:
+    """Return the very pipeline that was fitted, out of the released bundle."""
+    import skops.io
+
+    from tamid.adapters.blobs import FileBlobs
+    from tamid.adapters.sqlite import SqliteLedger
+    from tamid.core.fold import fold
+    from tamid.core.learning.bundle import read_manifest
+
+    store = workspace / ".tamid"
+    state = fold(SqliteLedger(store / "ledger.sqlite", read_only=True).read(MODEL))
+    blobs = FileBlobs(store / "blobs")
+    bundle = state.versions[state.champion].registered.ref.bundle
+    content = blobs.get(read_manifest(blobs.get(bundle)).files["model/model.skops"])
+    # Our own file, just written by this machine: every type in it is trusted.
+    return skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
+
+
+def _answers(pipeline: Any, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    import pandas as pd
+
+    frame = pd.DataFrame(rows)
+    frame[NUMBERS] = frame[NUMBERS].astype("float64")
+    return [float(p) for p in pipeline.predict_proba(frame)[:, 1]]
+
+
+def _tamid(folder: Path, *words: str) -> None:
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "tamid", *words], cwd=folder, env=env, check=True)

@@ -1,0 +1,148 @@
+"""The shortest way from a decoded row to its score: what a row may plainly hold, said once.
+
+A lane answers rows that plainly keep what the contract says, and gives None for every other: those
+take the ordinary road, which decides about them. So a lane can only be quicker, never kinder.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tamid.core.learning.model import Feature
+
+# Whole numbers beyond this are for the ordinary road, which counts exactly.
+_WHOLE = 9.2e18
+
+
+class FieldKind(enum.IntEnum):
+    """What a field holds, as kernel.c names it."""
+
+    NUMBER = 0
+    INTEGER = 1
+    BOOLEAN = 2
+    WORD_KNOWN = 3  # only words of the table
+    WORD_ANY = 4  # a word that is not in the table counts as missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What the contract says of one input. `kind`: as in the contract's schema."""
+
+    name: str
+    kind: str
+    nullable: bool = True
+    low: float | None = None
+    high: float | None = None
+    allowed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneField:
+    """One value of a row: which feature it is (-1: none), and which values are plain."""
+
+    kind: FieldKind
+    feature: int
+    nullable: bool
+    low: float
+    high: float
+    codes: Mapping[str, float]
+
+
+def lane_fields(rules: Sequence[Rule], features: Sequence[Feature]) -> tuple[LaneField, ...] | None:
+    """Return the fields of a row whose values come in the order of the rules.
+
+    None: there is no lane, as a feature is no input, or an input of a kind that needs more.
+
+    >>> fields = lane_fields([Rule(name="a", kind="number", low=0)], [Feature(name="a")])
+    >>> fields[0].low, fields[0].high
+    (0.0, inf)
+    """
+    places = {feature.name: i for i, feature in enumerate(features)}
+    if not set(places) <= {rule.name for rule in rules}:
+        return None
+    found = []
+    for rule in rules:
+        place = places.get(rule.name, -1)
+        made = _field(rule, place, features[place] if place >= 0 else None)
+        if made is None:
+            return None
+        found.append(made)
+    return tuple(found)
+
+
+class PlainLane:
+    """A lane in Python, before any engine; :class:`tamid.ports.RowLane`."""
+
+    def __init__(
+        self, fields: Sequence[LaneField], features: int, one: Callable[[bytes], float], unset: Any
+    ) -> None:
+        self._fields, self._one, self._unset = tuple(fields), one, unset
+        self._pack = struct.Struct(f"<{features}d").pack
+        self._features = features
+
+    def score(self, values: tuple[Any, ...]) -> float | None:
+        """Return the score, or None: the ordinary road decides."""
+        if type(values) is not tuple or len(values) < len(self._fields):
+            raise TypeError("a tuple with a value for each field is wanted")
+        row = [math.nan] * self._features
+        for field, value in zip(self._fields, values, strict=False):
+            missing = value is None or value is self._unset
+            number = _number(field, value) if not missing else math.nan
+            if number is None or (missing and not field.nullable):
+                return None
+            if field.feature >= 0:
+                row[field.feature] = number
+        return self._one(self._pack(*row))
+
+    def scores(self, rows: list[tuple[Any, ...]]) -> list[float | None]:
+        """Return what :meth:`score` says of each."""
+        return [self.score(values) for values in rows]
+
+
+def _field(rule: Rule, place: int, feature: Feature | None) -> LaneField | None:
+    kinds = {
+        "number": FieldKind.NUMBER, "integer": FieldKind.INTEGER, "boolean": FieldKind.BOOLEAN,
+    }  # fmt: skip
+    codes: dict[str, float] = {}
+    word = rule.kind in ("category", "text")
+    if feature is not None and word != (feature.kind == "category"):
+        return None
+    if word:
+        known = () if feature is None else feature.categories
+        codes = {w: float(code) for code, w in enumerate(known)}
+        kind = FieldKind.WORD_ANY
+        if rule.allowed is not None:
+            codes = {w: codes.get(w, math.nan) for w in rule.allowed}
+            kind = FieldKind.WORD_KNOWN
+    elif rule.kind in kinds and rule.allowed is None:
+        kind = kinds[rule.kind]
+    else:
+        return None
+    return LaneField(
+        kind=kind,
+        feature=place,
+        nullable=rule.nullable,
+        low=-math.inf if rule.low is None else float(rule.low),
+        high=math.inf if rule.high is None else float(rule.high),
+        codes=codes,
+    )
+
+
+def _number(field: LaneField, value: Any) -> float | None:
+    if field.kind in (FieldKind.WORD_KNOWN, FieldKind.WORD_ANY):
+        other = None if field.kind is FieldKind.WORD_KNOWN else math.nan
+        return field.codes.get(value, other) if type(value) is str else None
+    if field.kind is FieldKind.BOOLEAN:
+        return float(value) if type(value) is bool else None
+    if type(value) is not (float if field.kind is FieldKind.NUMBER else int):
+        return None
+    if field.kind is FieldKind.INTEGER and not -_WHOLE < value < _WHOLE:
+        return None
+    number = float(value)
+    return number if field.low <= number <= field.high and number - number == 0 else None

@@ -1,0 +1,84 @@
+"""The shortest way to the first rung's answer: a compiled version that is well, and plain rows."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any
+
+from tamid.core.compiled.lane import Rule
+from tamid.core.values import Task
+from tamid.ports import LanedModel, RowLane, RowModel
+from tamid.serving.brain.breaker import Breaker
+from tamid.serving.values import Answer, Served
+
+# A calibrated chance may leave 0..1 by rounding; more than this is a broken model.
+_ROUNDING = 1e-9
+
+
+class QuickLane:
+    """Scores rows as tuples in the order of the inputs; see :class:`tamid.serving.seams.Lane`.
+
+    What an answer says beside its score depends on between which of a few cuts the score lies, so
+    that it is made once for each such place.
+    """
+
+    def __init__(
+        self, rows: RowLane, served: Served, breaker: Breaker, cuts: list[float],
+        like: Callable[[float], Answer],
+    ) -> None:  # fmt: skip
+        self._score, self._scores, self._breaker = rows.score, rows.scores, breaker
+        self._cuts = sorted(cuts)
+        chance = served.task is Task.BINARY
+        self._least = -_ROUNDING if chance else float("-inf")
+        self._most = 1 + _ROUNDING if chance else float("inf")
+        self._chance = chance
+        first = self._cuts[0] - 1 if self._cuts else 0.0
+        self.kinds = tuple(like(cut) for cut in (first, *self._cuts))
+
+    def score(self, values: tuple[Any, ...]) -> float | None:
+        """Return a usable score; None: the ordinary road."""
+        if self._breaker.failing:
+            return None
+        return self._usable(self._score(values))
+
+    def scores(self, rows: list[tuple[Any, ...]]) -> list[float] | None:
+        """Return the usable score of each; None if one of them must take the ordinary road."""
+        if self._breaker.failing:
+            return None
+        found = []
+        for score in self._scores(rows):
+            usable = self._usable(score)
+            if usable is None:
+                return None
+            found.append(usable)
+        return found
+
+    def kind(self, score: float) -> int:
+        """Return which of the `kinds` an answer with this score is."""
+        return bisect_right(self._cuts, score)
+
+    def _usable(self, score: float | None) -> float | None:
+        if score is None or not self._least <= score <= self._most or score - score != 0:
+            return None
+        if self._chance and not 0.0 <= score <= 1.0:
+            return min(max(score, 0.0), 1.0)
+        return score
+
+
+def row_lane(model: RowModel, served: Served, unset: Any) -> RowLane | None:
+    """Return a model's own lane under what the contract says of the inputs; None: it has none."""
+    if not isinstance(model, LanedModel):
+        return None
+    rules = [
+        Rule(
+            name=i.name,
+            kind=i.kind,
+            nullable=i.nullable or i.name == served.time,
+            low=i.min,
+            high=i.max,
+            allowed=i.allowed,
+        )
+        for i in served.inputs
+    ]
+    return model.lane(rules, unset)
