@@ -85,7 +85,13 @@ class Brain(Protocol):
 
 
 class LogBook(Protocol):
-    """Where answers are written down; nothing waits for it."""
+    """Where answers are written down; nothing waits for it.
+
+    `tight`: little room is left, so that ids and values of a note are looked at. While it is not,
+    of one whole row that is kept without a choice only bytes, version and rung are used.
+    """
+
+    tight: bool
 
     def begin(self) -> None:
         """Write from now on; until then notes wait in memory."""

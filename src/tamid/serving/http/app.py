@@ -128,7 +128,7 @@ class Application:
 
     def _hot_lane(self) -> Hot | None:
         turn, codec = self.turn()
-        return hot_of(turn, codec, self.counts, self.new_id)
+        return hot_of(turn, codec, self.counts, self.book, self.new_id)
 
     def _quick(self, body: bytes) -> bytes | None:
         """Answer by a turn that has no lane, but may answer a row at once."""

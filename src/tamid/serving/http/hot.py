@@ -4,49 +4,68 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
-from tamid.serving.http import told
+from tamid.serving import told
 from tamid.serving.http.metrics import Counts
-from tamid.serving.seams import Lane, Turn
+from tamid.serving.seams import Lane, LogBook, Turn
 from tamid.serving.strict import UNSET, Codec
+from tamid.serving.values import Row
 
 
 class Hot:
-    """Answers plain rows of one turn; whatever is not plain gets None and the ordinary road."""
+    """Answers plain rows of one turn; whatever is not plain gets None and the ordinary road.
+
+    `new_id`: makes the id of a row that brings none.
+    """
 
     def __init__(
-        self, turn: Turn, codec: Codec, lane: Lane, counts: Counts, new_id: Callable[[], str]
-    ) -> None:
+        self, turn: Turn, codec: Codec, lane: Lane, counts: Counts, book: LogBook,
+        new_id: Callable[[], str],
+    ) -> None:  # fmt: skip
         self.turn = turn
-        self._plain, self._inputs = codec.quick, len(turn.served.inputs)
-        self._score, self._kind = lane.score, lane.kind
-        self._tails = [told.tail(answer, turn.served) for answer in lane.kinds]
+        self._codec, self._served, self._inputs = codec, turn.served, len(turn.served.inputs)
+        self._plain, self._score, self._kind = codec.quick, lane.score, lane.kind
+        self._kinds = [(told.tail(kind, turn.served), (kind,)) for kind in lane.kinds]
         self._new_id, self._count = new_id, counts.shortcut("predict", lane.kinds[0])
+        self._book, self._note = book, book.note
+        logged = turn.served.logged
+        # Then a note is the bytes that came and went, and nobody asks for the values.
+        self._bytes_only = logged.whole and logged.share >= 1.0
+        self._some_row = (Row(values={}),)
 
     def one(self, body: bytes) -> bytes | None:
         """Answer the object of one row."""
         started = time.monotonic()
         values = self._plain(body)
-        score = None if values is None else self._score(values)
+        if values is None:
+            return None
+        read = time.monotonic()
+        score = self._score(values)
         if score is None:
             return None
-        name = self._name(values)
+        given = values[self._inputs]
+        known = given is not UNSET and given is not None
+        name = told.name(given) if known else f'"{self._new_id()}"'
         if name is None:
             return None
-        tail = self._tails[self._kind(score)]
-        self._count(time.monotonic() - started)
-        return f'{{"id":{name},"score":{score!r}{tail}'.encode()
+        tail, like = self._kinds[self._kind(score)]
+        reply = f'{{"id":{name},"score":{score!r}{tail}'.encode()
+        ended = time.monotonic()
+        self._count(ended - started)
+        spent = (read - started, 0.0, 0.0, ended - read, ended - started)
+        if self._bytes_only and not self._book.tight:
+            self._note(self._served, self._some_row, like, spent, len(body), body, reply)
+            return reply
+        rows = (self._codec.row(values),)
+        answers = (replace(like[0], id=given if known else name[1:-1], score=score),)
+        self._note(self._served, rows, answers, spent, len(body), body, reply)
+        return reply
 
-    def _name(self, values: Any) -> str | None:
-        """Return the id as JSON: the caller's own, or a new one."""
-        given = values[self._inputs]
-        if given is UNSET or given is None:
-            return f'"{self._new_id()}"'
-        return told.name(given)
 
-
-def hot_of(turn: Turn, codec: Codec, counts: Counts, new_id: Callable[[], str]) -> Hot | None:
+def hot_of(
+    turn: Turn, codec: Codec, counts: Counts, book: LogBook, new_id: Callable[[], str]
+) -> Hot | None:
     """Return the hot lane of a turn; None where it has none."""
     lane = turn.lane(UNSET)
-    return None if lane is None else Hot(turn, codec, lane, counts, new_id)
+    return None if lane is None else Hot(turn, codec, lane, counts, book, new_id)

@@ -65,7 +65,8 @@ class Book:
         self._packing, self._writing = threading.Lock(), threading.RLock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._tight = False
+        # Little room is left: what is kept is chosen by its id.
+        self.tight = False
 
     def gauges(self) -> dict[str, float]:
         """Return what an operator wants to see."""
@@ -89,7 +90,7 @@ class Book:
     ) -> None:
         """Keep the answers to one request; see :class:`tamid.serving.seams.LogBook`."""
         share = 0.0
-        if self._tight:
+        if self.tight:
             if not self._has_room(served, answers):
                 return
             share = RESERVED if served.logged.when_full == "sample" else 0.0
@@ -103,7 +104,7 @@ class Book:
             self._pack()
             self._times.logging(served.number, time.monotonic() - started)
         elif self._rows_in - self._rows_out > _MOST_ROWS:
-            self._tight = True
+            self.tight = True
 
     def begin(self) -> None:
         """Start the thread that brings all to the disk."""
@@ -197,7 +198,7 @@ class Book:
         self._forget()
         almost = bool(self._limit) and self.segments.used > self._limit * _ALMOST
         waiting = self._rows_in - self._rows_out > _MOST_ROWS
-        self._tight = self.kept.failing or almost or waiting
+        self.tight = self.kept.failing or almost or waiting
 
     def _refuse_beyond(self, more: int) -> None:
         if not self._limit or self.segments.used + more <= self._limit:

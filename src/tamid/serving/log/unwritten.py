@@ -12,6 +12,8 @@ from tamid.serving.values import Answer, Row, Served
 class Unwritten:
     """A LogBook that keeps nothing."""
 
+    tight = False
+
     def begin(self) -> None:
         """Do nothing."""
 
