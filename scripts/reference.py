@@ -69,8 +69,9 @@ def stages_page() -> str:
     flow = next(c for c in contracts if c.get("containers") == ["tamid.stages"])
     lines = ["# Stages", "", "This page is written by `make docs`.", ""]
     lines += [
-        "The road of a model from first to last (`src/tamid/stages`); a stage may import only those",
-        "above it. [ARCHITECTURE.md](../../ARCHITECTURE.md) tells how a turn of the loop uses them.",
+        "The road of a model from first to last (`src/tamid/stages`); a stage may import only",
+        "those above it. [ARCHITECTURE.md](../../ARCHITECTURE.md) tells how a turn of the loop",
+        "uses them.",
         "",
         "| stage | what it does |",
         "|---|---|",

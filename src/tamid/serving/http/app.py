@@ -13,7 +13,7 @@ from tamid.core.errors import TamidError
 from tamid.serving import told
 from tamid.serving.http import pages, scoring_server, v2
 from tamid.serving.http.guard import check_host, check_token
-from tamid.serving.http.hot import Hot, hot_of
+from tamid.serving.http.hot import Lanes
 from tamid.serving.http.metrics import Counts, exposition
 from tamid.serving.http.settings import Settings
 from tamid.serving.http.wire import (
@@ -56,7 +56,7 @@ class Application:
         self.draining = self._begun = False
         self._in_flight = 0
         self._codec: tuple[Turn, Codec] | None = None
-        self._hot: Hot | None = None
+        self._lanes = Lanes(brain, self.turn, self.counts, self.book, self.new_id)
         # Ids that no two processes share: a random beginning and a count.
         self._begin, self._count = secrets.token_hex(6), itertools.count(1)
         self._routes: dict[tuple[str, str], tuple[str, Route]] = {}
@@ -107,15 +107,7 @@ class Application:
 
         The caller has seen to it that the guards have nothing to say.
         """
-        hot = self._hot
-        try:
-            if hot is None or hot.turn is not self.brain.turn:
-                hot = self._hot = self._hot_lane()
-        except TamidError:
-            return None
-        if hot is not None:
-            return hot.one(body)
-        return self._quick(body)
+        return self._lanes.quick(body)
 
     def turn(self) -> tuple[Turn, Codec]:
         """Return what is in force with its decoder. Raises Waiting before the first version."""
@@ -125,31 +117,6 @@ class Application:
             codec = Codec(turn.served, lower=settings.lower, most_rows=settings.most_rows)
             self._codec = (turn, codec)
         return self._codec
-
-    def _hot_lane(self) -> Hot | None:
-        turn, codec = self.turn()
-        return hot_of(turn, codec, self.counts, self.book, self.new_id)
-
-    def _quick(self, body: bytes) -> bytes | None:
-        """Answer by a turn that has no lane, but may answer a row at once."""
-        started = time.monotonic()
-        turn, codec = self.turn()
-        try:
-            found = codec.one(body)
-        except TamidError:
-            return None
-        name = found.ids[0] or self.new_id()
-        read = time.monotonic()
-        answer = turn.now(found.rows[0], name)
-        if answer is None:
-            return None
-        ended = time.monotonic()
-        self.counts.answered(answer)
-        self.counts.request("predict", 200, ended - started)
-        reply = told.one(answer, turn.served)
-        spent = (read - started, 0.0, 0.0, ended - read, ended - started)
-        self.book.note(turn.served, found.rows, (answer,), spent, len(body), body, reply)
-        return reply
 
     async def answers(self, call: Call, turn: Turn, found: Decoded) -> Sequence[Answer]:
         """Return the answers to decoded rows, counted."""
