@@ -20,6 +20,7 @@ from tamid.wiring import (
     salt_in,
     sinks_of,
     sources_of,
+    spool_in,
     user_code,
 )
 
@@ -263,6 +264,7 @@ class App:
             trainer=self._trainer,
             scorer=self._scorer,
             rules=self._scorer if hasattr(self._scorer, "rule") else None,
+            spool=spool_in(self.config.store, model),
             signer=signer,
             sinks=sinks_of(contract, path.parent, self.clock),
             progress=self.progress,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from tamid.core.chain import Draft, Recorded
+from tamid.core.spool import Segment
 from tamid.core.values import TablePin
 
 if TYPE_CHECKING:
@@ -173,6 +174,30 @@ class Source(Protocol):
             BatchNotReady: empty, half-written, vanished or changed since it was listed.
             DataError: it cannot be parsed at all; the message says where.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Segments that were taken together, oldest first, each by its name; `name` is theirs alone."""
+
+    name: str
+    segments: Mapping[str, Segment]
+
+
+class Spool(Protocol):
+    """What servers wrote down for the controller, in segments.
+
+    Laws: a segment is in one claim only; a claim stays the same until it is discarded, whatever
+    dies meanwhile; what somebody still writes is in none, nor what began after it.
+    """
+
+    def claim(self) -> Claim | None:
+        """Return the claim that is not discarded yet, else one of what is ready; None: nothing."""
+        ...
+
+    def discard(self, claim: str) -> None:
+        """Forget a claim's segments; a claim that is not there is ignored."""
         ...
 
 

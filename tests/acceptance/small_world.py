@@ -17,6 +17,7 @@ from tamid.adapters.keys import Keys
 from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
 from tamid.adapters.memory_blobs import MemoryBlobs
 from tamid.adapters.memory_source import MemorySource
+from tamid.adapters.memory_spool import MemorySpool
 from tamid.adapters.memory_tables import MemoryTables
 from tamid.app import Quiet
 from tamid.ports import Clock, Sink
@@ -72,6 +73,7 @@ class Stores:
         self.ledger = MemoryLedger(self.leases)
         self.blobs, self.tables = MemoryBlobs(), MemoryTables()
         self.rows, self.labels = MemorySource(), MemorySource()
+        self.spool = MemorySpool()
         self.sinks = sinks or {"1-csv": MemorySink()}
 
     def opened(self, clock: Clock) -> Rig:
@@ -94,5 +96,6 @@ class Stores:
                 generator=default_rng,
                 salt=self.salt,
                 holidays=holidays_of,
+                spool=self.spool,
             )
         )

@@ -21,6 +21,7 @@ from tamid.adapters.memory import MemorySink
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.core.fold import fold
 from tamid.core.policy import RESTARTS_PER_RUN
+from tamid.core.spool import read_segment
 from tamid.ports import Parcel
 from tamid.stages.loop import adopt, tick
 from tamid.testing.crash import AFTER, BEFORE, Crash, Phase, Points
@@ -62,6 +63,8 @@ class Counted(Stores):
         for source, files in ((self.rows, turn.rows), (self.labels, turn.labels)):
             for file, frame in files.items():
                 source.put(file, frame, turn.at)
+        for name, content in turn.spooled.items():
+            self.spool.put(name, read_segment(content))
 
     def live(self, turn: toy.Turn, points: Points) -> None:
         """Turn the loop once in a fresh process; the one before it is gone."""
@@ -136,7 +139,7 @@ def died(whole: Whole, plan: Sequence[Point]) -> set[Point]:
 
 
 def test_the_life_without_a_death_has_everything_in_it(whole: Whole) -> None:
-    """Three releases, a refused and repaired batch, a held candidate, a case that was closed."""
+    """Three releases, a refused and repaired batch, a held candidate, a closed case, a server."""
     end = whole.portraits[-1]
     assert [r["number"] for r in end["state: reigns"]] == [1, 2, 3]
     outcomes = [r["judged"]["outcome"] for r in end["state: runs"].values()]
@@ -150,6 +153,10 @@ def test_the_life_without_a_death_has_everything_in_it(whole: Whole) -> None:
         assert {revision for _, revision in taken} == {1, 2}  # the repaired week was corrected
         assert set(taken.values()) == {1}
     assert end["events told twice"] == []
+    assert end["events"]["AnswersTaken"] == 9
+    (died,) = (i for name, i in end["state: incidents"].items() if "server/worker" in name)
+    assert died["opened"]["failure"] == "system_failure"
+    assert died["resolution"]
 
 
 def lives(whole: Whole, plan: Sequence[Point]) -> list[list[Point]]:

@@ -23,6 +23,7 @@ from tamid.core.chain import Recorded
 from tamid.core.state import State
 from tamid.core.values import canonical_json
 from tamid.ports import Tables
+from tamid.testing.segments import labels_block, rows_block, segment, told_block
 
 MODEL = "toy"
 WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
@@ -64,7 +65,7 @@ ANSWER = CONTRACT.replace("max: 10, feature: false", "max: 10")
 _PASSING = (
     "seq", "cleared_seq", "head", "attempts", "key", "seconds", "peak_mb", "report", "evidence",
 )  # fmt: skip
-_PLACES = ("periods", "relabelled", "scored_seq", "measured_seq", "checked_seq")
+_PLACES = ("periods", "relabelled", "answered", "scored_seq", "measured_seq", "checked_seq")
 # Events that may come again: a run is started, a decision is taken, a turn is made anew.
 _AGAIN = (ev.RunStarted, ev.Decided, ev.Ticked)
 
@@ -96,6 +97,29 @@ class Turn:
     contract: str = CONTRACT
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     labels: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    spooled: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def online(week: int, at: datetime) -> Mapping[str, bytes]:
+    """Return what a server wrote since the last week: answers, labels of those before, troubles."""
+    rows = rows_of(week).head(12).to_dicts()
+    asked = [
+        (
+            {"_entity": r["customer"], "usage": r["usage"], "calls": r["calls"]},
+            {"id": f"w{week}-{n}"},
+        )
+        for n, r in enumerate(rows)
+    ]
+    before = {f"w{week - 1}-{n}": n % 2 for n in range(12)}
+    trouble = {"name": "worker/version 1", "at": at.timestamp(), "text": "it died"}
+    troubled = week == PAST + 3
+    whole = segment(
+        [rows_block(at, asked), labels_block(at, before)], process=f"p{week}", began=at.timestamp()
+    )
+    told = [told_block({**trouble, "open": True})] if troubled else []
+    told += [told_block({**trouble, "open": False})] if week == PAST + 4 else []
+    killed = segment([*told, rows_block(at + DAY, asked[:0])], sealed=False, process=f"k{week}")
+    return {f"{week:03d}-a": whole, **({f"{week:03d}-b": killed} if told else {})}
 
 
 def life() -> list[Turn]:
@@ -108,7 +132,8 @@ def life() -> list[Turn]:
         rows = {name: rows_of(PAST + week)}
         if week == BROKEN:
             rows[name] = rows[name].with_columns(pl.col("usage") * 1000)
-        turns.append(Turn(at=at, contract=contract, rows=rows))
+        spooled = online(PAST + week, at - DAY)
+        turns.append(Turn(at=at, contract=contract, rows=rows, spooled=spooled))
         labels = {f"week-{week - 1}.parquet": labels_of(PAST + week - 1)}
         repaired = {name: rows_of(PAST + week)} if week == BROKEN else {}
         turns.append(Turn(at=at + 2 * DAY, contract=contract, rows=repaired, labels=labels))
@@ -125,7 +150,8 @@ def portrait(state: State, records: Iterable[Recorded], tables: Tables) -> dict[
         body[name] = sorted(body[name])
     events = [r.event for r in records if not isinstance(r.event, _AGAIN)]
     keyed = Counter((type(e).__name__, e.key) for e in events if not isinstance(e, ev.Measured))
-    pins = {n: tables.latest(f"{MODEL}.{n}") for n in ("rows", "labels", "predictions", "judged")}
+    names = ("rows", "labels", "predictions", "judged", "served")
+    pins = {n: tables.latest(f"{MODEL}.{n}") for n in names}
     return {
         **{f"state: {name}": value for name, value in _lasting(body).items()},
         "events": dict(Counter(type(e).__name__ for e in events)),

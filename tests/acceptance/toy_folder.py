@@ -71,6 +71,10 @@ def prepare(root: Path, moment: toy.Turn) -> None:
     for folder, files in (("rows", moment.rows), ("labels", moment.labels)):
         for name, frame in files.items():
             _put(root / folder / name, frame)
+    spool = root / ".tamid" / "spool" / toy.MODEL
+    spool.mkdir(parents=True, exist_ok=True)
+    for name, content in moment.spooled.items():
+        (spool / f"{name}.seg").write_bytes(content)
 
 
 def live(root: Path, moment: toy.Turn, points: Points | None = None) -> Toy:

@@ -124,6 +124,29 @@ class LabelsAccepted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersTaken(Event):
+    """What servers had written down was taken into the tables.
+
+    `rows` were kept, in `periods`; `answered`: all that was answered, by "version/rung"; `lost`:
+    answers that no log had room for. `times`: how long requests took. `killed`: processes that did
+    not end in order. Of the labels that were sent back `unknown` name no answer that was kept,
+    `invalid` say nothing that the contract understands.
+    """
+
+    claim: str
+    segments: int
+    pin: TablePin | None = None
+    times: TablePin | None = None
+    rows: int = 0
+    answered: Mapping[str, int] = field(default_factory=dict)
+    lost: int = 0
+    periods: tuple[str, ...] = ()
+    killed: tuple[str, ...] = ()
+    unknown: int = 0
+    invalid: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured(Event):
     """One number about one period; `matured` is the share of labels it rests on.
 

@@ -96,6 +96,12 @@ def _labelled(s: State, e: ev.LabelsAccepted, r: Recorded) -> State:
     )
 
 
+def _taken(s: State, e: ev.AnswersTaken, r: Recorded) -> State:
+    pins = {pin.table: pin for pin in (e.pin, e.times) if pin is not None}
+    seen = {**s.answered, **dict.fromkeys(e.periods, r.seq)}
+    return replace(s, taken=e.claim, pins={**s.pins, **pins}, answered=seen)
+
+
 def _measured(s: State, e: ev.Measured, r: Recorded) -> State:
     name = f"{e.signal}@{e.model_version}"
     return replace(
@@ -249,24 +255,13 @@ def _case_closed(s: State, e: ev.CaseClosed, r: Recorded) -> State:
     return replace(s, cases=_put(s.cases, e.case, case), taken_as_sound=sound)
 
 
-def _paused(s: State, e: ev.Paused, r: Recorded) -> State:
-    return replace(s, paused=e)
-
-
-def _resumed(s: State, e: ev.Resumed, r: Recorded) -> State:
-    return replace(s, paused=None)
-
-
-def _ticked(s: State, e: ev.Ticked, r: Recorded) -> State:
-    return replace(s, last_tick=r.at)
-
-
 _STEPS: Mapping[type[ev.Event], Any] = {
     ev.ContractAdopted: _adopted,
     ev.DataAccepted: _accepted,
     ev.DataRefused: _refused,
     ev.PeriodChecked: _checked,
     ev.LabelsAccepted: _labelled,
+    ev.AnswersTaken: _taken,
     ev.Measured: _measured,
     ev.AlarmRaised: _alarm,
     ev.Diagnosed: _diagnosed,
@@ -292,7 +287,7 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.CaseOpened: _case,
     ev.CaseCommented: _comment,
     ev.CaseClosed: _case_closed,
-    ev.Paused: _paused,
-    ev.Resumed: _resumed,
-    ev.Ticked: _ticked,
+    ev.Paused: lambda s, e, r: replace(s, paused=e),
+    ev.Resumed: lambda s, e, r: replace(s, paused=None),
+    ev.Ticked: lambda s, e, r: replace(s, last_tick=r.at),
 }

@@ -107,7 +107,9 @@ class State:
     """The present of one model. Mappings are never changed in place.
 
     `volume`: rows of each period. `first_seen`: when a source's first batch came. `noted`: what
-    was odd about the last batch of a source.
+    was odd about the last batch of a source. `taken`: the last claim of what servers wrote;
+    `answered`: when
+    such answers last came for a period.
     """
 
     seq: int = 0
@@ -141,6 +143,8 @@ class State:
     delivered: frozenset[tuple[str, int, str]] = frozenset()
     late: frozenset[str] = frozenset()
     delayed: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+    taken: str = ""
+    answered: Mapping[str, int] = field(default_factory=dict)
     cases: Mapping[int, Case] = field(default_factory=dict)
     paused: ev.Paused | None = None
     last_tick: datetime | None = None

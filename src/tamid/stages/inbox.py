@@ -85,6 +85,52 @@ def latest_revisions(inbox: pl.DataFrame) -> pl.DataFrame:
     return ordered.unique(LABEL_KEY, keep="last", maintain_order=True)
 
 
+def put(
+    contract: Contract,
+    heard: pl.DataFrame,
+    tables: Tables,
+    *,
+    batch: str,
+    fingerprint: str,
+    rows: TablePin | None,
+    now: datetime,
+    token: int,
+    replaces: bool = False,
+    invalid: int = 0,
+) -> LabelsAccepted:
+    """Put labels that were heard into the inbox, once per batch and fingerprint; tell of them."""
+    table = f"{contract.name}.{LABELS}"
+    key = f"{table}/{batch}/{fingerprint}"
+    pin = tables.find(table, key)
+    if pin is not None:
+        fresh = _written(tables.read(pin), batch)
+    else:
+        latest = tables.latest(table)
+        heard = _filed(heard, contract, now)
+        about = None if replaces else heard.get_column(PERIOD).unique().to_list()
+        before = None if latest is None else tables.read(latest, periods=about)
+        fresh = _revised(before, heard, batch, now, replaces=replaces)
+        pin = latest
+        if pin is None or not fresh.is_empty():
+            pin = tables.write(table, fresh, key=key, token=token, mode="append")
+    matched = _matched(contract, fresh, tables, rows)
+    return LabelsAccepted(
+        key=key,
+        source=LABELS,
+        batch=batch,
+        fingerprint=fingerprint,
+        pin=pin,
+        new=int((fresh.get_column(REVISION) == 1).sum()),
+        repeated=heard.height - int(fresh.get_column(VALUE).is_not_null().sum()),
+        corrected=int((fresh.get_column(REVISION) > 1).sum()),
+        unmatched=fresh.height - matched.get_column(_HEARD).n_unique(),
+        future=int((fresh.get_column(KNOWN_AT) > now).sum()),
+        periods=tuple(matched.get_column(PERIOD).unique().sort()),
+        invalid=invalid,
+        stale=int((fresh.get_column(REVISION) == 0).sum()),
+    )
+
+
 def _take(
     contract: Contract,
     batch: Batch,
@@ -99,36 +145,10 @@ def _take(
     invalid = count_of(wrong, raw.height)
     if invalid / raw.height > contract.data.quarantine.max_share:
         return _refusal(contract, batch, why_not(contract, raw, wrong, invalid), wrong, raw.height)
-    table = f"{contract.name}.{LABELS}"
-    key = f"{table}/{batch.name}/{batch.fingerprint}"
-    pin = tables.find(table, key)
-    if pin is not None:
-        fresh = _written(tables.read(pin), batch.name)
-    else:
-        latest = tables.latest(table)
-        heard = _filed(heard, contract, now)
-        about = None if replaces else heard.get_column(PERIOD).unique().to_list()
-        before = None if latest is None else tables.read(latest, periods=about)
-        fresh = _revised(before, heard, batch.name, now, replaces=replaces)
-        pin = latest
-        if pin is None or not fresh.is_empty():
-            pin = tables.write(table, fresh, key=key, token=token, mode="append")
-    matched = _matched(contract, fresh, tables, rows)
-    return LabelsAccepted(
-        key=key,
-        source=LABELS,
-        batch=batch.name,
-        fingerprint=batch.fingerprint,
-        pin=pin,
-        new=int((fresh.get_column(REVISION) == 1).sum()),
-        repeated=heard.height - int(fresh.get_column(VALUE).is_not_null().sum()),
-        corrected=int((fresh.get_column(REVISION) > 1).sum()),
-        unmatched=fresh.height - matched.get_column(_HEARD).n_unique(),
-        future=int((fresh.get_column(KNOWN_AT) > now).sum()),
-        periods=tuple(matched.get_column(PERIOD).unique().sort()),
-        invalid=invalid,
-        stale=int((fresh.get_column(REVISION) == 0).sum()),
-    )
+    return put(
+        contract, heard, tables, batch=batch.name, fingerprint=batch.fingerprint, rows=rows,
+        now=now, token=token, replaces=replaces, invalid=invalid,
+    )  # fmt: skip
 
 
 def _written(inbox: pl.DataFrame, name: str) -> pl.DataFrame:

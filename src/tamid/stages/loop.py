@@ -34,6 +34,7 @@ from tamid.stages.journal import Journal, holding
 from tamid.stages.monitoring import alarms, observe
 from tamid.stages.quality import measure
 from tamid.stages.rig import Rig
+from tamid.stages.spooling import take_in
 from tamid.stages.standings import measure_rungs
 
 # A tick that has not come to rest after this many rounds is going in circles: stop and say so.
@@ -120,6 +121,7 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     unready: list[NotReady] = []
     for event in intake(rig, contract, lambda: journal.state, now, token, unready):
         journal.append(event, now)
+    take_in(rig, journal, now, token)
     _notice(rig, journal, now)
     return tuple(f"{n.source}: {n.reason}" for n in unready)
 

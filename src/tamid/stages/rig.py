@@ -24,6 +24,7 @@ from tamid.ports import (
     Signer,
     Sink,
     Source,
+    Spool,
     Tables,
     Trainer,
 )
@@ -52,7 +53,7 @@ class Rig:
     `parse` reads a contract's text; `generator` makes seeded randomness; `origin` says
     what the code and the packages are at the moment. `learner` makes the small helper models of
     monitoring, by task; without one, what needs a fit stays unmeasured. `holidays` names the
-    special days of a country.
+    special days of a country. `spool`: what servers of the model wrote down, if any may.
     """
 
     model: str
@@ -71,6 +72,7 @@ class Rig:
     generator: Callable[[int], Generator]
     salt: str
     rules: RuleRunner | None = None
+    spool: Spool | None = None
     holidays: Holidays = no_holidays
     origin: Callable[[], Origin] = Origin
     learner: Callable[[Task], Learner] | None = None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tamid.core.values import TablePin
     from tamid.ports import (
         Blobs,
+        Claim,
         Lease,
         Leases,
         Ledger,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         Progress,
         Signer,
         Sink,
+        Spool,
         Tables,
         Trainer,
         TrainingJob,
@@ -48,6 +50,7 @@ def dying(rig: Rig, points: Points) -> Rig:
         trainer=DyingTrainer(rig.trainer, points),
         signer=DyingSigner(rig.signer, points),
         sinks={name: DyingSink(sink, points) for name, sink in rig.sinks.items()},
+        spool=None if rig.spool is None else DyingSpool(rig.spool, points),
     )
 
 
@@ -204,3 +207,18 @@ class DyingSink:
     def deliver(self, parcel: Parcel) -> str:
         """Hand over and return a receipt."""
         return self._points.write("deliver", lambda: self._sink.deliver(parcel), key=parcel.key)
+
+
+class DyingSpool:
+    """A spool each claim and each discarding of which is a point."""
+
+    def __init__(self, spool: Spool, points: Points) -> None:
+        self._spool, self._points = spool, points
+
+    def claim(self) -> Claim | None:
+        """Take what is ready."""
+        return self._points.write("claim", self._spool.claim)
+
+    def discard(self, claim: str) -> None:
+        """Forget what was taken."""
+        self._points.write("discard", lambda: self._spool.discard(claim), key=claim)

@@ -116,6 +116,13 @@ def _checked(e: ev.PeriodChecked) -> str:
     return f"the rows of {e.period} {sure} and are not learnt from: {first_lines(e.reasons)}"
 
 
+def _answers(e: ev.AnswersTaken) -> str:
+    said = f"{count(sum(e.answered.values()), 'answer')} given online, {e.rows} kept"
+    below = sum(n for who, n in e.answered.items() if not who.endswith("/champion"))
+    said += f", {below} by a lower rung" if below else ""
+    return said + (f", {e.lost} not logged" if e.lost else "")
+
+
 def _labels(e: ev.LabelsAccepted) -> str:
     extra = [(e.corrected, "corrected"), (e.repeated, "repeated"), (e.unmatched, "without a row")]
     extra.append((e.stale, "older than what is known, kept as history"))
@@ -200,6 +207,7 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.DataRefused: _refused,
     ev.PeriodChecked: _checked,
     ev.LabelsAccepted: _labels,
+    ev.AnswersTaken: _answers,
     ev.Measured: _measured,
     ev.AlarmRaised: lambda e: f"Alarm {e.alarm} ({e.severity}): {e.message}",
     ev.AlarmCleared: lambda e: f"Alarm {e.alarm} cleared: {e.reason}",

@@ -141,7 +141,7 @@ class Book:
             thread.join(10)
         with self._writing:
             self.flush()
-            window = self._times.cut(self._wall(), at_once=True)
+            window = self._times.cut(self._wall(), self.kept, at_once=True)
             if window is not None:
                 self._packed.append((TIMES, window, 0))
                 self._write()
@@ -180,7 +180,7 @@ class Book:
     def _write(self) -> None:
         """Write what is packed as far as there is room."""
         with self._packing:
-            window = self._times.cut(self._wall())
+            window = self._times.cut(self._wall(), self.kept)
         if window is not None:
             self._packed.append((TIMES, window, 0))
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tamid.core.latency import BINS, PARTS, bins_of
-from tamid.serving.log.packing import Noted
+from tamid.serving.log.packing import Kept, Noted
 
 # Seconds of one window: long enough to be cheap, short enough to say when it began.
 WINDOW = 10.0
@@ -27,6 +27,7 @@ class Times:
     def __init__(self, began: float) -> None:
         self._began = began
         self._cells: dict[int, _Cell] = {}
+        self._seen: tuple[dict[tuple[int, str], int], int] = ({}, 0)
 
     def add(self, noted: Sequence[Noted]) -> None:
         """Count noted requests by the version of their turn."""
@@ -46,14 +47,26 @@ class Times:
             cell = self._cells[version] = _Cell()
         cell.log += seconds
 
-    def cut(self, now: float, *, at_once: bool = False) -> bytes | None:
-        """Return the window as a block's body if it is over, and begin the next one."""
+    def cut(self, now: float, kept: Kept, *, at_once: bool = False) -> bytes | None:
+        """Return the window as a block's body if it is over, and begin the next one.
+
+        With it goes what was answered and lost since the last window.
+        """
         if now - self._began < WINDOW and not at_once:
             return None
         cells, began = self._cells, self._began
         self._cells, self._began = {}, now
         told = [c.told(version) for version, c in sorted(cells.items()) if c.requests]
-        return _encode({"began": began, "ended": now, "cells": told}) if told else None
+        if not told:
+            return None
+        seen, self._seen = self._seen, (dict(kept.answered), kept.lost)
+        answered = {
+            f"{version}/{rung}": n - seen[0].get((version, rung), 0)
+            for (version, rung), n in self._seen[0].items()
+        }
+        changed = {who: n for who, n in answered.items() if n}
+        about = {"lost": kept.lost - seen[1], "answered": changed, "cells": told}
+        return _encode({"began": began, "ended": now, **about})
 
 
 class _Cell:

@@ -1,0 +1,173 @@
+"""Labels that were sent back by the id of an answer: into the inbox, as what its row is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from tamid.core.contract.model import Contract
+from tamid.core.errors import DataError
+from tamid.core.events import LabelsAccepted
+from tamid.core.periods import period_of
+from tamid.core.spool import LABELS as SENT
+from tamid.core.state import State
+from tamid.core.values import (
+    ARRIVED,
+    BATCH,
+    ENTITY,
+    KNOWN_AT,
+    PERIOD,
+    TIME,
+    TablePin,
+    digest_of,
+)
+from tamid.ports import Claim
+from tamid.stages.answered import SERVED
+from tamid.stages.feeds import ROWS, rule_of
+from tamid.stages.hearing import EVENT, VALUE
+from tamid.stages.inbox import put
+from tamid.stages.reading import MOMENT
+from tamid.stages.rig import Rig
+from tamid.stages.truth import truth
+
+_PREDICTIONS = "predictions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """The labels of a claim that were put into the inbox, and how many could not be."""
+
+    event: LabelsAccepted | None = None
+    unknown: int = 0
+    invalid: int = 0
+
+
+def posted(
+    rig: Rig,
+    contract: Contract,
+    state: State,
+    claim: Claim,
+    pin: TablePin | None,
+    now: datetime,
+    token: int,
+) -> Posted:
+    """Put the labels of a claim into the inbox.
+
+    A label belongs to the answer with its id, served online or in a batch; answers are looked for
+    as far back as `service.log.keep`. `pin`: the answers that came with the claim. Whoever may ask
+    may send labels: what cannot be understood is counted, and is no bug of a source.
+    """
+    sent = [x for s in claim.segments.values() for body in s.of(SENT) for x in body["labels"]]
+    if not sent:
+        return Posted()
+    given = pl.DataFrame(
+        [(str(i), _text(contract, v), _moment(at), _moment(heard)) for i, v, at, heard in sent],
+        schema={"id": pl.String, "value": pl.String, "at": MOMENT, "heard": MOMENT},
+        orient="row",
+    )
+    valid = _understood(contract, given)
+    about = _answers(rig, contract, state, pin, set(valid.get_column("id")), now)
+    both = valid.join(about, on="id", how="inner")
+    name = f"posted/{claim.name}"
+    heard = _heard(contract, both, name, now)
+    event = None
+    if not heard.is_empty():
+        event = put(
+            contract,
+            heard,
+            rig.tables,
+            batch=name,
+            fingerprint=digest_of(claim.name),
+            rows=state.pins.get(rig.table(ROWS)),
+            now=now,
+            token=token,
+        )
+    unknown = valid.height - valid.join(about, on="id", how="semi").height
+    return Posted(event=event, unknown=unknown, invalid=given.height - valid.height)
+
+
+def _understood(contract: Contract, given: pl.DataFrame) -> pl.DataFrame:
+    """Return the labels that mean something, as numbers.
+
+    Of values that no list allows the two most frequent count: a slip of one caller must not cost
+    the labels of all.
+    """
+    values = given.select(pl.col("value").alias(contract.data.label.column))
+    try:
+        read = truth(values, contract)
+    except DataError:
+        often = given.get_column("value").value_counts(sort=True).get_column("value").head(2)
+        if given.get_column("value").n_unique() <= len(often):
+            return given.clear().with_columns(pl.lit(None, pl.Float64).alias(VALUE))
+        return _understood(contract, given.filter(pl.col("value").is_in(often.to_list())))
+    return given.with_columns(read.values.alias(VALUE)).filter(~read.invalid)
+
+
+def _heard(contract: Contract, both: pl.DataFrame, name: str, now: datetime) -> pl.DataFrame:
+    """Return labels as the inbox takes them, one per key and stamp."""
+    known = pl.max_horizontal(pl.coalesce("at", "heard"), TIME)
+    event = pl.coalesce("at", TIME) if contract.data.label.event_time else pl.lit(None, MOMENT)
+    untimed = contract.data.label.event_time is not None
+    found = both.select(
+        ENTITY,
+        (pl.lit(None, MOMENT) if untimed else pl.col(TIME)).alias(TIME),
+        event.alias(EVENT),
+        VALUE,
+        known.alias(KNOWN_AT),
+        pl.lit(name).alias(BATCH),
+        pl.lit(now).cast(MOMENT).alias(ARRIVED),
+    )
+    key = [ENTITY, TIME, EVENT, KNOWN_AT]
+    return found.sort(KNOWN_AT, maintain_order=True).unique(key, keep="last", maintain_order=True)
+
+
+def _answers(
+    rig: Rig,
+    contract: Contract,
+    state: State,
+    pin: TablePin | None,
+    ids: set[str],
+    now: datetime,
+) -> pl.DataFrame:
+    """Return entity and moment of the answers with these ids, newest periods first."""
+    found = [pl.DataFrame(schema={"id": pl.String, ENTITY: pl.String, TIME: MOMENT})]
+    rule = rule_of(contract)
+    since = period_of(rule, now - contract.service.log.keep) if rule else ""
+    places = [
+        (pin or state.pins.get(rig.table(SERVED)), {*state.answered, *_periods(rig, pin)}),
+        (state.pins.get(rig.table(_PREDICTIONS)), set(state.scored)),
+    ]
+    for table, periods in places:
+        for period in sorted((p for p in periods if p >= since), reverse=True):
+            if table is None or not ids:
+                break
+            rows = rig.tables.read(table, periods=[period], columns=["id", ENTITY, TIME])
+            rows = rows.filter(pl.col("id").is_in(sorted(ids))).unique("id", keep="last")
+            ids = ids - set(rows.get_column("id"))
+            found.append(rows.select("id", ENTITY, TIME))
+    return pl.concat(found)
+
+
+def _periods(rig: Rig, pin: TablePin | None) -> set[str]:
+    if pin is None:
+        return set()
+    return set(rig.tables.read(pin, columns=[PERIOD]).get_column(PERIOD))
+
+
+def _text(contract: Contract, value: Any) -> str | None:
+    """Return a value as a file would hold it."""
+    if value is None or isinstance(value, str):
+        return value
+    numbered = isinstance(contract.data.label.positive, (int, float))
+    if isinstance(value, bool) and (not numbered or contract.data.label.positive is True):
+        return str(value).lower()
+    return repr(int(value)) if isinstance(value, bool) else repr(value)
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=round(seconds * 1e6))
