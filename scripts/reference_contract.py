@@ -28,7 +28,6 @@ from tamid.core.values import Money
 _UNREAD: Mapping[str, str] = {
     "goal.reduce": r"goal\.reduce\b",
     "goal.by": r"goal\.by\b",
-    "service.log.keep": r"log\.keep\b",
 }
 _MARK = " ¹"
 
