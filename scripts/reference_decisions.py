@@ -55,6 +55,8 @@ MEASURED = {
     " 20 for worse withdraws it, for better ends the wait",
     "first_answers": "the share of rows that a new champion answered, and whether its scores are"
     " constant or moved while those of the version before it are not; a fault rolls back at once",
+    "threshold": "while a fall is confirmed that leaves the ranking as it was: what another"
+    " threshold reaches on the half of the drifted rows that it was not chosen on",
     "rung/…": "while a fall is confirmed: what each rung would reach on the drifted periods",
     "estimate": "what the metric will probably be, before any label; pages in the grades of trust"
     " A and B",

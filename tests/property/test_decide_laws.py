@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -13,11 +14,24 @@ from tamid.core.decide import decide
 from tamid.core.fold import fold
 from tamid.core.signals import Signals
 from tamid.core.state import State
+from tamid.core.values import Interval
 from tamid.testing.histories import Story, accepted, fallen, refused
 
 WEEKS = tuple(f"2026-{m:02d}-{d:02d}" for m in (1, 2, 3) for d in (1, 8, 15, 22))
 OUTCOMES = ("promote", "keep", "held", "undecided", "system", "user_code")
-ACTS = ("rest", "rows", "refuse", "repair", "fall", "blocked", "code", "pause", "resume", "sink")
+ACTS = (
+    "rest",
+    "rows",
+    "refuse",
+    "repair",
+    "fall",
+    "blocked",
+    "code",
+    "pause",
+    "resume",
+    "sink",
+    "share",
+)
 
 steps = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 6)), min_size=1, max_size=14)
 outcomes = st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=6)
@@ -67,6 +81,10 @@ def _happen(story: Story, act: str, week: str, number: int) -> None:
             story.tell(accepted(refusal.event.periods[0]))
     elif act in ("fall", "blocked") and champion and not story.state.open_alarms:
         story.tell(*fallen(champion, week, "needed" if act == "fall" else "blocked"))
+    elif act == "share" and champion and not story.state.open_alarms:
+        alarm, diagnosis = fallen(champion, week, "useless")
+        assert isinstance(diagnosis, ev.Diagnosed)
+        story.tell(alarm, replace(diagnosis, cause="prevalence"), _tried(champion, week, number))
     elif act == "code":
         story.tell(ev.ContractAdopted(contract=f"c{number}"))
     elif act == "pause":
@@ -75,6 +93,20 @@ def _happen(story: Story, act: str, week: str, number: int) -> None:
         story.tell(ev.Resumed())
     elif act == "sink":
         story.sink_up = lambda now: now.day % 2 == 0
+
+
+def _tried(champion: int, week: str, number: int) -> ev.Measured:
+    """Another threshold was tried; every second one repairs it."""
+    return ev.Measured(
+        signal="threshold",
+        period=week,
+        value=0.8,
+        interval=Interval(point=0.8, low=0.7, high=0.9),
+        model_version=champion,
+        detail={
+            "threshold": 0.6, "without": 0.5, "demanded": 0.7, "repairs": float(number % 2),
+        },
+    )  # fmt: skip
 
 
 def _due(state: State) -> tuple[str, ...]:
@@ -87,8 +119,14 @@ def _laws(story: Story, before: State, done: list[do.Action]) -> None:
     assert len(keys) == len(set(keys))
     training = [a for a in done if isinstance(a, do.Train)]
     releasing = [a for a in done if isinstance(a, (do.Promote, do.Enter, do.Register))]
+    moved = [a for a in done if isinstance(a, do.MoveThreshold)]
+    for action in moved:
+        known = story.state.alarms[action.alarm]
+        assert known.cleared
+        assert not any(a.trigger == "quality" for a in training)
     if before.paused:
         assert not training
+        assert not moved
         assert not releasing
     if story.state.refused:
         assert not training

@@ -101,6 +101,16 @@ class RollBack(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoveThreshold(Action):
+    """Sign a policy overlay with another threshold over the same bundle."""
+
+    alarm: str
+    number: int
+    threshold: float
+    period: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetRung(Action):
     """Let another rung of the ladder answer first."""
 

@@ -140,7 +140,8 @@ def _measured(state: State, signal: str) -> Mapping[str, Measured]:
     after = max((a.raised.period for a in mine), default="")
     # What was measured against an older reference, or before the matter was over, says no more.
     until = 0 if signal == QUALITY else max((a.cleared_seq for a in mine), default=0)
-    until = max(until, state.versions[state.champion].usual_seq if signal in SILENT else 0)
+    version = state.versions[state.champion]
+    until = max(until, version.usual_seq if signal in SILENT else 0)
     name = f"{signal}@{state.champion}"
     seen = state.measured.get(name, {})
     return {
@@ -149,6 +150,7 @@ def _measured(state: State, signal: str) -> Mapping[str, Measured]:
         if p > after
         and math.isfinite(seen[p].value)
         and state.measured_seq.get(f"{name}/{p}", 0) >= until
+        and (signal in SILENT or state.scored_seq.get(p, 0) >= version.moved_seq)
         and _enough_rows(state, signal, seen[p])
     }
 

@@ -18,6 +18,7 @@ from tamid.core.rules.release import aftermath, release, roll_back, undecided
 from tamid.core.rules.retraining import awaited, judge, retrain
 from tamid.core.rules.scoring import best_rung, deliver, score
 from tamid.core.rules.suspicions import suspicions
+from tamid.core.rules.threshold import mend_threshold
 from tamid.core.signals import Signals
 from tamid.core.state import State
 
@@ -25,7 +26,7 @@ Rule = Callable[[Policy, State, Signals, datetime], list[Action]]
 
 DUTIES: tuple[Rule, ...] = (aftermath, score, deliver, incidents, bugs, suspicions)
 # Who answers is settled before anybody is scored; what takes its time comes after the delivery.
-VOICES: tuple[Rule, ...] = (aftermath, roll_back, best_rung, release)
+VOICES: tuple[Rule, ...] = (aftermath, roll_back, mend_threshold, best_rung, release)
 CHANGES: tuple[Rule, ...] = (judge, failed_runs, retrain)
 
 

@@ -208,6 +208,23 @@ class NormalAccepted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdMoved(Event):
+    """Another threshold alone repaired the quality: a signed overlay, and no new model.
+
+    `before`, `threshold`: where the decision began and begins; `reference`: what is usual from now
+    on; `periods`: the drifted ones that showed it.
+    """
+
+    alarm: str
+    number: int
+    overlay: str
+    before: float
+    threshold: float
+    reference: Mapping[str, tuple[float, ...]]
+    periods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosed(Event):
     """The likely cause behind an alarm, and who must act."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
+from tamid.core.restated import accepted_normal, threshold_moved
 from tamid.core.state import SUSPECTED, Alarm, Case, Incident, Refusal, Reign, Run, State, Version
 from tamid.core.values import Role
 
@@ -122,21 +123,6 @@ def _diagnosed(s: State, e: ev.Diagnosed, r: Recorded) -> State:
 def _cleared(s: State, e: ev.AlarmCleared, r: Recorded) -> State:
     over = replace(s.alarms[e.alarm], cleared=e.reason, cleared_at=r.at, cleared_seq=r.seq)
     return replace(s, alarms=_put(s.alarms, e.alarm, over))
-
-
-def _accepted_normal(s: State, e: ev.NormalAccepted, r: Recorded) -> State:
-    version, alarm = s.versions[e.number], s.alarms[e.alarm]
-    moved = replace(
-        version.registered,
-        reference={**version.registered.reference, **e.reference},
-        ref=replace(version.registered.ref, overlay=e.overlay),
-    )
-    new = replace(version, registered=moved, usual=e.usual, usual_seq=r.seq)
-    said = f"accepted as the new normal by {r.role.value} {r.actor}: {r.reason}"
-    over = replace(alarm, cleared=said, cleared_at=r.at, cleared_seq=r.seq)
-    return replace(
-        s, versions=_put(s.versions, e.number, new), alarms=_put(s.alarms, e.alarm, over)
-    )
 
 
 def _incident(s: State, e: ev.IncidentOpened, r: Recorded) -> State:
@@ -265,7 +251,8 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.Measured: _measured,
     ev.AlarmRaised: _alarm,
     ev.Diagnosed: _diagnosed,
-    ev.NormalAccepted: _accepted_normal,
+    ev.NormalAccepted: accepted_normal,
+    ev.ThresholdMoved: threshold_moved,
     ev.AlarmCleared: _cleared,
     ev.IncidentOpened: _incident,
     ev.IncidentClosed: _incident_over,

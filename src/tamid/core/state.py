@@ -34,7 +34,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A registered version and the stage of its release; `usual`: the accepted new normal."""
+    """A registered version and the stage of its release; `usual`: the accepted new normal.
+
+    `earlier`: overlays that held before its threshold was moved, each up to an event's number.
+    """
 
     registered: ev.VersionRegistered
     at: datetime
@@ -44,6 +47,12 @@ class Version:
     stopped: str = ""
     usual: str = ""
     usual_seq: int = 0
+    earlier: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def moved_seq(self) -> int:
+        """Number of the event that moved the threshold last: what came before is settled."""
+        return self.earlier[-1][0] if self.earlier else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

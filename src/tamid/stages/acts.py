@@ -24,6 +24,7 @@ from tamid.stages.release import enter, promote
 from tamid.stages.rig import Rig
 from tamid.stages.runs import judge_run, train
 from tamid.stages.scoring import ScoringJob, score_period
+from tamid.stages.thresholds import move_threshold
 
 Act = Callable[[Rig, Contract, State, Any, datetime, int], Iterator[ev.Event]]
 
@@ -129,6 +130,12 @@ def _promote(
     yield promote(rig, state, a)
 
 
+def _move_threshold(
+    rig: Rig, contract: Contract, state: State, a: do.MoveThreshold, now: datetime, token: int
+) -> Iterator[ev.Event]:
+    yield move_threshold(rig, contract, state, a, now)
+
+
 def _open_case(
     rig: Rig, contract: Contract, state: State, a: do.OpenCase, now: datetime, token: int
 ) -> Iterator[ev.Event]:
@@ -183,6 +190,7 @@ _ACTS: dict[type[do.Action], Act] = {
     do.Register: _register,
     do.Enter: _enter,
     do.Promote: _promote,
+    do.MoveThreshold: _move_threshold,
     do.OpenCase: _open_case,
     do.RollBack: _plain,
     do.StopRelease: _plain,

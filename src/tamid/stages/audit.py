@@ -180,6 +180,8 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
             yield from (event.ref.bundle, event.ref.overlay, event.contract)
             if event.usual:
                 yield event.usual
+        case ev.ThresholdMoved():
+            yield event.overlay
         case ev.NormalAccepted():
             yield from (event.overlay, event.usual)
         case ev.Promoted():

@@ -36,6 +36,7 @@ from tamid.stages.quality import measure
 from tamid.stages.rig import Rig
 from tamid.stages.spooling import take_in
 from tamid.stages.standings import measure_rungs
+from tamid.stages.thresholds import measure_threshold
 
 # A tick that has not come to rest after this many rounds is going in circles: stop and say so.
 MOST_ROUNDS = 200
@@ -47,7 +48,7 @@ LEASE = timedelta(hours=2)
 # What is looked at in each turn, in this order; each look sees what those before it found.
 _LOOKS = (
     check_periods, measure, compare_in_shadow, compare_with_previous, look_at_first_answers,
-    estimate, alarms, diagnose, measure_rungs,
+    estimate, alarms, diagnose, measure_threshold, measure_rungs,
 )  # fmt: skip
 # After these acts there is something new to notice: scores, or another champion.
 _TO_NOTICE = (Score, Promote, RollBack)

@@ -21,7 +21,7 @@ from tamid.core.quality import Realised, realised
 from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Interval, Task, parse_instant
 from tamid.stages import dataset, labels
-from tamid.stages.registry import threshold_of, voice
+from tamid.stages.registry import threshold_at, threshold_of, voice
 from tamid.stages.rig import Rig
 
 Floats = npt.NDArray[np.float64]
@@ -240,6 +240,11 @@ def measured_on(
 def _thresholds(rig: Rig, state: State, rows: pl.DataFrame, number: int) -> float | Floats:
     """Return where the decision of each row begins: with the version that answered, if one did."""
     own = threshold_of(rig, state, number)
+    if state.versions[number].earlier:
+        periods = rows.get_column(PERIOD).unique().to_list()
+        at = {p: threshold_at(rig, state, number, p) for p in periods}
+        begins = rows.get_column(PERIOD).replace_strict(at, return_dtype=pl.Float64)
+        return begins.to_numpy()
     others = rows.get_column("version").unique().to_list() if "version" in rows.columns else []
     if set(others) <= {number, 0}:
         return own

@@ -37,6 +37,14 @@ def threshold_of(rig: Rig, state: State, number: int) -> float:
     return overlay_of(rig, state.versions[number].registered.ref.overlay).threshold
 
 
+def threshold_at(rig: Rig, state: State, number: int, period: str) -> float:
+    """Return where a version's decision began when a period was scored."""
+    version = state.versions[number]
+    scored = state.scored_seq.get(period, 0)
+    held = (overlay for until, overlay in version.earlier if scored < until)
+    return overlay_of(rig, next(held, version.registered.ref.overlay)).threshold
+
+
 def voice(rig: Rig, state: State, number: int) -> Voice:
     """Return a version as scoring asks it."""
     ref = state.versions[number].registered.ref

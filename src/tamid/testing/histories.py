@@ -139,6 +139,18 @@ def _settle(action: do.Action) -> Sequence[ev.Event]:
             return [ev.RolledBack(number=action.number, back_to=action.back_to, reason="worse")]
         case do.StopRelease():
             return [ev.ReleaseStopped(number=action.number, reason=action.reason)]
+        case do.MoveThreshold():
+            return [
+                ev.ThresholdMoved(
+                    alarm=action.alarm,
+                    number=action.number,
+                    overlay="o2",
+                    before=0.5,
+                    threshold=action.threshold,
+                    reference={},
+                    periods=(action.period,),
+                )
+            ]
         case do.SetRung():
             return [ev.RungSet(rung=action.rung, reason=action.reason)]
         case do.ClearAlarm():

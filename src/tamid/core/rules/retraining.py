@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from tamid.core.actions import Abandon, Action, Judge, Train
 from tamid.core.policy import Policy
+from tamid.core.rules.threshold import tried_in_vain
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, Run, State
 from tamid.core.values import STATIC_PERIOD, Role, TablePin
@@ -119,7 +120,11 @@ def _changed(state: State) -> bool:
 def _quality(state: State) -> Alarm | None:
     for alarm in state.open_alarms.values():
         known = alarm.diagnosis
-        if alarm.raised.signal == "quality" and known is not None and known.retraining == "needed":
+        if alarm.raised.signal != "quality" or known is None:
+            continue
+        if known.retraining == "needed" or (
+            known.retraining == "useless" and tried_in_vain(state, alarm)
+        ):
             return alarm
     return None
 

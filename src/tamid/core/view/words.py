@@ -81,6 +81,7 @@ _ACTIONS: Mapping[str, str] = {
     "Promote": "make version {number} champion",
     "RollBack": "roll back from version {number} to {back_to}",
     "StopRelease": "withdraw version {number} from its release",
+    "MoveThreshold": "move the threshold of version {number}",
     "SetRung": "let the rung {rung} answer first",
     "OpenCase": "open case {case} for the {role}, {title}",
     "Abandon": "give up {run}",
@@ -215,6 +216,10 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.NormalAccepted: lambda e: (
         f"Alarm {e.alarm} accepted as the new normal: the reference of version {e.number} is that "
         f"of {', '.join(e.periods)}"
+    ),
+    ev.ThresholdMoved: lambda e: (
+        f"The decision of version {e.number} begins at {e.threshold:.3f} instead of "
+        f"{e.before:.3f}: that alone repairs what alarm {e.alarm} was about"
     ),
     ev.IncidentOpened: lambda e: (
         f"Incident {e.incident} ({e.failure.replace('_', ' ')}): {e.message}; answer: {e.response}"
