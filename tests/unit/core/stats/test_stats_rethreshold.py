@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tamid.core.stats.arrays import Floats
 from tamid.core.stats.metrics import terms
 from tamid.core.stats.rethreshold import Trial, try_threshold
 from tamid.core.stats.threshold import best_for_f1
@@ -16,12 +17,18 @@ def _best(y: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
     return best_for_f1(y, score, weight).threshold
 
 
+def _scores(rng: np.random.Generator, y: np.ndarray) -> Floats:
+    """Chances that lie apart by 2.5 standard deviations before the logistic curve."""
+    found: Floats = 1.0 / (1.0 + np.exp(-(rng.normal(size=len(y)) + 2.5 * y - 1.2)))
+    return found
+
+
 def _tried(
     rng: np.random.Generator, n: int, demanded: float, *, order: np.ndarray | None = None,
     share: float = 0.15, old: float = 0.5,
 ) -> Trial | None:  # fmt: skip
-    y = (rng.random(n) < share) * 1.0
-    score = 1 / (1 + np.exp(-(rng.normal(size=n) + 2.5 * y - 1.2)))
+    y = (rng.random(n) < share).astype(np.float64)
+    score = _scores(rng, y)
     rows = np.arange(n)
     order = rows if order is None else order
     return try_threshold(
@@ -34,7 +41,7 @@ def _reachable() -> tuple[float, float]:
     """The best threshold on very many rows, and the F1 that it has."""
     rng = np.random.default_rng(0)
     y = (rng.random(400_000) < 0.15) * 1.0
-    score = 1 / (1 + np.exp(-(rng.normal(size=400_000) + 2.5 * y - 1.2)))
+    score = _scores(rng, y)
     cut = _best(y, score, np.ones(len(y)))
     return cut, terms("f1", Task.BINARY, y, score, threshold=cut).point()
 
