@@ -58,6 +58,7 @@ def serve(args: Namespace, out: Output) -> int:
     from tamid.serving.http.app import Application
     from tamid.serving.http.server import run
     from tamid.serving.http.settings import Settings
+    from tamid.serving.log.watch import Watch
     from tamid.serving.wiring import book_of, brain_of
 
     settings = Settings(
@@ -69,7 +70,11 @@ def serve(args: Namespace, out: Output) -> int:
     brain = brain_of(args.workspace, args.name, deadline=deadline, say=_say)
     _say(f"{brain.model}: http://{args.host}:{args.port}")
     book = book_of(args.workspace, brain.model)
-    run(Application(brain, brain.model, settings, book), args.host, args.port)
+    application = Application(brain, brain.model, settings, book)
+    watch = Watch(book, brain.voices, application.counts.reasons)
+    book.watchers.append(watch)
+    book.endings.append(watch.end)
+    run(application, args.host, args.port)
     return 0
 
 

@@ -6,7 +6,7 @@ before the append finds its writes by their key, one that died after it only dis
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.events import AnswersTaken, Event, IncidentClosed, IncidentOpened
-from tamid.core.spool import BEGIN, TOLD
+from tamid.core.spool import BEGIN, TOLD, Segment
 from tamid.core.state import State
 from tamid.core.values import PERIOD, TablePin, instant
 from tamid.ports import Claim
@@ -25,6 +25,8 @@ from tamid.stages.rig import Rig
 
 # Open incidents that a server told of; `server/process/` is a server that was killed.
 SERVER, _PROCESS = "server/", "server/process/"
+# What a server tells of itself, and can no longer take back once it is gone.
+_OF_A_PROCESS = ("worker", "breaker", "rung", "log")
 _KILLED = (
     "what it had brought to the disk is taken; at most the last quarter of a second of its answers "
     "is missing in the log, no answer was"
@@ -52,7 +54,6 @@ def _taken(
     pin = _stored(rig, SERVED, claim, rows, token)
     clocked = _stored(rig, TIMINGS, claim, times(contract, segments, now), token)
     answered, lost = totals(segments)
-    begun = [body for s in segments for body in s.of(BEGIN)]
     killed = tuple(str(body["process"]) for s in segments if not s.sealed for body in s.of(BEGIN))
     labels = posted(rig, contract, state, claim, pin, now, token)
     yield AnswersTaken(
@@ -71,8 +72,7 @@ def _taken(
     )
     if labels.event is not None:
         yield labels.event
-    notices = [n for s in segments for body in s.of(TOLD) for n in body["notices"]]
-    yield from _incidents(state, [*_ended(begun, killed), *notices])
+    yield from _incidents(state, _notices(segments))
 
 
 def _stored(rig: Rig, name: str, claim: Claim, frame: pl.DataFrame, token: int) -> TablePin | None:
@@ -84,23 +84,24 @@ def _stored(rig: Rig, name: str, claim: Claim, frame: pl.DataFrame, token: int) 
     return found
 
 
-def _ended(begun: list[Mapping[str, Any]], killed: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Yield a notice for each process that was killed, and that others began after it."""
-    for body in begun:
-        process, at = str(body["process"]), body["began"]
-        if process in killed:
-            text = (
-                f"a server process (begun {body['began']:.0f}) ended without saying so: {_KILLED}"
-            )
-            yield {"name": f"process/{process}", "open": True, "at": at, "text": text}
-    for body in begun:
-        if str(body["process"]) not in killed:
-            yield {
-                "name": "process",
-                "open": False,
-                "at": body["began"],
-                "text": "a server answers",
-            }
+def _notices(segments: Sequence[Segment]) -> list[dict[str, Any]]:
+    """Return what was told, in its order, and what follows from processes that were killed."""
+    found: list[dict[str, Any]] = []
+    for segment in segments:
+        told = [notice for body in segment.of(TOLD) for notice in body["notices"]]
+        found += told
+        for body in segment.of(BEGIN):
+            last = max([body["began"], *(notice["at"] for notice in told)])
+            if segment.sealed:
+                over = {"open": False, "at": body["began"], "text": "a server answers again"}
+                found.append({"name": "process", **over})
+                continue
+            gone = {"open": False, "at": last, "text": "its server is gone"}
+            found += [{"name": kind, **gone} for kind in _OF_A_PROCESS]
+            text = f"server process {body['process']} ended without saying so: {_KILLED}"
+            name = f"process/{body['process']}"
+            found.append({"name": name, "open": True, "at": last, "text": text})
+    return sorted(found, key=lambda notice: float(notice["at"]))
 
 
 def _incidents(state: State, notices: list[dict[str, Any]]) -> Iterator[Event]:

@@ -214,7 +214,7 @@ def test_notices_are_incidents_of_the_system(world: World) -> None:
     told = world.take(segment([told_block(breaker, {**breaker, "at": 1001.0})]))
     opened = [e for e in told if isinstance(e, ev.IncidentOpened)]
     assert [e.failure for e in opened] == ["system_failure"]
-    closing = {**breaker, "open": False, "at": 1010.0, "text": "healed"}
+    closing = {**breaker, "open": False, "at": 1003.0, "text": "healed"}
     worker = {"name": "worker/version 3", "text": "died", "at": 1005.0, "open": True}
     both = told_block(closing, worker, {**worker, "open": False, "text": "restarted"})
     told = world.take(segment([both]), name="b")

@@ -69,7 +69,7 @@ class Desk:
     """Jobs on one side, one worker on the other; lives on an event loop."""
 
     def __init__(self, name: str, start: Callable[[], Hand], kill_after: float) -> None:
-        self.name, self.restarts = name, 0
+        self.name, self.restarts, self.deaths = name, 0, 0
         self._start, self._kill_after = start, kill_after
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._waiting: deque[_Job] = deque()
@@ -80,6 +80,11 @@ class Desk:
     async def open(self) -> None:
         """Start the worker. Raises what the start raised."""
         self._hand = await self._loop.run_in_executor(self._thread, self._start)
+
+    @property
+    def down(self) -> bool:
+        """Say whether there is no worker just now."""
+        return self._hand is None
 
     @property
     def waiting(self) -> int:
@@ -189,6 +194,7 @@ class Desk:
             self._fail(job, Restarting(f"{self.name} is starting again"))
         pause = min(_FIRST_PAUSE * 2**self._deaths, _LONGEST_PAUSE) if self._deaths else 0.0
         self._deaths += 1
+        self.deaths += 1
         self._loop.call_later(pause, lambda: self._loop.create_task(self._restart()))
 
     async def _restart(self) -> None:

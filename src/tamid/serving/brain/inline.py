@@ -18,6 +18,7 @@ class Inline:
 
     def __init__(self, name: str, model: RowModel, classes: Sequence[str]) -> None:
         self.name, self.waiting, self.restarts = name, 0, 0
+        self.deaths, self.down = 0, False
         self._model, self._classes = model, tuple(classes)
 
     @property

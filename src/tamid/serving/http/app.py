@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tamid.core.errors import TamidError
 from tamid.serving import told
-from tamid.serving.http import pages, scoring_server, v2
+from tamid.serving.http import labels, pages, scoring_server, v2
 from tamid.serving.http.guard import check_host, check_token
 from tamid.serving.http.hot import Lanes
 from tamid.serving.http.metrics import Counts, exposition
@@ -69,6 +69,7 @@ class Application:
         self._add("GET", "/v1/models", "models", self._models)
         self._add("GET", f"/v1/models/{model}", "model", self._about)
         self._add("POST", f"/v1/models/{model}/predict", "predict", self._predict)
+        self._add("POST", f"/v1/models/{model}/labels", "labels", self._labels)
         self._add("POST", "/invocations", "invocations", self._invocations)
         v2.add_routes(self, self._add)
 
@@ -194,6 +195,10 @@ class Application:
             return Reply(body=told.many(answers, turn.served))
         answers = await self.answers(call, turn, codec.one(call.body))
         return Reply(body=told.one(answers[0], turn.served))
+
+    async def _labels(self, call: Call) -> Reply:
+        _is_json(call)
+        return await labels.keep(call, self.book, self.settings.most_rows)
 
     async def _invocations(self, call: Call) -> Reply:
         turn, codec = self.turn()

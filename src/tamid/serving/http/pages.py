@@ -14,6 +14,16 @@ _TYPES = {
     "number": "number", "integer": "integer", "boolean": "boolean",
     "category": "string", "text": "string", "datetime": "string",
 }  # fmt: skip
+_LABEL: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["id", "value"],
+    "properties": {
+        "id": {"type": "string", "minLength": 1, "maxLength": 200},
+        "value": {"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 200},
+        "at": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse}"
@@ -34,6 +44,16 @@ def openapi(served: Served) -> dict[str, Any]:
                 "parameters": [_explain()],
                 "requestBody": _body({"oneOf": [row, {"type": "array", "items": row}]}),
                 "responses": _responses({"oneOf": [answer, answers]}),
+            }
+        },
+        f"/v1/models/{name}/labels": {
+            "post": {
+                "summary": "Send back what came true, by the id of an answer",
+                "requestBody": _body({"oneOf": [_LABEL, {"type": "array", "items": _LABEL}]}),
+                "responses": {
+                    "202": _responses({"type": "object"})["200"],
+                    **{k: v for k, v in _responses({"type": "object"}).items() if k != "200"},
+                },
             }
         },
         f"/v1/models/{name}": _get("What the model takes and gives"),

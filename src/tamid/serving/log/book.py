@@ -55,6 +55,7 @@ class Book:
         self.segments = Segments(folder, model, wall=wall)
         # Called after every flush, on the thread: whoever has something to tell now and then.
         self.watchers: list[Callable[[], None]] = []
+        self.endings: list[Callable[[], None]] = []
         self._every, self._most_bytes, self._wall = every, most_bytes, wall
         self._noted: deque[Noted] = deque()
         self._rows_in = self._rows_out = 0
@@ -139,6 +140,8 @@ class Book:
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join(10)
+        while self.endings:
+            self.endings.pop()()
         with self._writing:
             self.flush()
             window = self._times.cut(self._wall(), self.kept, at_once=True)

@@ -1,0 +1,156 @@
+"""What goes wrong in a server reaches the ledger, as failures of the system, and trains nobody."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from serving_world import CODE, MODEL, ROW, Server, World, contract
+from small_world import Stores
+
+from tamid.adapters.memory_clock import SimulatedClock
+from tamid.adapters.spool import FileSpool
+from tamid.adapters.system import SystemClock
+from tamid.core import events as ev
+from tamid.core.actions import Train
+from tamid.core.decide import decide
+from tamid.core.fold import fold
+from tamid.core.policy import policy_of
+from tamid.core.signals import Signals
+from tamid.core.values import ENTITY, KNOWN_AT
+from tamid.stages.hearing import VALUE
+from tamid.stages.journal import Journal
+from tamid.stages.spooling import take_in
+from tamid.workshop import parse
+
+FALLBACK = "[rule: rules.py:score, default: 0.05]"
+
+
+def taken(world: World, stores: Stores) -> list[ev.Event]:
+    """Take in what the server wrote, as a turn of the loop does, and return what was told."""
+    rig = replace(
+        stores.opened(SimulatedClock(SystemClock().now())),
+        ledger=world.ledger, blobs=world.blobs, spool=FileSpool(world.store / "spool" / MODEL),
+    )  # fmt: skip
+    journal = Journal(world.ledger, MODEL)
+    take_in(rig, journal, rig.clock.now(), 0)
+    return [r.event for r in journal.written]
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    """Tables in memory."""
+    world_keys = World(tmp_path / "other").keys
+    return Stores(MODEL, world_keys, "salt")
+
+
+def ended(server: Server, how: int = signal.SIGTERM) -> None:
+    """End a server."""
+    server.process.send_signal(how)
+    server.process.wait(20)
+
+
+def test_a_killed_worker_is_restarted_and_trains_nobody(tmp_path: Path, stores: Stores) -> None:
+    """Its death and the rungs below are incidents that are over; nothing asks for a run."""
+    world = World(tmp_path / "w", contract(fallback=FALLBACK, features=CODE))
+    world.release(1, world.pack())
+    with Server(world.root) as server:
+        until(server, "champion")
+        for pid in workers(server.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        until(server, "rule", "default")
+        until(server, "champion")
+        time.sleep(0.6)  # two looks of the watch
+        ended(server)
+    told = taken(world, stores)
+    opened = [e for e in told if isinstance(e, ev.IncidentOpened)]
+    closed = {e.incident for e in told if isinstance(e, ev.IncidentClosed)}
+    assert {e.failure for e in opened} == {"system_failure"}
+    assert {e.incident for e in opened} == closed
+    names = {e.incident.rpartition("/")[0] for e in opened}
+    assert "server/worker/version 1" in names
+    assert any(name.startswith("server/rung/champion: ") for name in names)
+    (answers,) = [e for e in told if isinstance(e, ev.AnswersTaken)]
+    assert {who.partition("/")[2] for who in answers.answered} >= {"champion", "rule"}
+    state = fold(world.ledger.read(MODEL))
+    policy = policy_of(parse(world.text))
+    now = SystemClock().now()
+    for trainable in ((), ("2026-01-04",)):
+        asked = decide(policy, state, Signals(trainable=trainable, matured=trainable), now)
+        assert not [a for a in asked.actions if isinstance(a, Train)]
+
+
+def test_a_killed_server_is_told_by_what_it_left(tmp_path: Path, stores: Stores) -> None:
+    """The next one closes the incident; no training, and what was flushed is in the table."""
+    world = World(tmp_path / "w", contract(fallback="[default: 0.05]"))
+    world.release(1, world.pack())
+    with Server(world.root) as server:
+        names = [server.predict(ROW)[1]["id"] for _ in range(5)]
+        time.sleep(0.8)
+        ended(server, signal.SIGKILL)
+    told = taken(world, stores)
+    (incident,) = [e for e in told if isinstance(e, ev.IncidentOpened)]
+    assert incident.incident.startswith("server/process/")
+    pin = stores.tables.latest("churn.served")
+    assert pin is not None
+    assert set(stores.tables.read(pin).get_column("id")) == set(names)
+    with Server(world.root) as server:
+        server.predict(ROW)
+        ended(server)
+    told = taken(world, stores)
+    assert [e.incident for e in told if isinstance(e, ev.IncidentClosed)] == [incident.incident]
+    assert not [r for r in world.ledger.read(MODEL) if isinstance(r.event, ev.RunStarted)][1:]
+
+
+def test_labels_are_sent_back_by_id(tmp_path: Path, stores: Stores) -> None:
+    """They are on the disk before the answer, also when the server is killed, and are joined."""
+    world = World(tmp_path / "w", contract(fallback="[default: 0.05]"))
+    world.release(1, world.pack())
+    path = f"/v1/models/{MODEL}/labels"
+    with Server(world.root) as server:
+        rows = [{**ROW, "_id": f"a-{n}", "customer": f"c{n}"} for n in range(3)]
+        server.predict(rows)
+        time.sleep(0.8)
+        sent = [{"id": "a-0", "value": 1}, {"id": "a-1", "value": 0}]
+        assert server.call("POST", path, sent) == (202, {"accepted": 2})
+        assert server.call("POST", path, {"id": "a-2", "value": 1, "at": None})[0] == 202
+        unzoned = {"id": "a", "value": 1, "at": "2026-01-01T00:00:00"}
+        nothing = ({"id": "a"}, {"id": "", "value": 1}, [{"id": "a", "value": [1]}], 7, unzoned)
+        for wrong in (*nothing, b'{"id":"a","id":"a"}'):
+            assert server.call("POST", path, wrong)[0] in (400, 422), wrong
+        assert server.call("POST", path, [{"id": "a", "value": 1}] * 10_001)[0] == 413
+        ended(server, signal.SIGKILL)
+    told = taken(world, stores)
+    (heard,) = [e for e in told if isinstance(e, ev.LabelsAccepted)]
+    assert heard.new == 3
+    found = stores.tables.read(heard.pin).sort(ENTITY)
+    assert found.select(ENTITY, VALUE).rows() == [("c0", 1.0), ("c1", 0.0), ("c2", 1.0)]
+    assert found.get_column(KNOWN_AT).null_count() == 0
+
+
+def until(server: Server, *rungs: str) -> None:
+    """Ask until one of these rungs answers."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if server.predict(ROW)[1]["rung"] in rungs:
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"none of {rungs} answers")
+
+
+def workers(server: int) -> list[int]:
+    """Return the processes below a server."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == server:
+                found.append(int(place.name))
+    return found
