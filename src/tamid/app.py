@@ -228,7 +228,7 @@ class App:
         self._scorer = self._trainer = None
         self._rigs.clear()
 
-    def _usable(self, model: str) -> Contract:
+    def usable(self, model: str) -> Contract:
         """Return the folder's contract, or the one in force if that has problems."""
         try:
             return self.folder_contract(model)
@@ -247,7 +247,7 @@ class App:
         from tamid.workshop.helpers import helper_learner
 
         path = self.models()[model]
-        contract = self._texts[model][1] if model in self._texts else self._usable(model)
+        contract = self._texts[model][1] if model in self._texts else self.usable(model)
         signer = keys_in(self.config.store)
         if self._scorer is None:
             self._scorer = spawn_scorer(self.blobs, signer)

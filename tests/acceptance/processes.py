@@ -1,7 +1,8 @@
-"""Real processes on a workspace: commands run in it, what they left there, and how they end."""
+"""Real processes on a workspace: what is put down, commands run in it, and how they end."""
 
 from __future__ import annotations
 
+import csv
 import random
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tamid.app import App
@@ -80,3 +82,29 @@ def killed_while_writing(program: str, *words: str, chance: random.Random, withi
     writer.stdout.close()
     writer.wait()
     return int(rest[-1]) if rest else acknowledged
+
+
+def put_week(root: Path, start: datetime, rows: int = 150) -> None:
+    """Put a week's rows and labels down, as a producer does: written elsewhere, then renamed."""
+    chance, stamp = random.Random(start.toordinal()), start.isoformat()
+    people = [(f"c{n}", stamp, chance.uniform(0, 1000), chance.randint(0, 20)) for n in range(rows)]
+    left = [(c, s, int(chance.random() < (0.9 if m < 250 else 0.03))) for c, s, m, _ in people]
+    name = f"{start.date()}.csv"
+    _write(root / "rows" / name, ("customer", "week", "minutes", "calls"), people)
+    _write(root / "labels" / name, ("customer", "week", "left"), left)
+
+
+def _write(path: Path, head: tuple[str, ...], rows: list[tuple[object, ...]] | object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    fresh = path.with_name(path.name + ".tmp")
+    with fresh.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)  # type: ignore[arg-type]
+    fresh.rename(path)
+
+
+def sunday(weeks_ago: int) -> datetime:
+    """Return a Sunday; 0 is the one that began this week."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=(today.weekday() + 1) % 7, weeks=weeks_ago)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import random
 import shutil
 import signal
 import sqlite3
@@ -16,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from processes import PATIENCE_S, eventually, tamid
+from processes import PATIENCE_S, eventually, put_week, sunday, tamid
 
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
@@ -49,32 +47,6 @@ monitoring: {every: 1d, quality: {metric: f1, at_least: 0.3}}
 delivery: {every: 7d, to: [{csv: "out/{period}.csv"}]}
 """
 TAMID = [sys.executable, "-m", "tamid"]
-
-
-def put_week(root: Path, start: datetime, rows: int = 150) -> None:
-    """Put a week's rows and labels down, as a producer does: written elsewhere, then renamed."""
-    chance, stamp = random.Random(start.toordinal()), start.isoformat()
-    people = [(f"c{n}", stamp, chance.uniform(0, 1000), chance.randint(0, 20)) for n in range(rows)]
-    left = [(c, s, int(chance.random() < (0.9 if m < 250 else 0.03))) for c, s, m, _ in people]
-    name = f"{start.date()}.csv"
-    _write(root / "rows" / name, ("customer", "week", "minutes", "calls"), people)
-    _write(root / "labels" / name, ("customer", "week", "left"), left)
-
-
-def _write(path: Path, head: tuple[str, ...], rows: list[tuple[object, ...]] | object) -> None:
-    path.parent.mkdir(exist_ok=True)
-    fresh = path.with_name(path.name + ".tmp")
-    with fresh.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(rows)  # type: ignore[arg-type]
-    fresh.rename(path)
-
-
-def sunday(weeks_ago: int) -> datetime:
-    """Return a Sunday; 0 is the one that began this week."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(days=(today.weekday() + 1) % 7, weeks=weeks_ago)
 
 
 def make(root: Path) -> Path:

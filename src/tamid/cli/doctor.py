@@ -21,7 +21,10 @@ from tamid.core.errors import TamidError
 if TYPE_CHECKING:
     from tamid.app import App
     from tamid.cli.output import Output
+    from tamid.core.contract.model import Contract
+    from tamid.core.view.scene import Scene
     from tamid.ports import Sink
+    from tamid.stages.rig import Rig
 
 LOOP = (
     "dataframely", "deltalake", "lightgbm", "numpy", "onnxruntime", "optuna", "polars",
@@ -194,14 +197,7 @@ def _open_to_others(path: Path) -> bool:
 
 def _model(app: App, model: str) -> Iterator[Finding]:
     rig, here = app.rig(model), scene(app, model)
-    for name, source in sorted(rig.sources.items()):
-        batches = source.batches()
-        yield _judged(
-            bool(batches),
-            f"{model}: source {name} has {len(batches)} batch(es)",
-            "Nothing lies where the contract says: check the path, or wait for the producer.",
-            "warn",
-        )
+    yield from _sources(app.usable(model), here, rig)
     yield from _targets(model, rig.sinks)
     last = here.state.last_tick
     fix = "Run `tamid tick`, or start `tamid watch` or a cron job."
@@ -213,6 +209,30 @@ def _model(app: App, model: str) -> Iterator[Finding]:
 
     late = turning(here).overdue
     yield _judged(not late, f"{model}: last tick {moment(last)}", fix, "warn")
+
+
+def _sources(contract: Contract, here: Scene, rig: Rig) -> Iterator[Finding]:
+    """Say what lies in each source; what was due by now and is missing fails."""
+    from tamid.core.events import AlarmRaised
+    from tamid.stages.data import NotReady
+    from tamid.stages.missing import missing, path_of
+
+    empty = []
+    for name, source in sorted(rig.sources.items()):
+        batches, path = source.batches(), path_of(contract, name)
+        if not batches:
+            empty.append(NotReady(source=name, batch="", reason=f"no file matches {path}"))
+        yield _judged(
+            bool(batches),
+            f"{here.model}: source {name} ({path}) has {len(batches)} batch(es)",
+            f"Nothing matches {path}: correct the path in the contract, or wait for the producer.",
+            "warn",
+        )
+    told = [a.raised for a in here.state.open_alarms.values() if a.raised.signal == "source"]
+    fresh = missing(contract, here.state, here.now, empty)
+    for alarm in (*told, *(e for e in fresh if isinstance(e, AlarmRaised))):
+        fix = "Correct the path in the contract, or ask the producer; the next tick sees it."
+        yield Finding(state="fail", what=f"{here.model}: {alarm.message}", fix=fix)
 
 
 def _targets(model: str, sinks: Mapping[str, Sink]) -> Iterator[Finding]:

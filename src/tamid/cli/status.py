@@ -110,7 +110,7 @@ def _troubles(snap: Snapshot) -> Iterator[str]:
             sure = "confirmed" if alarm.confirmed else "likely"
             reasons = f": {'; '.join(alarm.reasons)}" if alarm.reasons else ""
             yield f"            {sure} cause: {alarm.cause.replace('_', ' ')}{reasons}"
-        else:
+        elif alarm.failure == "model_failure":
             yield "            not diagnosed yet"
     for ticket in snap.tickets:
         yield f"ticket      {ticket}"

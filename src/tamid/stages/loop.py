@@ -31,6 +31,7 @@ from tamid.stages.diagnosis import diagnose
 from tamid.stages.estimating import estimate
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal, holding
+from tamid.stages.missing import missing
 from tamid.stages.monitoring import alarms, observe
 from tamid.stages.quality import measure
 from tamid.stages.rig import Rig
@@ -123,6 +124,7 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     for event in intake(rig, contract, lambda: journal.state, now, token, unready):
         journal.append(event, now)
     take_in(rig, journal, now, token)
+    journal.append_all(missing(contract, journal.state, now, unready), now)
     _notice(rig, journal, now)
     return tuple(f"{n.source}: {n.reason}" for n in unready)
 

@@ -16,6 +16,7 @@ RESPONSE = {
     "empty": "nothing is delivered; the period is scored as soon as its rows arrive",
     "short": "entities without a row are answered by a lower rung; late rows are scored anew",
     "quality": "diagnosis, best rung on the drifted periods, then retraining or a case",
+    "source": "lower rungs answer for its periods, which are scored anew when it comes",
     "tick": "this turn makes up for what was due: new data, scores, deliveries",
     "system_failure": "the next turn tries again; lower rungs answer meanwhile",
     "model_failure": "diagnosis; nothing is retrained on this sign alone",

@@ -136,7 +136,8 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
     found: list[Action] = [
         ClearAlarm(key=f"clear/{name}", reason=why, alarm=name) for name, why in over.items()
     ]
-    fallen = {n for n, a in state.open_alarms.items() if a.raised.signal not in UNLABELLED}
+    models = (a for a in state.open_alarms.items() if a[1].raised.failure == "model_failure")
+    fallen = {n for n, a in models if a.raised.signal not in UNLABELLED}
     if state.rung != "champion" and not fallen - set(over):
         found.append(SetRung(key=f"rung/champion/{state.seq}", reason=reason, rung="champion"))
     run = state.runs.get(champion.registered.run) if released else None

@@ -1,0 +1,138 @@
+"""Missing data: what a source should have brought by now and has not, told once and settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from tamid.core.contract.model import Contract
+from tamid.core.deadline import due_at
+from tamid.core.events import AlarmCleared, AlarmRaised, Event
+from tamid.core.periods import PeriodRule, end_of, period_of, shift, start_of
+from tamid.core.state import State
+from tamid.core.values import instant
+from tamid.stages.data import NotReady
+from tamid.stages.feeds import LABELS, ROWS, feeds, rule_of
+
+# What an alarm about a source is raised on.
+SOURCE = "source"
+# So many periods before the last one must all have rows for one without any to be no usual gap.
+_USUAL = 4
+# Periods back from now in which the latest one that is due is looked for.
+_BACK = 3
+
+
+def missing(
+    contract: Contract, state: State, now: datetime, unready: Sequence[NotReady]
+) -> Iterator[Event]:
+    """Yield an alarm for each source that failed to bring what was due, and clear those that did.
+
+    `unready`: what could not be read when the sources were just looked at. Nothing is due before a
+    champion is live. Rows are due at the hour of `delivery.by`, without one when the period after
+    theirs is over; so are events. Labels are due after horizon and reporting lag. A source without
+    any file is missing; rows are also missing where files lie and none holds the period, unless
+    such gaps are usual.
+    """
+    rule = rule_of(contract)
+    for name, alarm in state.open_alarms.items():
+        if alarm.raised.signal == SOURCE:
+            source, _, period = name.removeprefix(f"{SOURCE}/").partition("/")
+            if over := _over(contract, state, source, period, unready):
+                yield AlarmCleared(key=f"clear/{name}", alarm=name, reason=over)
+    if rule is None or not state.champion:
+        return
+    open_ = {n.split("/")[1] for n, a in state.open_alarms.items() if a.raised.signal == SOURCE}
+    for source in sorted(_sources(contract) - open_):
+        found = _lacks(contract, rule, state, source, now, unready)
+        if found is None or f"{SOURCE}/{source}/{found[0]}" in state.alarms:
+            continue
+        period, due, why = found
+        name = f"{SOURCE}/{source}/{period}"
+        yield AlarmRaised(
+            key=f"alarm/{name}",
+            alarm=name,
+            signal=SOURCE,
+            failure="system_failure",
+            severity="warning",
+            period=period,
+            noticed_by="schedule of the contract",
+            message=f"{source} of {period} were due at {instant(due)[:16]} UTC "
+            f"and are missing: {why}",
+            budget="none by chance: it is a matter of the clock",
+        )
+
+
+def path_of(contract: Contract, source: str) -> str:
+    """Return where the contract says that a source lies."""
+    own = contract.data.label.source
+    if source == LABELS and own is not None:
+        return own.path
+    return {feed.source: feed.path for feed in feeds(contract)}.get(source, "")
+
+
+def _sources(contract: Contract) -> set[str]:
+    own = {LABELS} if contract.data.label.source is not None else set()
+    return {feed.source for feed in feeds(contract)} | own
+
+
+def _over(
+    contract: Contract, state: State, source: str, period: str, unready: Sequence[NotReady]
+) -> str:
+    """Return why a source is missing no more, or ""."""
+    if source not in _sources(contract):
+        return "the contract no longer names it"
+    if source == ROWS:
+        came = [p for p in state.periods if p >= period]
+        return f"rows of {min(came)} came" if came else ""
+    return "" if source in _empty(unready) else "there are files again"
+
+
+def _lacks(
+    contract: Contract,
+    rule: PeriodRule,
+    state: State,
+    source: str,
+    now: datetime,
+    unready: Sequence[NotReady],
+) -> tuple[str, datetime, str] | None:
+    """Return the latest period that a source owed and did not bring, since when, and why not."""
+    first = period_of(rule, state.reigns[0].since)
+    owed = ((p, due) for p, due in _recent(contract, rule, source, now) if due < now)
+    period, due = next(owed, ("", now))
+    if period <= first:
+        return None
+    came = source == LABELS and period in state.relabelled
+    why = _empty(unready).get(source, "")
+    if source == ROWS:
+        refused = {p for r in state.refused.values() for p in r.event.periods}
+        came = period in state.periods or period in refused
+        before = (shift(rule, period, -n) for n in range(1, _USUAL + 1))
+        if not why and all(p in state.periods for p in before):
+            stuck = [n.reason for n in unready if n.source == ROWS]
+            why = stuck[0] if stuck else "no file holds any of them"
+    return None if came or not why else (period, due, why)
+
+
+def _empty(unready: Sequence[NotReady]) -> dict[str, str]:
+    """Return the sources without a single batch, with the reason."""
+    return {n.source: n.reason for n in unready if not n.batch}
+
+
+def _recent(
+    contract: Contract, rule: PeriodRule, source: str, now: datetime
+) -> Iterator[tuple[str, datetime]]:
+    """Yield the last periods, the latest first, with the moment at which a source owed them."""
+    label, by = contract.data.label, contract.delivery.by
+    wait = label.horizon + label.reporting_lag if source == LABELS else timedelta(0)
+    back = _BACK + wait // timedelta(days=rule.days)
+    current = period_of(rule, now)
+    for step in range(back + 1):
+        period = shift(rule, current, -step)
+        if source == LABELS:
+            yield period, end_of(rule, period) + wait
+        elif by is not None:
+            zone = ZoneInfo(contract.calendar.timezone)
+            yield period, due_at(by, start_of(rule, period), zone)
+        else:
+            yield period, end_of(rule, shift(rule, period, 1))

@@ -1,0 +1,99 @@
+"""Data that should have come and has not is named by status, doctor and an incident."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from processes import present, put_week, sunday, tamid
+
+from tamid.adapters.memory_clock import SimulatedClock
+from tamid.app import App
+from tamid.cli.main import main
+from tamid.config import find
+
+CONTRACT = """\
+tamid: 1
+name: churn
+task: binary
+calendar: {week_starts: sunday}
+data:
+  source: {path: rows/*.csv, owner: mlops_engineer}
+  entity: customer
+  time: week
+  label:
+    {column: left, positive: 1, horizon: 7d, reporting_lag: 2d, source: {path: labels/*.csv}}
+  schema:
+    minutes: {type: number, min: 0, max: 10080}
+    calls: {type: number, min: 0}
+training: {model: logistic}
+gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
+service: {p99_ms: 5000, memory_mb: 4000, fallback: [previous, last_score: 30d, default: 0.3]}
+monitoring: {every: 7d, quality: {metric: f1, at_least: 0.3}}
+delivery: {every: 7d, by: "Sunday 00:00", to: [{csv: "out/{period}.csv"}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose champion went live four weeks ago and served every week but this one."""
+    root = tmp_path_factory.mktemp("missing") / "shop"
+    root.mkdir()
+    (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
+    for week in range(14, 3, -1):
+        put_week(root, sunday(week))
+    clock = SimulatedClock(sunday(4))
+    app = App(find(root), clock=clock)
+    try:
+        app.tick("churn")
+        for week in (3, 2, 1):
+            put_week(root, sunday(week))
+            clock.set(sunday(week))
+            app.tick("churn")
+        assert app.state("churn").champion == 1
+        assert not app.state("churn").incidents
+    finally:
+        app.close()
+    return root
+
+
+def test_a_mistyped_path_is_a_named_problem_until_it_is_mended(
+    served: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once this week's rows are due: an alarm and its incident, a degraded service, a failing
+    doctor, all with the path; the rows come and all is well again."""
+
+    def said(*words: str) -> tuple[int, str]:
+        status = main(["-C", str(served), "-q", *words])
+        return status, capsys.readouterr().out
+
+    if datetime.now(UTC) - sunday(0) < timedelta(minutes=1):
+        pytest.skip("this week's rows are not due yet")
+    path, week = served / "contract.yaml", f"{sunday(0).date()}"
+    path.write_text(CONTRACT.replace("rows/*.csv", "row/*.csv"), encoding="utf-8")
+    ticked = tamid(served, "tick", "--exit-code")
+    assert ticked.returncode == 7, ticked.stderr
+    _, status = said("status")
+    assert f"alarm       source/rows/{week}, warning" in status
+    assert "no file matches row/*.csv" in status
+    assert "not diagnosed yet" not in status
+    (snap,) = json.loads(said("status", "--json")[1])["models"]
+    assert snap["service"]["reply"] == "degraded"
+    assert [i["incident"] for i in snap["incidents"]] == [f"alarm/source/rows/{week}"]
+    failed, doctor = said("doctor")
+    assert failed == 1
+    assert f"fail  churn: rows of {week} were due at {week}T00:00 UTC and are missing" in doctor
+    assert "no file matches row/*.csv" in doctor
+    _, why = said("why", "alarm", f"source/rows/{week}")
+    assert "lower rungs answer" in why
+    assert "training" not in why
+    path.write_text(CONTRACT, encoding="utf-8")
+    put_week(served, sunday(0))
+    mended = tamid(served, "tick")
+    assert mended.returncode == 0, mended.stderr
+    state = present(served)
+    assert not state.open_alarms
+    assert not state.open_incidents
+    assert state.alarms[f"source/rows/{week}"].cleared == f"rows of {week} came"
