@@ -40,6 +40,7 @@ INCIDENTS = {
     "empty": "a period has no rows at all",
     "short": "far fewer rows came than the period usually has",
     "quality": "an alarm about realised quality was raised",
+    "source": "rows, events or labels were due and have not come",
     "tick": "a turn of the loop came too late",
     "system_failure": "any other alarm of the system",
     "model_failure": "any other alarm of the model that is more than a note",
@@ -64,6 +65,7 @@ MEASURED = {
     "input_psi": "the same of the inputs, weighted by importance; pages",
     "column_drift": "how far the input that stands out most stands out: a ticket in"
     " `tamid status`, never a page",
+    "source": "rows, events or labels that were due and have not come; an alarm of its own",
     "tick": "a turn of the loop that came too late; an alarm of its own",
 }
 CAUSES = {
