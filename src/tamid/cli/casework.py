@@ -53,7 +53,7 @@ def cases(args: Namespace, out: Output) -> int:
         (
             m,
             c.number,
-            c.role,
+            f"{c.role}, {c.escalated}" if c.escalated else c.role,
             c.kind,
             f"closed {moment(c.closed_at)}"
             if c.closed_at
@@ -123,8 +123,8 @@ def resolve(args: Namespace, out: Output) -> int:
 
     with opened(args, out) as app:
         model, state, case = _open_case(app, args)
-        owner = case.opened.role.value
-        role = acting(args, f"resolve case {args.number}", frozenset({owner}))
+        asked = frozenset(r.value for r in (case.opened.role, case.escalated) if r is not None)
+        role = acting(args, f"resolve case {args.number}", asked)
         _still_broken(state, case)
         event = CaseClosed(
             key=f"resolve/{args.number}", case=args.number, resolution=f"by hand: {args.reason}"

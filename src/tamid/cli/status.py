@@ -126,7 +126,8 @@ def _troubles(snap: Snapshot) -> Iterator[str]:
 def _work(snap: Snapshot) -> Iterator[str]:
     for case in snap.cases:
         clock = "overdue since" if case.overdue else "answer by"
-        yield f"case {case.number:<7}for {case.role}, {clock} {_moment(case.answer_by)}"
+        asked = f"{case.role} and {case.escalated}" if case.escalated else case.role
+        yield f"case {case.number:<7}for {asked}, {clock} {_moment(case.answer_by)}"
         yield f"            {case.title}"
     for run in snap.runs:
         why = f": {run.why}" if run.why else ""

@@ -131,11 +131,12 @@ class OpenCase(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment(Action):
-    """Add what was learnt to an open case."""
+    """Add what was learnt to an open case, or hand it to another role as well."""
 
     case: int
     text: str
     run: str = ""
+    escalated_to: Role | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

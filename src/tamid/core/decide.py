@@ -13,6 +13,7 @@ from datetime import datetime
 from tamid.core.actions import Action, Decision
 from tamid.core.policy import Policy
 from tamid.core.rules.cases import bugs, failed_runs
+from tamid.core.rules.escalation import escalations
 from tamid.core.rules.incidents import incidents
 from tamid.core.rules.release import aftermath, release, roll_back, undecided
 from tamid.core.rules.retraining import awaited, judge, retrain
@@ -24,7 +25,7 @@ from tamid.core.state import State
 
 Rule = Callable[[Policy, State, Signals, datetime], list[Action]]
 
-DUTIES: tuple[Rule, ...] = (aftermath, score, deliver, incidents, bugs, suspicions)
+DUTIES: tuple[Rule, ...] = (aftermath, score, deliver, incidents, bugs, suspicions, escalations)
 # Who answers is settled before anybody is scored; what takes its time comes after the delivery.
 VOICES: tuple[Rule, ...] = (aftermath, roll_back, mend_threshold, best_rung, release)
 CHANGES: tuple[Rule, ...] = (judge, failed_runs, retrain)

@@ -443,11 +443,12 @@ class CaseOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseCommented(Event):
-    """Somebody added to a case."""
+    """Somebody added to a case; `escalated_to`: this role is asked as well from now on."""
 
     case: int
     text: str
     run: str = ""
+    escalated_to: Role | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,7 +230,9 @@ def _case(s: State, e: ev.CaseOpened, r: Recorded) -> State:
 def _comment(s: State, e: ev.CaseCommented, r: Recorded) -> State:
     case = s.cases[e.case]
     text = f"{r.role.value} {r.actor}: {e.text}"
-    case = replace(case, comments=(*case.comments, text), runs=(*case.runs, e.run))
+    heard = case.heard_at if r.role is Role.CONTROLLER else r.at
+    case = replace(case, comments=(*case.comments, text), runs=(*case.runs, e.run), heard_at=heard,
+                   escalated=e.escalated_to or case.escalated)  # fmt: skip
     return replace(s, cases=_put(s.cases, e.case, case))
 
 

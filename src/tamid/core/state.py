@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tamid.core import events as ev
 from tamid.core.chain import GENESIS
-from tamid.core.values import TablePin
+from tamid.core.values import Role, TablePin
 
 # What a case on periods whose rows may be broken is about: this, and the first such period.
 SUSPECTED = "suspected/"
@@ -83,12 +83,17 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A piece of work for a named role."""
+    """A piece of work for a named role.
+
+    `heard_at`: when a person last said something. `escalated`: who is asked besides its role.
+    """
 
     opened: ev.CaseOpened
     at: datetime
     comments: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    heard_at: datetime | None = None
+    escalated: Role | None = None
     resolution: str = ""
     closed_at: datetime | None = None
 

@@ -165,7 +165,9 @@ def _plain(
         case do.CloseCase():
             yield ev.CaseClosed(key=a.key, case=a.case, resolution=a.reason)
         case do.Comment():
-            yield ev.CaseCommented(key=a.key, case=a.case, text=a.text, run=a.run)
+            yield ev.CaseCommented(
+                key=a.key, case=a.case, text=a.text, run=a.run, escalated_to=a.escalated_to
+            )
         case do.CloseIncident():
             yield ev.IncidentClosed(key=a.key, incident=a.incident, resolution=a.reason)
         case do.OpenIncident():

@@ -160,7 +160,7 @@ def _settle(action: do.Action) -> Sequence[ev.Event]:
         case do.CloseCase():
             return [ev.CaseClosed(case=action.case, resolution=action.reason)]
         case do.Comment():
-            return [ev.CaseCommented(case=action.case, text=action.text, run=action.run)]
+            return [_comment(action)]
         case do.CloseIncident():
             return [ev.IncidentClosed(incident=action.incident, resolution=action.reason)]
         case do.OpenIncident():
@@ -190,6 +190,12 @@ def _case(action: do.OpenCase) -> ev.CaseOpened:
         report="",
         about=action.about,
         run=action.run,
+    )
+
+
+def _comment(action: do.Comment) -> ev.CaseCommented:
+    return ev.CaseCommented(
+        case=action.case, text=action.text, run=action.run, escalated_to=action.escalated_to
     )
 
 

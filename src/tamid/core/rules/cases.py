@@ -8,10 +8,10 @@ from typing import Literal
 from tamid.core.actions import Action, CloseCase, Comment, OpenCase
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
-from tamid.core.state import Run, State
+from tamid.core.state import Case, Run, State
 from tamid.core.values import Role
 
-# How soon the owner of a case should answer; the clock is shown, nothing happens by itself.
+# How soon the owner of a case should answer; then the other signatory is asked as well.
 CLOCK = {
     "bug": timedelta(days=1), "label_bug": timedelta(days=1), "delivery": timedelta(days=1),
 }  # fmt: skip
@@ -24,6 +24,11 @@ ATTEMPTS_WHEN_DOWN = 4
 def answer_by(kind: str, opened: datetime) -> datetime:
     """Return the moment by which the owner of a case should have answered."""
     return opened + CLOCK.get(kind, USUAL_CLOCK)
+
+
+def answer_due(case: Case) -> datetime:
+    """Return the moment by which a case should be answered: a person's word starts it anew."""
+    return answer_by(case.opened.kind, case.heard_at or case.at)
 
 
 def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tamid.core.policy import policy_of
-from tamid.core.rules.cases import answer_by
+from tamid.core.rules.cases import answer_due
 from tamid.core.values import Role, parse_instant
 from tamid.core.view.quality import next_truth
 from tamid.core.view.scene import Scene
@@ -37,12 +37,14 @@ def _approvals(scene: Scene) -> list[Awaited]:
 def _cases(scene: Scene) -> list[Awaited]:
     return [
         Awaited(
-            who=case.opened.role.value,
+            who=role.value,
             what=f"work on case {number}, {case.opened.title}: `tamid cases {number}`",
             since=case.at,
-            by=answer_by(case.opened.kind, case.at),
+            by=answer_due(case),
         )
         for number, case in scene.state.open_cases.items()
+        for role in (case.opened.role, case.escalated)
+        if role is not None
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tamid.core import events as ev
-from tamid.core.rules.cases import answer_by
+from tamid.core.rules.cases import answer_due
 from tamid.core.state import Alarm, Case, Run, Version
 from tamid.core.values import format_duration
 from tamid.core.view.awaited import awaited
@@ -130,11 +130,12 @@ def alarm_card(alarm: Alarm) -> AlarmCard:
 def case_card(scene: Scene, number: int) -> CaseCard:
     """Return a case with its clock. Raises KeyError."""
     case: Case = scene.state.cases[number]
-    by = answer_by(case.opened.kind, case.at)
+    by = answer_due(case)
     return CaseCard(
         number=number,
         kind=case.opened.kind,
         role=case.opened.role.value,
+        escalated=case.escalated.value if case.escalated else "",
         title=case.opened.title,
         at=case.at,
         answer_by=by,

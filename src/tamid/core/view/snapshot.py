@@ -83,7 +83,10 @@ class IncidentCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseCard:
-    """A case with its clock; `closed_at` is None while it is open."""
+    """A case with its clock; `closed_at` is None while it is open.
+
+    `escalated`: who is asked as well since the clock ran out.
+    """
 
     number: int
     kind: str
@@ -97,6 +100,7 @@ class CaseCard:
     report: str
     closed_at: datetime | None = None
     resolution: str = ""
+    escalated: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,7 +247,11 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
         f"{e.sink} did not take {e.period}, attempt {e.attempt}: {e.error}"
     ),
     ev.CaseOpened: lambda e: f"Case {e.case} opened for the {e.role.value}: {e.title}",
-    ev.CaseCommented: lambda e: f"Comment on case {e.case}: {e.text}",
+    ev.CaseCommented: lambda e: (
+        f"Case {e.case} was escalated: {e.text}"
+        if e.escalated_to
+        else f"Comment on case {e.case}: {e.text}"
+    ),
     ev.CaseClosed: lambda e: f"Case {e.case} closed: {e.resolution}",
     ev.Paused: lambda e: "The loop was paused" + (f" until {e.until}" if e.until else ""),
     ev.Resumed: lambda e: "The loop was resumed",

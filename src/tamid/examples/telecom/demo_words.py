@@ -119,6 +119,9 @@ def _seen(event: ev.Event) -> Iterator[tuple[str, str]]:
         case ev.CaseOpened():
             who = _ROLES.get(event.role, str(event.role))
             yield who, f"gets case {event.case}: {event.title}"
+        case ev.CaseCommented() if event.escalated_to is not None:
+            who = _ROLES.get(event.escalated_to, str(event.escalated_to))
+            yield who, f"is asked about case {event.case} as well: {event.text}"
         case ev.CaseClosed() | ev.AlarmCleared():
             yield LOOP, sentence(event)
         case ev.Scored() if not _plain(event):

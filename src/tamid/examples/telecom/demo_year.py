@@ -143,8 +143,8 @@ class Year:
         report = json.loads(self.app.blobs.get(case.opened.report))
         horizon = self.app.contract(MODEL).data.label.horizon
         found = look(self.options.folder, report, horizon)
-        if found is None:
-            return []
+        if found is None or any(text.endswith(found.words) for text in case.comments):
+            return []  # nothing to say, or nothing new
         if found.worth_it:
             self.answered.add(number)
             put_code(self.options, second=True)
