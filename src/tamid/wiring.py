@@ -197,15 +197,21 @@ def salt_in(path: Path) -> str:
     return path.read_text()
 
 
+def environment_here() -> bytes:
+    """Return the `environment.json` of this installation."""
+    from tamid.adapters.environment import environment_files
+
+    return environment_files()["environment.json"]
+
+
 def origin_of(contract: Path) -> Origin:
     """Return commit and uncommitted changes of a contract's folder, and what is installed.
 
     A contract that no repository knows has neither.
     """
-    from tamid.adapters.environment import environment_files
     from tamid.stages.rig import Origin
 
-    packages = digest_bytes(environment_files()["environment.json"])
+    packages = digest_bytes(environment_here())
     folder, files = contract.parent, ("*.py", contract.name)
     if not _git(folder, "ls-files", "--", contract.name):
         return Origin(environment=packages)

@@ -199,6 +199,7 @@ def _model(app: App, model: str) -> Iterator[Finding]:
     rig, here = app.rig(model), scene(app, model)
     yield from _sources(app.usable(model), here, rig)
     yield from _targets(model, rig.sinks)
+    yield from _guarded(f"{model}: the champion", lambda: _environment(app, here))
     last = here.state.last_tick
     fix = "Run `tamid tick`, or start `tamid watch` or a cron job."
     if last is None:
@@ -233,6 +234,24 @@ def _sources(contract: Contract, here: Scene, rig: Rig) -> Iterator[Finding]:
     for alarm in (*told, *(e for e in fresh if isinstance(e, AlarmRaised))):
         fix = "Correct the path in the contract, or ask the producer; the next tick sees it."
         yield Finding(state="fail", what=f"{here.model}: {alarm.message}", fix=fix)
+
+
+def _environment(app: App, here: Scene) -> Iterator[Finding]:
+    """Say whether what is installed here is what the champion was made with."""
+    from tamid.core.learning.environment import changed, decisive, in_short
+    from tamid.stages.packaging import environment_of
+    from tamid.wiring import environment_here
+
+    if not here.state.champion:
+        return
+    ref = here.state.versions[here.state.champion].registered.ref
+    there = environment_of(ref.bundle, app.blobs)
+    changes = changed(there, environment_here())
+    what = f"{here.model}: the champion was made with the packages that are installed here"
+    if changes:
+        what = f"{here.model}: since the champion was made, {in_short(changes)}"
+    fix = "Scores may differ: `tamid train` makes a candidate here, which the gates compare."
+    yield _judged(not decisive(changes), what, fix, "warn")
 
 
 def _targets(model: str, sinks: Mapping[str, Sink]) -> Iterator[Finding]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import add_example, add_model, chosen, opened, scene
-from tamid.core.errors import NotFound
+from tamid.core.errors import IntegrityError, NotFound
 
 if TYPE_CHECKING:
     from tamid.app import App
@@ -45,15 +46,21 @@ def why(args: Namespace, out: Output) -> int:
     with opened(args, out) as app:
         found = explain(scene(app, app.one(args.model)), args.kind, args.ident)
         reports = {step.line.seq: _judgement(app, step) for step in found.steps}
+        changes = _environments(app, scene(app, app.one(args.model)), found)
     verdicts = {seq: report.get("verdicts", []) for seq, report in reports.items() if report}
-    out.json({**_body(found), "verdicts": verdicts})
-    for line in chain_lines(found, {k: verdict_lines(r) for k, r in reports.items()}):
+    out.json({**_body(found), "verdicts": verdicts, "environments": changes})
+    for line in chain_lines(found, {k: verdict_lines(r) for k, r in reports.items()}, changes):
         out.text(line)
     return 0
 
 
-def chain_lines(found: Explanation, verdicts: dict[int, tuple[str, ...]]) -> Iterator[str]:
+def chain_lines(
+    found: Explanation,
+    verdicts: Mapping[int, tuple[str, ...]],
+    changes: Mapping[int, tuple[str, ...]],
+) -> Iterator[str]:
     """Yield the lines of an explanation."""
+    from tamid.core.learning.environment import in_short
     from tamid.core.view.scene import moment
 
     yield f"{found.kind} {found.ident}: {found.headline}"
@@ -69,6 +76,8 @@ def chain_lines(found: Explanation, verdicts: dict[int, tuple[str, ...]]) -> Ite
             yield f"  because: {one.reason}"
         for detail in step.details:
             yield f"  - {detail}"
+        if one.seq in changes:
+            yield f"  - made in another environment: {in_short(changes[one.seq])}"
         for verdict in verdicts.get(one.seq, ()):
             yield f"  gate {verdict}"
         if step.report:
@@ -98,6 +107,27 @@ def _judgement(app: App, step: Step) -> dict[str, Any]:
         return {}
     report = json.loads(app.blobs.get(step.report))
     return report if isinstance(report, dict) else {}
+
+
+def _environments(app: App, here: Scene, found: Explanation) -> dict[int, tuple[str, ...]]:
+    """Return, by the event that yielded a candidate, what its environment has changed since the
+    champion of that time was made."""
+    from tamid.core.events import RunFinished
+    from tamid.core.learning.environment import changed
+    from tamid.stages.packaging import environment_of
+
+    seen = {step.line.seq for step in found.steps}
+    told = {}
+    for record in here.records:
+        event, reign = record.event, here.state.live_on(record.at)
+        if record.seq not in seen or not isinstance(event, RunFinished) or reign is None:
+            continue
+        champion = here.state.versions[reign.number].registered.ref.bundle
+        with suppress(IntegrityError):  # `tamid verify` says what is missing
+            before, after = (environment_of(b, app.blobs) for b in (champion, event.bundle))
+            if found_changes := changed(before, after):
+                told[record.seq] = found_changes
+    return told
 
 
 def _body(found: Explanation) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from tamid.ports import Blobs, Signer, TrainingResult
 from tamid.stages.answering import FeatureCode, Predictor
 from tamid.stages.bundling import CODE, CONTRACT, MODEL, SCHEMA
 
-_MANIFEST, _OVERLAY = "manifest.json", "overlay.json"
+_MANIFEST, _OVERLAY, _ENVIRONMENT = "manifest.json", "overlay.json", "environment.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +152,12 @@ def rule_files(bundle: str, blobs: Blobs) -> Mapping[str, bytes]:
     manifest = read_manifest(_get(blobs, bundle, _MANIFEST))
     wanted = {p: d for p, d in manifest.files.items() if p == CONTRACT or p.startswith(f"{CODE}/")}
     return {path: _get(blobs, digest, path) for path, digest in wanted.items()}
+
+
+def environment_of(bundle: str, blobs: Blobs) -> bytes:
+    """Return what a bundle was made with. Raises IntegrityError: missing or altered."""
+    files = read_manifest(_get(blobs, bundle, _MANIFEST)).files
+    return _get(blobs, files.get(_ENVIRONMENT, ""), _ENVIRONMENT)
 
 
 def predictor(
