@@ -40,7 +40,7 @@ def said(shop: Shop, capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_why_names_the_packages_that_changed_since_the_champion(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The candidate's run says so; the champion's own, the first, has nothing to be held against."""
+    """The candidate's run says so; the first champion has nothing to be held against."""
     shop = Shop(tmp_path)
     shop.digests["bundle"] = bundle(shop, older(polars="0.1", gone="9"))
     shop.live()
