@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,11 @@ class DeltaState:
     schema: Mapping[str, pl.DataType]
     files: Mapping[str, tuple[str, int]]
     digests: Mapping[str, str]
+    root: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Digest the whole once: every read of the version asks for it."""
+        object.__setattr__(self, "root", root_digest(self.digests))
 
 
 def state_of(opened: DeltaTable, table: Path, version: int) -> DeltaState:
@@ -76,7 +81,7 @@ def metadata_of(
     return {
         "tamid.key": key,
         "tamid.token": str(state.token),
-        "tamid.digest": root_digest(state.digests),
+        "tamid.digest": state.root,
         "tamid.slices": json.dumps(dict(slices)),
         **({"tamid.full": "1"} if full else {}),
     }

@@ -108,7 +108,7 @@ class DeltaTables:
     ) -> pl.DataFrame:
         """Return the rows of a pinned version."""
         state = self._at(pin.table, pin.version)
-        if root_digest(state.digests) != pin.digest:
+        if state.root != pin.digest:
             raise IntegrityError(f"table {pin.table!r} version {pin.version} is not the pinned one")
         wanted = state.files if periods is None else set(periods)
         kept = {p: self._slice(pin.table, state, p) for p in sorted(state.files) if p in wanted}
@@ -296,4 +296,4 @@ class DeltaTables:
         return str(self._root / table)
 
     def _pin(self, table: str, state: DeltaState) -> TablePin:
-        return TablePin(table=table, version=state.version, digest=root_digest(state.digests))
+        return TablePin(table=table, version=state.version, digest=state.root)

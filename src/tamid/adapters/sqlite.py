@@ -214,7 +214,7 @@ class _File:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "trusted_schema = OFF"):
+    for pragma in ("journal_mode = PERSIST", "synchronous = FULL", "trusted_schema = OFF"):
         db.execute(f"PRAGMA {pragma}")
     (layout,) = db.execute("PRAGMA user_version").fetchone()
     if layout > _LAYOUT:

@@ -14,7 +14,7 @@ from tamid.core import events as ev
 from tamid.core.contract.model import Contract
 from tamid.core.errors import NotFound
 from tamid.core.state import State
-from tamid.stages import dataset, roster
+from tamid.stages import dataset, joining, roster
 from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
 from tamid.stages.drift import measure_drift
@@ -83,7 +83,7 @@ def _scoring_job(
     rig: Rig, contract: Contract, state: State, a: do.Score, now: datetime
 ) -> ScoringJob:
     pins = state.pins
-    rows = dataset.joined(rig.tables, contract, pins, [a.period], now)
+    rows = joining.joined(rig.tables, contract, pins, [a.period], now)
     active = roster.active(rig.tables, contract, state, a.period, now)
     previous = state.previous
     return ScoringJob(

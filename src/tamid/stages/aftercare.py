@@ -33,7 +33,7 @@ from tamid.core.watching import (
     SHADOW,
     SHIFTED,
 )
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.evidence import groups_of
 from tamid.stages.quality import judged_rows, rescored
 from tamid.stages.registry import threshold_of, voice
@@ -158,7 +158,7 @@ def _rival(rig: Rig, state: State, period: str, now: datetime) -> dict[str, floa
     """Return how the version before the champion would have scored the same period."""
     version = state.versions[state.previous]
     contract = rig.contract(version.registered.contract)
-    rows = dataset.good(dataset.joined(rig.tables, contract, state.pins, [period], now))
+    rows = dataset.good(joining.joined(rig.tables, contract, state.pins, [period], now))
     last = max((p for p, s in state.scored.items() if s.number == state.previous), default="")
     if rows.is_empty() or not last:
         return {}

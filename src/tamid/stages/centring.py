@@ -22,7 +22,7 @@ from tamid.core.state import State
 from tamid.core.stats.arrays import Floats
 from tamid.core.usual import ordinary, recentred
 from tamid.core.values import PERIOD, STATIC_PERIOD, Task
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.bundling import PROFILE
 from tamid.stages.feeds import rule_of
 from tamid.stages.rig import Rig
@@ -99,7 +99,7 @@ def _counts(
     nothing = np.zeros(0), 0
     if not periods or contract.task is Task.MULTICLASS or not usual.score_weeks.names:
         return nothing
-    rows = dataset.good(dataset.joined(rig.tables, contract, state.pins, periods, now))
+    rows = dataset.good(joining.joined(rig.tables, contract, state.pins, periods, now))
     parts = [p.gather_every(max(1, -(-p.height // _ROWS))) for p in rows.partition_by(PERIOD)]
     if not parts:
         return nothing

@@ -30,7 +30,7 @@ from tamid.core.stats.joins import changed
 from tamid.core.stats.units import unit_change
 from tamid.core.suspicion import HARD, cause_of_oddity, words_for
 from tamid.core.values import ENTITY, Role
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.feeds import ROWS, rule_of
 from tamid.stages.rig import Rig
 from tamid.stages.usual import special_of
@@ -274,7 +274,7 @@ def _sampled(
     period: str,
     key: Hashable,
 ) -> _Sheet:
-    rows = dataset.good(dataset.rows_of(rig.tables, contract, state.pins, [period], now))
+    rows = dataset.good(joining.rows_of(rig.tables, contract, state.pins, [period], now))
     entities = rows.get_column(ENTITY).cast(pl.String).fill_null("").to_list()
     # By a hash of the entity, so that the same ones are looked at in every period.
     marks = np.array([zlib.crc32(name.encode()) for name in entities], dtype=np.int64)

@@ -1,10 +1,10 @@
-"""From stored tables to frames: joined rows, their labels, the chance that they were observed."""
+"""From stored rows to what is learnt from: their labels, and the chance that they were observed."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -24,7 +24,7 @@ from tamid.core.values import (
     Task,
 )
 from tamid.ports import Tables
-from tamid.stages import data, features, filing, labels, treated
+from tamid.stages import data, filing, joining, labels, treated
 from tamid.stages.feeds import LABELS, ROWS, rule_of
 
 Pins = Mapping[str, TablePin]
@@ -32,74 +32,6 @@ Reader = tuple[str, Callable[[str], Contract]]
 
 # A control row of a small group stands for many; beyond this one row would outshout the rest.
 LARGEST_WEIGHT = 50.0
-# A slice of events begins at most so long before the events in it.
-_LONGEST_SLICE = timedelta(days=31)
-
-
-def rows_of(
-    tables: Tables,
-    contract: Contract,
-    pins: Pins,
-    periods: Sequence[str] | None,
-    now: datetime,
-) -> pl.DataFrame:
-    """Return the rows of some periods as they were known; bad ones carry `_rule`."""
-    pin = pins[f"{contract.name}.{ROWS}"]
-    found = data.load(tables, pin, periods=periods, known_by=now)
-    return pl.concat([found.good, found.bad], how="diagonal_relaxed")
-
-
-def joined(
-    tables: Tables,
-    contract: Contract,
-    pins: Pins,
-    periods: Sequence[str] | None,
-    now: datetime,
-) -> pl.DataFrame:
-    """Return rows of some periods, cleaned, with point-in-time numbers; bad ones keep `_rule`."""
-    name = contract.name
-    rows = rows_of(tables, contract, pins, periods, now)
-    rows = features.clean(rows, contract.clean).frame
-    cuts = _cuts(contract, rows)
-    events = {
-        table: data.load_events(
-            tables, pins[f"{name}.{table}"], periods=_within(contract, table, rows), known_by=now
-        )
-        for table in {a.table for a in contract.features.aggregates.values()}
-        if f"{name}.{table}" in pins
-    }
-    return features.assemble(rows, events, contract.features.aggregates, cuts).drop(data.CAME)
-
-
-def _within(contract: Contract, table: str, rows: pl.DataFrame) -> tuple[str, ...] | None:
-    """Return the days that begin a slice of events which may count for these rows; None: all.
-
-    Days, not periods: slices that were cut under another calendar are read too.
-    """
-    windows = [a.window for a in contract.features.aggregates.values() if a.table == table]
-    first, last = rows.select(first=pl.col(TIME).min(), last=pl.col(TIME).max()).row(0)
-    if None in windows or first is None:
-        return None
-    back = max(w for w in windows if w) + max(contract.delivery.every, _LONGEST_SLICE)
-    begin, end = (first - back).date(), (last + timedelta(days=1)).date()
-    return tuple(str(begin + timedelta(days=n)) for n in range((end - begin).days + 1))
-
-
-def _cuts(contract: Contract, rows: pl.DataFrame) -> dict[str, pl.Series]:
-    """Return, by table, the moment by which an event had to be known to count for each row.
-
-    A row is scored when it first came, so that is what it sees, in training too. Of history it is
-    the same where events do not say when they were known, else the row's own moment.
-    """
-    stamped = contract.data.source.known_at is not None
-    own = pl.max_horizontal(TIME, KNOWN_AT) if stamped else pl.col(TIME)
-    came = pl.max_horizontal(TIME, data.CAME)
-    live = pl.col(data.CAME) - pl.col(TIME) <= 2 * contract.delivery.every
-    told = rows.select(came.alias("came"), pl.when(live).then(came).otherwise(own).alias("told"))
-    return {
-        name: told.get_column("told" if table.known_at else "came")
-        for name, table in contract.data.tables.items()
-    }
 
 
 def good(frame: pl.DataFrame) -> pl.DataFrame:
@@ -252,7 +184,7 @@ def training_rows(
     stands, by `_fit_weight`, for those of its kind that are not known yet.
     """
     slow = trickling(contract)
-    frame = good(joined(tables, contract, pins, None if slow else periods, now))
+    frame = good(joining.joined(tables, contract, pins, None if slow else periods, now))
     # Where labels trickle in, rows are asked for by when their label came, not by their own period.
     frame = frame.filter(~pl.col(PERIOD).is_in(state.suspected))
     frame = resolved(tables, contract, pins, frame, now)

@@ -21,7 +21,7 @@ from tamid.core.state import State
 from tamid.core.stats.auc import auc
 from tamid.core.stats.trust import outside_share
 from tamid.core.values import ENTITY, PERIOD, TIME, Task, parse_instant
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.answering import encode, learn_features, model_frame
 from tamid.stages.rig import Rig
 
@@ -208,7 +208,7 @@ def _drawn(
     no second reading, and a controller that begins anew finds the same.
     """
     tables = source.rig.tables
-    rows = dataset.joined(tables, source.contract, source.pins, [period], known_by)
+    rows = joining.joined(tables, source.contract, source.pins, [period], known_by)
     rows = dataset.good(rows)
     rows = rows.sort(ENTITY, TIME, nulls_last=True)
     if rows.height > most:

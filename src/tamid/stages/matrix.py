@@ -28,7 +28,7 @@ from tamid.core.values import (
     digest_bytes,
     digest_of,
 )
-from tamid.stages import dataset, labels
+from tamid.stages import dataset, joining, labels
 from tamid.stages.answering import FeatureCode, encode, learn_features, model_frame
 from tamid.stages.feeds import rule_of
 from tamid.stages.rig import Rig
@@ -91,7 +91,7 @@ def matrix(
             why="rows without a moment all become known at once",
             fix="Name a time column in the contract's data block.",
         )
-    rows = dataset.good(dataset.joined(rig.tables, contract, state.pins, None, until))
+    rows = dataset.good(joining.joined(rig.tables, contract, state.pins, None, until))
     rows = rows.filter(pl.col(TIME).is_not_null())
     rows = _own_weeks(dataset.resolved(rig.tables, contract, state.pins, rows, until), contract)
     rule, slow = rule_of(contract), dataset.trickling(contract)

@@ -14,7 +14,7 @@ from tamid.core.state import Alarm, State
 from tamid.core.stats.arrays import Floats
 from tamid.core.usual import ordinary, recentred
 from tamid.core.values import Task
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.drift import importance_of, usual_of
 from tamid.stages.feeds import rule_of
 from tamid.stages.packaging import open_overlay, restate
@@ -38,7 +38,7 @@ def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAcc
     begin = min(alarm.raised.periods or (alarm.raised.period,))
     periods = tuple(p for p in sorted(state.scored) if p >= begin)
     usual = usual_of(rig, state, number)
-    rows = dataset.good(dataset.joined(rig.tables, contract, state.pins, periods, now))
+    rows = dataset.good(joining.joined(rig.tables, contract, state.pins, periods, now))
     pin = state.pins[rig.table("predictions")]
     answered = dataset.in_force(rig.tables, state, pin, periods).filter(
         pl.col("rung") == "champion"

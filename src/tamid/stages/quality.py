@@ -20,7 +20,7 @@ from tamid.core.periods import PeriodRule, matured_at, period_rule
 from tamid.core.quality import Realised, realised
 from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Interval, Task, parse_instant
-from tamid.stages import dataset, labels
+from tamid.stages import dataset, joining, labels
 from tamid.stages.registry import threshold_at, threshold_of, voice
 from tamid.stages.rig import Rig
 
@@ -193,7 +193,7 @@ def _quality(
     which = pl.col("rung") == CHAMPION if signal == "quality" else answered
     rows, known = _judged(rig, contract, state, [period], now, which)
     if signal == "served":  # who had no row may have been gone already: no word about the answer
-        there = dataset.rows_of(rig.tables, contract, state.pins, [period], now)
+        there = joining.rows_of(rig.tables, contract, state.pins, [period], now)
         rows = rows.join(there, on=ENTITY, how="semi", nulls_equal=True)
     if dataset.trickling(contract):  # then open rows stand among them, as what they may become
         known = known_shares(rig, contract, state, now)[period]
@@ -259,7 +259,7 @@ def rescored(
     version = state.versions[number]
     theirs = rig.contract(version.registered.contract)
     periods = rows.get_column(PERIOD).unique().to_list()
-    inputs = dataset.good(dataset.joined(rig.tables, theirs, state.pins, periods, now))
+    inputs = dataset.good(joining.joined(rig.tables, theirs, state.pins, periods, now))
     inputs = inputs.join(rows, on=[ENTITY, TIME], how="semi", nulls_equal=True)
     if inputs.is_empty():
         return None

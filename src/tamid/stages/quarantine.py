@@ -7,6 +7,7 @@ read are held against the contract's rules by dataframely. Rules are named "colu
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import unicodedata
 from collections.abc import Mapping
@@ -183,7 +184,13 @@ def _judged(frame: pl.DataFrame, shape: Shape, height: int, now: datetime) -> Ru
     # Under plain names, whatever the columns are called: rules and methods have names too.
     plain = {name: f"column_{number}" for number, name in enumerate(frame.columns)}
     own = {short: name for name, short in plain.items()}
-    _, failure = _schema(shape, plain, now).filter(frame.rename(plain))
+    ahead = _ahead(frame, shape, now)
+    if ahead is not None:
+        rules.append((f"{shape.time}: {AHEAD_OF_TIME}", _mask(ahead, height)))
+    columns = tuple(c for c in shape.schema.items() if c[0] not in (shape.entity, shape.time))
+    timed = shape.time is not None
+    schema = _schema(columns, tuple(plain.items()), shape.entity, timed, shape.unique)
+    _, failure = schema.filter(frame.rename(plain))
     details = failure.details()
     for rule in sorted(failure.counts()):
         rows = details.filter(pl.col(rule) == "invalid").get_column(plain[_ROW])
@@ -202,26 +209,41 @@ def _mask(rows: pl.Series, height: int) -> pl.Series:
     return pl.Series(mask)
 
 
-def _schema(shape: Shape, plain: Mapping[str, str], now: datetime) -> type[dy.Schema]:
-    """Build the dataframely schema of the contract's columns under their plain names."""
+def _ahead(frame: pl.DataFrame, shape: Shape, now: datetime) -> pl.Series | None:
+    """Return the numbers of the rows whose moment has not come yet, if there are any."""
+    if shape.time is None:
+        return None
+    late = frame.filter(pl.col(TIME) > now + AHEAD).get_column(_ROW)
+    return None if late.is_empty() else late
+
+
+@functools.lru_cache(maxsize=64)
+def _schema(
+    columns: tuple[tuple[str, Column], ...],
+    names: tuple[tuple[str, str], ...],
+    entity: str | None,
+    timed: bool,
+    unique: bool,
+) -> type[dy.Schema]:
+    """Build the dataframely schema of the contract's columns under their plain names.
+
+    To build one costs more than to hold a small batch against it.
+    """
     import dataframely as dy
 
-    latest = now + AHEAD
-    columns: dict[str, dy.Column] = {plain[_ROW]: dy.Int64()}
-    if shape.entity:
-        columns[plain[ENTITY]] = dy.String(primary_key=shape.unique, nullable=False)
-    if shape.time:
-        columns[plain[TIME]] = dy.Datetime(
-            primary_key=shape.unique and shape.entity is not None,
+    plain = dict(names)
+    rules: dict[str, dy.Column] = {plain[_ROW]: dy.Int64()}
+    if entity:
+        rules[plain[ENTITY]] = dy.String(primary_key=unique, nullable=False)
+    if timed:
+        rules[plain[TIME]] = dy.Datetime(
+            primary_key=unique and entity is not None,
             nullable=False,
             time_unit="us",
             time_zone="UTC",
-            check={AHEAD_OF_TIME: lambda moment: moment <= latest},
         )
-    for name, column in shape.schema.items():
-        if name not in (shape.entity, shape.time):
-            columns[plain[name]] = _column(column)
-    return type("Batch", (dy.Schema,), dict[str, Any](columns))
+    rules |= {plain[name]: _column(column) for name, column in columns}
+    return type("Batch", (dy.Schema,), dict[str, Any](rules))
 
 
 def _column(column: Column) -> dy.Column:

@@ -15,7 +15,7 @@ from tamid.core.events import Event, Promoted, ReleaseStopped, StageEntered
 from tamid.core.state import State
 from tamid.core.stats.drift import number_counts, profile_numbers, psi
 from tamid.core.values import Task, canonical_json
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.registry import voice
 from tamid.stages.rig import Rig
 
@@ -67,7 +67,7 @@ def _shadow(rig: Rig, state: State, number: int, now: datetime) -> tuple[dict[st
         return {}, ""
     version = state.versions[number]
     contract = rig.contract(version.registered.contract)
-    rows = dataset.good(dataset.joined(rig.tables, contract, state.pins, [period], now))
+    rows = dataset.good(joining.joined(rig.tables, contract, state.pins, [period], now))
     if rows.is_empty():
         return {}, ""
     who = voice(rig, state, number)

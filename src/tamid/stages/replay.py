@@ -22,7 +22,7 @@ from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD, STATIC_PERIOD, TIME, Task
 from tamid.core.windows import holdout
 from tamid.ports import Progress, TrainingJob
-from tamid.stages import dataset, inbox
+from tamid.stages import dataset, inbox, joining
 from tamid.stages.feeds import LABELS, ROWS, rule_of
 from tamid.stages.loop import adopt, tick
 from tamid.stages.monitoring import observe
@@ -197,7 +197,7 @@ def _answered(
     """Return judged rows with the answers of another model."""
     period = rows.get_column(PERIOD)[0]
     inputs = dataset.good(
-        dataset.joined(rig.tables, contract, truth.pins, [period], rig.clock.now())
+        joining.joined(rig.tables, contract, truth.pins, [period], rig.clock.now())
     )
     scores = rig.scorer.score(who.bundle, who.overlay, inputs, reasons=0, timeout=_PATIENCE).frame
     scored = inputs.select(ENTITY, TIME).with_columns(scores.get_column("score"))

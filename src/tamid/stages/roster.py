@@ -7,7 +7,7 @@ thing of its own, such as a booking, the period's rows are all there is to know.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -53,10 +53,12 @@ def active(
     if there.is_empty() or away.is_empty():
         return away.get_column(ENTITY).sort()
     size = away.height + there.height
-    usual = _usual_share(tables, contract, state, earlier, period, now)
-    expected = usual * size
-    unusual = away.height > _MANY_TIMES * expected + _UNUSUAL * expected**0.5
-    return away.get_column(ENTITY).sort() if unusual else nobody
+    of_late = _shares_away(tables, contract, state, earlier, period, now)
+    usual = any(
+        away.height <= _MANY_TIMES * share * size + _UNUSUAL * (share * size) ** 0.5
+        for share in of_late
+    )
+    return nobody if usual else away.get_column(ENTITY).sort()
 
 
 def shortfall(tables: Tables, contract: Contract, state: State, period: str, now: datetime) -> str:
@@ -103,23 +105,21 @@ def _is_panel(
     return back >= _COMES_BACK * min(last.height, max(before.height, 1))
 
 
-def _usual_share(
+def _shares_away(
     tables: Tables,
     contract: Contract,
     state: State,
     earlier: Sequence[str],
     period: str,
     now: datetime,
-) -> float:
-    """Return the largest share of entities that stayed away of late, as was known then."""
-    shares = []
+) -> Iterator[float]:
+    """Yield the shares of entities that stayed away of late, as was known then, the last first."""
     age = now - start_of(_rule(contract), period)
     for after, before in itertools.pairwise(earlier):
         there = _entities(tables, contract, state, after, now)
         then = start_of(_rule(contract), after) + age
         away = _staying_away(tables, contract, state, before, there, now, then)
-        shares.append(away.height / max(away.height + there.height, 1))
-    return max(shares, default=0.0)
+        yield away.height / max(away.height + there.height, 1)
 
 
 def _staying_away(

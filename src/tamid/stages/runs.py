@@ -17,7 +17,7 @@ from tamid.core.state import Run, State
 from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, TIME, canonical_json
 from tamid.core.windows import FEWEST_FRESH, holdout, windows
 from tamid.ports import TrainingJob
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.evidence import Evidence, mass_by_period
 from tamid.stages.gates import judge
 from tamid.stages.packaging import pack
@@ -105,7 +105,8 @@ def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:
 
 
 def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
-    periods = tuple(p for p in started.periods if p in set(frame.get_column(PERIOD).unique()))
+    there = frozenset(frame.get_column(PERIOD).unique())
+    periods = tuple(p for p in started.periods if p in there)
     contract = rig.contract(started.contract)
     degraded = _degraded(contract, started, periods)
     return TrainingJob(
@@ -169,7 +170,7 @@ def judge_run(
     judged = judged_frame(rig, state, a.run)
     pins = {pin.table: pin for pin in run.started.pins}
     periods = dataset.periods_of_rows(mine, judged, now)
-    inputs = dataset.good(dataset.joined(rig.tables, mine, pins, periods, now))
+    inputs = dataset.good(joining.joined(rig.tables, mine, pins, periods, now))
     keys = [ENTITY, TIME]
     raw = inputs.drop([c for c in inputs.columns if c in judged.columns and c not in keys])
     rows = judged.join(raw, on=keys, how="left", nulls_equal=True, maintain_order="left")
@@ -255,7 +256,7 @@ def champion_scores(
     version = state.versions[state.champion]
     theirs = rig.contract(version.registered.contract)
     periods = dataset.periods_of_rows(theirs, rows, now)
-    inputs = dataset.good(dataset.joined(rig.tables, theirs, state.pins, periods, now))
+    inputs = dataset.good(joining.joined(rig.tables, theirs, state.pins, periods, now))
     keys = [ENTITY, TIME]
     inputs = rows.select(keys).join(
         inputs, on=keys, how="left", nulls_equal=True, maintain_order="left"

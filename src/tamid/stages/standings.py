@@ -15,7 +15,7 @@ from tamid.core.ladder import CHAMPION, PREVIOUS
 from tamid.core.rules.retraining import drifted
 from tamid.core.state import State
 from tamid.core.values import ENTITY, PERIOD, TIME, Task
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.quality import judged_periods, level_of, matured, measured_on, rescored
 from tamid.stages.registry import voice
 from tamid.stages.rig import Rig
@@ -114,7 +114,7 @@ def _by_rule(
     if rung.code is None or rig.rules is None:
         return None
     periods = rows.get_column(PERIOD).unique().to_list()
-    inputs = dataset.good(dataset.joined(rig.tables, contract, state.pins, periods, now))
+    inputs = dataset.good(joining.joined(rig.tables, contract, state.pins, periods, now))
     inputs = inputs.join(rows, on=[ENTITY, TIME], how="semi", nulls_equal=True)
     bundle = voice(rig, state, state.champion).bundle
     given = rig.rules.rule(bundle, rung.code, inputs, timeout=_PATIENCE).frame

@@ -13,7 +13,7 @@ from tamid.adapters.memory_tables import MemoryTables
 from tamid.core.contract.model import Contract
 from tamid.core.events import DataAccepted
 from tamid.core.values import PERIOD, TablePin
-from tamid.stages import data, dataset
+from tamid.stages import data, joining
 from tamid.stages.feeds import feeds
 
 WEEKS = 40
@@ -70,10 +70,10 @@ def test_a_period_alone_sees_what_all_periods_together_see() -> None:
     rules = contract(28 * DAY)
     tables, pins = stored(rules)
     now = FIRST + 7 * WEEKS * DAY
-    whole = dataset.joined(tables, rules, pins, None, now)
+    whole = joining.joined(tables, rules, pins, None, now)
     for week in (0, 17, WEEKS - 1):
         period = str((FIRST + 7 * week * DAY).date())
-        alone = dataset.joined(tables, rules, pins, [period], now)
+        alone = joining.joined(tables, rules, pins, [period], now)
         assert alone["count"].sum() > 0
         assert alone.equals(whole.filter(pl.col(PERIOD) == period))
         assert tables.asked is not None
@@ -86,5 +86,5 @@ def test_without_a_window_all_the_past_is_read() -> None:
     rules = contract(None)
     tables, pins = stored(rules)
     period = str((FIRST + 7 * (WEEKS - 1) * DAY).date())
-    dataset.joined(tables, rules, pins, [period], FIRST + 7 * WEEKS * DAY)
+    joining.joined(tables, rules, pins, [period], FIRST + 7 * WEEKS * DAY)
     assert tables.asked is None

@@ -15,7 +15,7 @@ from tamid.adapters.memory_tables import MemoryTables
 from tamid.core.contract.model import Aggregate, Contract
 from tamid.core.events import DataAccepted
 from tamid.core.values import ENTITY, KNOWN_AT, TIME, TablePin
-from tamid.stages import data, dataset
+from tamid.stages import data, joining
 from tamid.stages.features import assemble
 from tamid.stages.feeds import feeds
 
@@ -53,7 +53,7 @@ class World:
 
     def sees(self, now: datetime) -> dict[tuple[str, int], tuple[float, float | None]]:
         """Return number and last minutes of calls of each row, by entity and week."""
-        frame = dataset.joined(self.tables, self.rules, self.pins, None, now)
+        frame = joining.joined(self.tables, self.rules, self.pins, None, now)
         week = ((pl.col(TIME) - WEEK).dt.total_days() // 7).alias("week")
         return {
             (e, w): (n, m) for e, w, n, m in frame.select(ENTITY, week, "count", "last").iter_rows()

@@ -7,6 +7,7 @@ joined it, a shift would soon look normal (measured: 7 checks to notice instead 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def observe(state: EDetector, score: float, tie: float) -> tuple[EDetector, Chec
     p = conformal_p(state.reference, score, tie)
     e = e_value(p)
     statistic = e * (1.0 + state.statistic)
-    gross = score > gross_limit(state.reference, state.gross)
+    gross = score > _limit(state.reference, state.gross)
     alarm = gross or statistic >= state.threshold
     check = Check(
         score=score, p=p, e=e, statistic=statistic, threshold=state.threshold,
@@ -183,6 +184,12 @@ def gross_limit(reference: Sequence[float], factor: float = _GROSS) -> float:
     """
     median, high, top = np.quantile(np.asarray(reference), [0.5, 0.9, 1.0])
     return float(top + factor * (high - median))
+
+
+@functools.lru_cache(maxsize=256)
+def _limit(reference: tuple[float, ...], factor: float) -> float:
+    # Asked at every check of a series, always of the same frozen reference.
+    return gross_limit(reference, factor)
 
 
 def detector_from(stored: Mapping[str, Any]) -> EDetector:

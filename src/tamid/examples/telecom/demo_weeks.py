@@ -20,7 +20,7 @@ from tamid.core.events import AlarmRaised, Delivered, Promoted
 from tamid.core.ladder import CHAMPION, PREVIOUS, RULE_RUNG
 from tamid.core.periods import end_of
 from tamid.core.values import ENTITY, LABEL, PERIOD
-from tamid.stages import dataset
+from tamid.stages import dataset, joining
 from tamid.stages.quality import matured, rule_of
 from tamid.stages.registry import threshold_of, voice
 
@@ -198,7 +198,7 @@ def _called(
     """Return which rows of some periods a version puts into the high band."""
     rig, state, now = app.rig(model), app.state(model), app.clock.now()
     contract = rig.contract(state.versions[version].registered.contract)
-    inputs = dataset.good(dataset.joined(rig.tables, contract, state.pins, periods, now))
+    inputs = dataset.good(joining.joined(rig.tables, contract, state.pins, periods, now))
     inputs = inputs.join(rows, on=[ENTITY, PERIOD], how="semi")
     if inputs.is_empty():
         return _NOTHING
