@@ -241,6 +241,7 @@ class App:
         from numpy.random import default_rng
 
         from tamid.adapters.holiday_table import holidays_of
+        from tamid.adapters.report_files import FileReports
         from tamid.adapters.spawn import SpawnTrainer
         from tamid.stages.rig import Rig
         from tamid.workshop import parse, spawn_scorer
@@ -249,8 +250,7 @@ class App:
         path = self.models()[model]
         contract = self._texts[model][1] if model in self._texts else self.usable(model)
         signer = keys_in(self.config.store)
-        if self._scorer is None:
-            self._scorer = spawn_scorer(self.blobs, signer)
+        self._scorer = self._scorer or spawn_scorer(self.blobs, signer)
         if self._trainer is None:
             self._trainer = SpawnTrainer(self.config.store / "studies", warm=True)
         return Rig(
@@ -274,6 +274,7 @@ class App:
             holidays=holidays_of,
             origin=lambda: origin_of(path),
             learner=helper_learner(),
+            reports=FileReports(self.config.store / "reports"),
         )
 
 

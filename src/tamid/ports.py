@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tamid.core.compiled.lane import Rule
+    from tamid.core.trial import ArmCounts
 
 
 class Clock(Protocol):
@@ -417,4 +418,53 @@ class Sink(Protocol):
 
     def deliver(self, parcel: Parcel) -> str:
         """Hand over and return a receipt. Raises SinkDown when the target did not take it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialReport:
+    """What one server process counted of a version in shadow or canary since `since`.
+
+    `arms`: by arm, the champion's among them. `stopped`: why this process sends nobody there any
+    more, "" while it does.
+    """
+
+    number: int
+    stage: str
+    since: str
+    arms: Mapping[str, ArmCounts]
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReport:
+    """What one process of a model server has done since it began; the newest replaces all others.
+
+    `rungs` counts rows by the rung that answered. `changes`: when another rung came to answer most
+    rows, and why, oldest first.
+    """
+
+    process: str
+    began: str
+    at: str
+    champion: int = 0
+    rungs: Mapping[str, int] = field(default_factory=dict)
+    changes: Sequence[str] = ()
+    restarts: int = 0
+    trial: TrialReport | None = None
+
+
+class Reports(Protocol):
+    """Where server processes tell the controller what they did; they write nothing else.
+
+    Laws: a report replaces the one of the same process whole; what is damaged or half-written is
+    as if it had not been told; a process that ended is still heard.
+    """
+
+    def tell(self, model: str, report: ServerReport) -> None:
+        """Put a report down. Raises OSError where there is no room for it."""
+        ...
+
+    def heard(self, model: str) -> Sequence[ServerReport]:
+        """Return the newest report of each process, in the order of their names."""
         ...

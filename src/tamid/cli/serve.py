@@ -55,11 +55,9 @@ def serve(args: Namespace, out: Output) -> int:
             why="it is not installed",
             fix="pip install 'tamid[serve]'",
         ) from None
-    from tamid.serving.http.app import Application
     from tamid.serving.http.server import run
     from tamid.serving.http.settings import Settings
-    from tamid.serving.log.watch import Watch
-    from tamid.serving.wiring import book_of, brain_of
+    from tamid.serving.wiring import application_of
 
     settings = Settings(
         token=_token(args.token),
@@ -67,14 +65,9 @@ def serve(args: Namespace, out: Output) -> int:
         lower=args.outside == "lower",
     )
     deadline = _seconds(args.deadline)
-    brain = brain_of(args.workspace, args.name, deadline=deadline, say=_say)
-    _say(f"{brain.model}: http://{args.host}:{args.port}")
-    book = book_of(args.workspace, brain.model)
-    application = Application(brain, brain.model, settings, book)
-    watch = Watch(book, brain.voices, application.counts.reasons)
-    book.watchers.append(watch)
-    book.endings.append(watch.end)
-    run(application, args.host, args.port)
+    made = application_of(args.workspace, args.name, settings, deadline=deadline, say=_say)
+    _say(f"{made.model}: http://{args.host}:{args.port}")
+    run(made, args.host, args.port)
     return 0
 
 

@@ -15,7 +15,14 @@ from tamid.core.policy import Policy
 from tamid.core.rules.cases import bugs, failed_runs
 from tamid.core.rules.escalation import escalations
 from tamid.core.rules.incidents import incidents
-from tamid.core.rules.release import aftermath, release, roll_back, undecided
+from tamid.core.rules.release import (
+    aftermath,
+    awaits_answers,
+    release,
+    roll_back,
+    undecided,
+    withdraw,
+)
 from tamid.core.rules.retraining import awaited, judge, retrain
 from tamid.core.rules.scoring import best_rung, deliver, score
 from tamid.core.rules.suspicions import suspicions
@@ -27,7 +34,9 @@ Rule = Callable[[Policy, State, Signals, datetime], list[Action]]
 
 DUTIES: tuple[Rule, ...] = (aftermath, score, deliver, incidents, bugs, suspicions, escalations)
 # Who answers is settled before anybody is scored; what takes its time comes after the delivery.
-VOICES: tuple[Rule, ...] = (aftermath, roll_back, mend_threshold, best_rung, release)
+VOICES: tuple[Rule, ...] = (
+    aftermath, roll_back, mend_threshold, best_rung, withdraw, release,
+)  # fmt: skip
 CHANGES: tuple[Rule, ...] = (judge, failed_runs, retrain)
 
 
@@ -55,6 +64,10 @@ def _waiting(policy: Policy, state: State, signals: Signals, now: datetime) -> t
         found.append(f"version {state.challenger} waits for approval by {roles}")
     if text := undecided(policy, state, signals, now):
         found.append(text)
+    if challenger and awaits_answers(challenger):
+        missing = "; ".join(challenger.trial.reasons) if challenger.trial else "none so far"
+        said = f"version {state.challenger} waits in {challenger.stage} for answers of the server"
+        found.append(f"{said}: {missing}")
     if not state.champion and signals.missing:
         found.append(signals.missing)
     elif text := awaited(state, signals):

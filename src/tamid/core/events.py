@@ -334,12 +334,50 @@ class VersionRegistered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageEntered(Event):
-    """A version entered a stage of its release: shadow, canary or live."""
+    """A version entered a stage of its release: shadow, canary or live.
+
+    `online`: model servers answer, so a canary gets its share of the entities there, and goes on
+    only by what they report.
+    """
 
     number: int
     stage: str
     evidence: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    online: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReported(Event):
+    """What one process of a model server has done since it began, as it told last.
+
+    `rungs` counts rows by the rung that answered. `changes`: when another rung came to answer most
+    rows, and why. `champion`: the version that it answers with.
+    """
+
+    process: str
+    began: str
+    until: str
+    champion: int
+    rungs: Mapping[str, int] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialMeasured(Event):
+    """What model servers told of a version in shadow or canary, all processes added up.
+
+    `verdict`: fail is stopped, nodata never goes on. `arms`: rows, failed, slow, p99 in
+    seconds and distance of the scores, by arm.
+    """
+
+    number: int
+    stage: str
+    verdict: Literal["pass", "fail", "nodata"]
+    reasons: tuple[str, ...] = ()
+    arms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
+from tamid.core.releases import RELEASES, put
 from tamid.core.restated import accepted_normal, threshold_moved
-from tamid.core.state import SUSPECTED, Alarm, Case, Incident, Refusal, Reign, Run, State, Version
+from tamid.core.state import SUSPECTED, Alarm, Case, Incident, Refusal, Run, State
 from tamid.core.values import Role
 
 
@@ -26,16 +27,12 @@ def evolve(state: State, record: Recorded) -> State:
     return replace(changed, seq=record.seq, head=record.hash)
 
 
-def _put(mapping: Mapping[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
-    return {**mapping, key: value}
-
-
 def _adopted(s: State, e: ev.ContractAdopted, r: Recorded) -> State:
     return replace(s, contract=e.contract, code=e.code, adopted_at=r.at)
 
 
 def _seen(s: State, source: str, batch: str, fingerprint: str) -> dict[str, Mapping[str, str]]:
-    return _put(s.batches, source, _put(s.batches.get(source, {}), batch, fingerprint))
+    return put(s.batches, source, put(s.batches.get(source, {}), batch, fingerprint))
 
 
 def _accepted(s: State, e: ev.DataAccepted, r: Recorded) -> State:
@@ -48,12 +45,12 @@ def _accepted(s: State, e: ev.DataAccepted, r: Recorded) -> State:
     return replace(
         s,
         batches=_seen(s, e.source, e.batch, e.fingerprint),
-        pins=_put(s.pins, e.pin.table, e.pin),
+        pins=put(s.pins, e.pin.table, e.pin),
         periods=arrived,
         latest=_latest(s, e),
         volume=_volume(s, e),
         first_seen={e.source: r.at, **s.first_seen},
-        noted=_put(s.noted, e.source, (*e.notes, *e.standing)),
+        noted=put(s.noted, e.source, (*e.notes, *e.standing)),
         refused=repaired,
     )
 
@@ -79,20 +76,20 @@ def _covers(repair: ev.DataAccepted, refusal: ev.DataRefused) -> bool:
 def _refused(s: State, e: ev.DataRefused, r: Recorded) -> State:
     refusal = Refusal(event=e, at=r.at)
     seen, name = _seen(s, e.source, e.batch, e.fingerprint), f"{e.source}/{e.batch}"
-    return replace(s, batches=seen, refused=_put(s.refused, name, refusal))
+    return replace(s, batches=seen, refused=put(s.refused, name, refusal))
 
 
 def _checked(s: State, e: ev.PeriodChecked, r: Recorded) -> State:
     sound = s.taken_as_sound - {e.period}
-    seen = _put(s.checked_seq, e.period, r.seq)
-    return replace(s, checked=_put(s.checked, e.period, e), checked_seq=seen, taken_as_sound=sound)
+    seen = put(s.checked_seq, e.period, r.seq)
+    return replace(s, checked=put(s.checked, e.period, e), checked_seq=seen, taken_as_sound=sound)
 
 
 def _labelled(s: State, e: ev.LabelsAccepted, r: Recorded) -> State:
     return replace(
         s,
         batches=_seen(s, e.source, e.batch, e.fingerprint),
-        pins=_put(s.pins, e.pin.table, e.pin),
+        pins=put(s.pins, e.pin.table, e.pin),
         relabelled={**s.relabelled, **dict.fromkeys(e.periods, r.seq)},
     )
 
@@ -107,94 +104,49 @@ def _measured(s: State, e: ev.Measured, r: Recorded) -> State:
     name = f"{e.signal}@{e.model_version}"
     return replace(
         s,
-        measured=_put(s.measured, name, _put(s.measured.get(name, {}), e.period, e)),
-        measured_seq=_put(s.measured_seq, f"{name}/{e.period}", r.seq),
+        measured=put(s.measured, name, put(s.measured.get(name, {}), e.period, e)),
+        measured_seq=put(s.measured_seq, f"{name}/{e.period}", r.seq),
     )
 
 
 def _alarm(s: State, e: ev.AlarmRaised, r: Recorded) -> State:
-    return replace(s, alarms=_put(s.alarms, e.alarm, Alarm(raised=e, at=r.at, seq=r.seq)))
+    return replace(s, alarms=put(s.alarms, e.alarm, Alarm(raised=e, at=r.at, seq=r.seq)))
 
 
 def _diagnosed(s: State, e: ev.Diagnosed, r: Recorded) -> State:
-    return replace(s, alarms=_put(s.alarms, e.alarm, replace(s.alarms[e.alarm], diagnosis=e)))
+    return replace(s, alarms=put(s.alarms, e.alarm, replace(s.alarms[e.alarm], diagnosis=e)))
 
 
 def _cleared(s: State, e: ev.AlarmCleared, r: Recorded) -> State:
     over = replace(s.alarms[e.alarm], cleared=e.reason, cleared_at=r.at, cleared_seq=r.seq)
-    return replace(s, alarms=_put(s.alarms, e.alarm, over))
+    return replace(s, alarms=put(s.alarms, e.alarm, over))
 
 
 def _incident(s: State, e: ev.IncidentOpened, r: Recorded) -> State:
-    return replace(s, incidents=_put(s.incidents, e.incident, Incident(opened=e, at=r.at)))
+    return replace(s, incidents=put(s.incidents, e.incident, Incident(opened=e, at=r.at)))
 
 
 def _incident_over(s: State, e: ev.IncidentClosed, r: Recorded) -> State:
     over = replace(s.incidents[e.incident], resolution=e.resolution, closed_at=r.at)
-    return replace(s, incidents=_put(s.incidents, e.incident, over))
+    return replace(s, incidents=put(s.incidents, e.incident, over))
 
 
 def _run_started(s: State, e: ev.RunStarted, r: Recorded) -> State:
     before = s.runs.get(e.run)
     run = Run(started=e, at=r.at, attempts=before.attempts + 1 if before else 1)
-    return replace(s, runs=_put(s.runs, e.run, run))
+    return replace(s, runs=put(s.runs, e.run, run))
 
 
 def _run_finished(s: State, e: ev.RunFinished, r: Recorded) -> State:
-    return replace(s, runs=_put(s.runs, e.run, replace(s.runs[e.run], finished=e)))
+    return replace(s, runs=put(s.runs, e.run, replace(s.runs[e.run], finished=e)))
 
 
 def _run_failed(s: State, e: ev.RunFailed, r: Recorded) -> State:
-    return replace(s, runs=_put(s.runs, e.run, replace(s.runs[e.run], failed=e)))
+    return replace(s, runs=put(s.runs, e.run, replace(s.runs[e.run], failed=e)))
 
 
 def _judged(s: State, e: ev.Judged, r: Recorded) -> State:
-    return replace(s, runs=_put(s.runs, e.run, replace(s.runs[e.run], judged=e, judged_at=r.at)))
-
-
-def _registered(s: State, e: ev.VersionRegistered, r: Recorded) -> State:
-    version = Version(registered=e, at=r.at, usual=e.usual)
-    return replace(s, versions=_put(s.versions, e.ref.number, version))
-
-
-def _stage(s: State, e: ev.StageEntered, r: Recorded) -> State:
-    version = replace(s.versions[e.number], stage=e.stage, stage_at=r.at)
-    return replace(s, versions=_put(s.versions, e.number, version))
-
-
-def _crown(s: State, number: int, r: Recorded, reason: str, evidence: str) -> State:
-    reign = Reign(
-        number=number, since=r.at, seq=r.seq, actor=r.actor, role=r.role.value,
-        reason=reason, evidence=evidence,
-    )  # fmt: skip
-    version = replace(s.versions[number], stage="live", stage_at=r.at)
-    return replace(s, reigns=(*s.reigns, reign), versions=_put(s.versions, number, version))
-
-
-def _promoted(s: State, e: ev.Promoted, r: Recorded) -> State:
-    return _crown(s, e.number, r, e.reason, e.evidence)
-
-
-def _rolled_back(s: State, e: ev.RolledBack, r: Recorded) -> State:
-    gone = replace(s.versions[e.number], stopped=e.reason)
-    back = _crown(s, e.back_to, r, e.reason, "")
-    return replace(back, versions=_put(back.versions, e.number, gone))
-
-
-def _stopped(s: State, e: ev.ReleaseStopped, r: Recorded) -> State:
-    version = replace(s.versions[e.number], stopped=e.reason)
-    return replace(s, versions=_put(s.versions, e.number, version))
-
-
-def _approved(s: State, e: ev.ApprovalGiven, r: Recorded) -> State:
-    version = s.versions[e.number]
-    version = replace(version, approvals=version.approvals | {r.role.value})
-    return replace(s, versions=_put(s.versions, e.number, version))
-
-
-def _not_approved(s: State, e: ev.ApprovalRefused, r: Recorded) -> State:
-    version = replace(s.versions[e.number], stopped=f"refused by {r.role.value}: {r.reason}")
-    return replace(s, versions=_put(s.versions, e.number, version))
+    return replace(s, runs=put(s.runs, e.run, replace(s.runs[e.run], judged=e, judged_at=r.at)))
 
 
 def _rung(s: State, e: ev.RungSet, r: Recorded) -> State:
@@ -204,10 +156,10 @@ def _rung(s: State, e: ev.RungSet, r: Recorded) -> State:
 def _scored(s: State, e: ev.Scored, r: Recorded) -> State:
     return replace(
         s,
-        scored=_put(s.scored, e.period, e),
-        scored_seq=_put(s.scored_seq, e.period, r.seq),
-        scored_at=_put(s.scored_at, e.period, r.at),
-        pins=_put(s.pins, e.pin.table, e.pin),
+        scored=put(s.scored, e.period, e),
+        scored_seq=put(s.scored_seq, e.period, r.seq),
+        scored_at=put(s.scored_at, e.period, r.at),
+        pins=put(s.pins, e.pin.table, e.pin),
     )
 
 
@@ -220,11 +172,11 @@ def _delivered(s: State, e: ev.Delivered, r: Recorded) -> State:
 
 
 def _delayed(s: State, e: ev.DeliveryDelayed, r: Recorded) -> State:
-    return replace(s, delayed=_put(s.delayed, f"{e.period}/{e.sink}", (e.attempt, r.at)))
+    return replace(s, delayed=put(s.delayed, f"{e.period}/{e.sink}", (e.attempt, r.at)))
 
 
 def _case(s: State, e: ev.CaseOpened, r: Recorded) -> State:
-    return replace(s, cases=_put(s.cases, e.case, Case(opened=e, at=r.at, runs=(e.run,))))
+    return replace(s, cases=put(s.cases, e.case, Case(opened=e, at=r.at, runs=(e.run,))))
 
 
 def _comment(s: State, e: ev.CaseCommented, r: Recorded) -> State:
@@ -233,17 +185,18 @@ def _comment(s: State, e: ev.CaseCommented, r: Recorded) -> State:
     heard = case.heard_at if r.role is Role.CONTROLLER else r.at
     case = replace(case, comments=(*case.comments, text), runs=(*case.runs, e.run), heard_at=heard,
                    escalated=e.escalated_to or case.escalated)  # fmt: skip
-    return replace(s, cases=_put(s.cases, e.case, case))
+    return replace(s, cases=put(s.cases, e.case, case))
 
 
 def _case_closed(s: State, e: ev.CaseClosed, r: Recorded) -> State:
     case = replace(s.cases[e.case], resolution=e.resolution, closed_at=r.at)
     by_hand = r.role is not Role.CONTROLLER and case.opened.about.startswith(SUSPECTED)
     sound = s.taken_as_sound | frozenset(s.suspected) if by_hand else s.taken_as_sound
-    return replace(s, cases=_put(s.cases, e.case, case), taken_as_sound=sound)
+    return replace(s, cases=put(s.cases, e.case, case), taken_as_sound=sound)
 
 
 _STEPS: Mapping[type[ev.Event], Any] = {
+    **RELEASES,
     ev.ContractAdopted: _adopted,
     ev.DataAccepted: _accepted,
     ev.DataRefused: _refused,
@@ -262,13 +215,6 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.RunFinished: _run_finished,
     ev.RunFailed: _run_failed,
     ev.Judged: _judged,
-    ev.VersionRegistered: _registered,
-    ev.StageEntered: _stage,
-    ev.Promoted: _promoted,
-    ev.RolledBack: _rolled_back,
-    ev.ReleaseStopped: _stopped,
-    ev.ApprovalGiven: _approved,
-    ev.ApprovalRefused: _not_approved,
     ev.RungSet: _rung,
     ev.Scored: _scored,
     ev.Delivered: _delivered,

@@ -37,6 +37,8 @@ class Version:
     """A registered version and the stage of its release; `usual`: the accepted new normal.
 
     `earlier`: overlays that held before its threshold was moved, each up to an event's number.
+    `evidence`: what was measured when it entered its stage. `online`: model servers answer with it
+    in this stage, so that it is judged by what they report (`trial`, the newest such judgement).
     """
 
     registered: ev.VersionRegistered
@@ -47,6 +49,9 @@ class Version:
     stopped: str = ""
     usual: str = ""
     usual_seq: int = 0
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    online: bool = False
+    trial: ev.TrialMeasured | None = None
     earlier: tuple[tuple[int, str], ...] = ()
 
     @property
@@ -122,8 +127,8 @@ class State:
 
     `volume`: rows of each period. `first_seen`: when a source's first batch came. `noted`: what
     was odd about the last batch of a source. `taken`: the last claim of what servers wrote;
-    `answered`: when
-    such answers last came for a period.
+    `answered`: when such answers last came for a period. `servers`: what each model server told
+    last, by its process. `served_at`: when a model server was last known to answer.
     """
 
     seq: int = 0
@@ -162,6 +167,8 @@ class State:
     cases: Mapping[int, Case] = field(default_factory=dict)
     paused: ev.Paused | None = None
     last_tick: datetime | None = None
+    servers: Mapping[str, ev.ServerReported] = field(default_factory=dict)
+    served_at: datetime | None = None
 
     @property
     def champion(self) -> int:

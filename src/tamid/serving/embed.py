@@ -14,11 +14,12 @@ from typing import Any
 
 from tamid.core.errors import OutOfTime
 from tamid.serving.http.app import Application
+from tamid.serving.http.metrics import Counts
 from tamid.serving.http.settings import Settings
 from tamid.serving.strict import Codec
 from tamid.serving.told import told
 from tamid.serving.values import Request
-from tamid.serving.wiring import book_of, brain_of
+from tamid.serving.wiring import application_of, book_of, brain_of, reporter_of
 
 
 def asgi(workspace: str | Path, model: str | None = None, **settings: Any) -> Application:
@@ -27,10 +28,9 @@ def asgi(workspace: str | Path, model: str | None = None, **settings: Any) -> Ap
     It begins to follow the ledger with its first request, or with the server's start. `settings`:
     fields of :class:`tamid.serving.http.settings.Settings`.
     """
-    brain = brain_of(Path(workspace), model)
-    book = book_of(Path(workspace), brain.model)
-    atexit.register(book.close)  # one that is mounted hears of no end
-    return Application(brain, brain.model, Settings(**settings), book)
+    made = application_of(Path(workspace), model, Settings(**settings))
+    atexit.register(made.book.close)  # one that is mounted hears of no end
+    return made
 
 
 class Predictor:
@@ -41,10 +41,13 @@ class Predictor:
         self._book = book_of(Path(workspace), self._brain.model)
         self._book.begin()
         self._begin, self._count = secrets.token_hex(6), itertools.count(1)
+        self._counts = Counts()
+        self._reporter = reporter_of(Path(workspace), self._brain, self._counts)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._loop.call_soon_threadsafe(self._brain.begin)
+        self._loop.call_soon_threadsafe(self._reporter.begin)
 
     def wait(self, seconds: float = 60.0) -> None:
         """Wait for the first version. Raises OutOfTime."""
@@ -67,7 +70,8 @@ class Predictor:
 
     def close(self) -> None:
         """End the workers and the thread."""
-        asyncio.run_coroutine_threadsafe(self._brain.close(), self._loop).result(10)
+        for one in (self._reporter, self._brain):
+            asyncio.run_coroutine_threadsafe(one.close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -85,4 +89,6 @@ class Predictor:
         ended, queue = time.monotonic(), request.spent.get("queue", 0.0)
         spent = (read - arrived, 0.0, queue, ended - read - queue, ended - arrived)
         self._book.note(turn.served, found.rows, answers, spent, 0)
+        for answer in answers:
+            self._counts.answered(answer)
         return [told(answer, turn.served) for answer in answers]

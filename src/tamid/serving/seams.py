@@ -62,6 +62,10 @@ class Turn(Protocol):
         """Return an answer for each row, in order, within the deadline; it never raises."""
         ...
 
+    def shed(self, request: Request) -> Sequence[Answer]:
+        """Answer at once from the rungs that compute nothing: more is asked than can be done."""
+        ...
+
 
 class Brain(Protocol):
     """What answers: it follows the ledger and swaps turns."""
@@ -81,6 +85,18 @@ class Brain(Protocol):
 
     async def close(self) -> None:
         """Answer what has begun, then let everything go."""
+        ...
+
+
+class Companion(Protocol):
+    """What works beside a brain for as long as it does."""
+
+    def begin(self) -> None:
+        """Begin; called once, on the loop."""
+        ...
+
+    async def close(self) -> None:
+        """Finish."""
         ...
 
 
@@ -157,6 +173,11 @@ class LastScores(Protocol):
 
 class Process(Protocol):
     """A spawned process that answers requests one by one, and is killed at its deadline."""
+
+    @property
+    def peak_mb(self) -> float:
+        """Return the most memory that it held during the last request, in megabytes."""
+        ...
 
     def lay_bundle(self, opened: Opened) -> None:
         """Lay a verified bundle where the process finds it."""

@@ -87,6 +87,7 @@ class Request:
     """Rows that were asked for together; `arrived`: seconds of the monotonic clock.
 
     `spent`: seconds of parts of the request that only those know who answer, such as `queue`.
+    `faults`: what a drill lets each rung suffer for this request alone; None: it is no drill.
     """
 
     rows: Sequence[Row]
@@ -94,6 +95,7 @@ class Request:
     arrived: float
     explain: bool = False
     spent: dict[str, float] = field(default_factory=dict)
+    faults: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,8 @@ class Answer:
     """What one row gets, always.
 
     `score`: None only on the rung `withheld`. `reason`: why not a better rung, "" for the best.
-    `age`: seconds since the score was made, for scores that were not made now.
+    `age`: seconds since the score was made, for scores that were not made now. `control`: whether
+    the entity is in the control group that is never acted on, None where the contract has none.
     """
 
     id: str
@@ -114,3 +117,4 @@ class Answer:
     band: str | None = None
     age: float | None = None
     explanation: Mapping[str, float] = field(default_factory=dict)
+    control: bool | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,20 @@ from typing import TYPE_CHECKING, Any
 from tamid.config import Config, find
 from tamid.core.errors import NotFound, UsageError
 
+# The least urgent that a process can be.
+_LOWEST = 19
+
 if TYPE_CHECKING:
+    from tamid.core.contract.model import Contract
     from tamid.core.learning.bundle import Opened
     from tamid.ports import RowModel
-    from tamid.serving.brain.follow import Follower, World
+    from tamid.serving.brain.follow import Follower
+    from tamid.serving.brain.loading import World
     from tamid.serving.brain.opening import Verified
+    from tamid.serving.http.app import Application
+    from tamid.serving.http.settings import Settings
     from tamid.serving.log.book import Book
+    from tamid.serving.reporting import Counted, Reporter
     from tamid.serving.seams import Process
 
 
@@ -23,7 +32,7 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
     from tamid.adapters.blobs import FileBlobs
     from tamid.adapters.keys import Keys
     from tamid.adapters.sqlite import SqliteLedger
-    from tamid.serving.brain.follow import World
+    from tamid.serving.brain.loading import World
     from tamid.serving.brain.lookup import ScoreFile
     from tamid.workshop import parse
 
@@ -34,6 +43,8 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
         signer=Keys(config.store / "keys"),
         parse=parse,
         spawn=SpawnedProcess,
+        spawn_low=LowProcess,
+        control=control_of(config),
         lasts=ScoreFile(last_scores_file(config.store, model)),
         row_model=row_model_of,
         say=say,
@@ -75,6 +86,54 @@ def book_of(start: Path, model: str) -> Book:
     from tamid.serving.log.book import Book
 
     return Book(spool_folder(find(start).store, model), model)
+
+
+def application_of(
+    start: Path,
+    model: str | None,
+    settings: Settings,
+    *,
+    deadline: float | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Application:
+    """Return the application that serves a model, with all that works beside it.
+
+    Raises:
+        NotFound, UsageError: as :func:`brain_of`.
+    """
+    from tamid.serving.http.app import Application
+    from tamid.serving.log.watch import Watch
+
+    brain = brain_of(start, model, deadline=deadline, say=say)
+    book = book_of(start, brain.model)
+    made = Application(brain, brain.model, settings, book)
+    watch = Watch(book, brain.voices, made.counts.reasons)
+    book.watchers.append(watch)
+    book.endings.append(watch.end)
+    made.companions.append(reporter_of(start, brain, made.counts))
+    return made
+
+
+def reporter_of(start: Path, brain: Follower, counts: Counted) -> Reporter:
+    """Return what tells the controller about a brain."""
+    from tamid.adapters.report_files import FileReports
+    from tamid.serving.reporting import Reporter
+
+    return Reporter(brain, counts, FileReports(find(start).store / "reports"))
+
+
+def control_of(config: Config) -> Callable[[Contract], Callable[[str | None], bool | None] | None]:
+    """Return who is in the control group under a contract; None where it has none."""
+
+    def under(contract: Contract) -> Callable[[str | None], bool | None] | None:
+        from tamid.serving.brain.control import membership
+
+        share, path = contract.delivery.control_group, config.store / "salt"
+        if not share or not path.is_file():
+            return None
+        return membership(share, contract.delivery.rotate, path.read_text())
+
+    return under
 
 
 def one_model(config: Config, model: str | None) -> str:
@@ -121,6 +180,7 @@ class SpawnedProcess:
         from tamid.adapters.spawn.worker import Worker
 
         self._worker = Worker()
+        self.peak_mb = 0.0
 
     def lay_bundle(self, opened: Opened) -> None:
         """Lay a verified bundle where the process finds it."""
@@ -138,11 +198,21 @@ class SpawnedProcess:
 
     def ask(self, request: Mapping[str, Any], timeout: float) -> Mapping[str, Any]:
         """Send a request and wait. Raises WorkerDied (also past the deadline), TamidError."""
-        return self._worker.ask(request, timeout).value
+        reply = self._worker.ask(request, timeout)
+        self.peak_mb = reply.peak_mb
+        return reply.value
 
     def close(self) -> None:
         """Kill it with all that it started."""
         self._worker.close()
+
+
+class LowProcess(SpawnedProcess):
+    """A worker that gets only the time that nobody else wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        os.setpriority(os.PRIO_PROCESS, self._worker.pid, _LOWEST)
 
 
 if TYPE_CHECKING:

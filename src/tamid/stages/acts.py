@@ -149,8 +149,6 @@ def _plain(
     match a:
         case do.RollBack():
             yield ev.RolledBack(key=a.key, number=a.number, back_to=a.back_to, reason=a.reason)
-        case do.StopRelease():
-            yield ev.ReleaseStopped(key=a.key, number=a.number, reason=a.reason)
         case do.SetRung():
             measured = {
                 n.partition("@")[0].removeprefix("rung/"): m[max(m)].value
@@ -158,6 +156,8 @@ def _plain(
                 if n.startswith("rung/") and n.endswith(f"@{state.champion}")
             }
             yield ev.RungSet(key=a.key, rung=a.rung, reason=a.reason, measured=measured)
+        case do.StopRelease():
+            yield ev.ReleaseStopped(key=a.key, number=a.number, reason=a.reason)
         case do.ClearAlarm():
             yield ev.AlarmCleared(key=a.key, alarm=a.alarm, reason=a.reason)
         case do.Abandon():
@@ -195,8 +195,8 @@ _ACTS: dict[type[do.Action], Act] = {
     do.MoveThreshold: _move_threshold,
     do.OpenCase: _open_case,
     do.RollBack: _plain,
-    do.StopRelease: _plain,
     do.SetRung: _plain,
+    do.StopRelease: _plain,
     do.ClearAlarm: _plain,
     do.Abandon: _plain,
     do.CloseCase: _plain,

@@ -35,6 +35,7 @@ from tamid.stages.missing import missing
 from tamid.stages.monitoring import alarms, observe
 from tamid.stages.quality import measure
 from tamid.stages.rig import Rig
+from tamid.stages.servers import listen
 from tamid.stages.spooling import take_in
 from tamid.stages.standings import measure_rungs
 from tamid.stages.thresholds import measure_threshold
@@ -48,8 +49,8 @@ LEASE = timedelta(hours=2)
 
 # What is looked at in each turn, in this order; each look sees what those before it found.
 _LOOKS = (
-    check_periods, measure, compare_in_shadow, compare_with_previous, look_at_first_answers,
-    estimate, alarms, diagnose, measure_threshold, measure_rungs,
+    listen, check_periods, measure, compare_in_shadow, compare_with_previous,
+    look_at_first_answers, estimate, alarms, diagnose, measure_threshold, measure_rungs,
 )  # fmt: skip
 # After these acts there is something new to notice: scores, or another champion.
 _TO_NOTICE = (Score, Promote, RollBack)

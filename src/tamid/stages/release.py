@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.events import Event, Promoted, ReleaseStopped, StageEntered
 from tamid.core.state import State
 from tamid.core.stats.drift import number_counts, profile_numbers, psi
+from tamid.core.trial import distance, score_bin
 from tamid.core.values import Task, canonical_json
 from tamid.stages import dataset, joining
 from tamid.stages.registry import voice
@@ -24,19 +26,27 @@ CONSTANT_SHARE = 0.99
 # Scores of the new version spread this unlike the champion's on the same rows are looked at by a
 # person: it is no proof of harm (after a drift the new scores should differ), but worth a note.
 UNLIKE = 0.25
+# A model whose server told something within this time is served: its canary must answer people.
+SERVED = timedelta(days=7)
 
 
 def enter(
     rig: Rig, contract: Contract, state: State, action: Enter, now: datetime
 ) -> Iterator[Event]:
-    """Back-score the latest period with the version; hard faults stop the release at once."""
+    """Back-score the latest period with the version; hard faults stop the release at once.
+
+    Where a server answers, it follows the stage: a shadow is asked beside the champion, a canary
+    answers its share of the entities.
+    """
     evidence, fault = _shadow(rig, state, action.number, now)
+    seen = state.served_at
     yield StageEntered(
         key=action.key,
         number=action.number,
         stage=action.stage,
         evidence=evidence,
         reason=action.reason,
+        online=seen is not None and now - seen <= SERVED,
     )
     if fault:
         yield ReleaseStopped(key=f"stop/{action.number}", number=action.number, reason=fault)
@@ -78,7 +88,11 @@ def _shadow(rig: Rig, state: State, number: int, now: datetime) -> tuple[dict[st
     evidence = {"rows": float(len(scores)), "seconds": answered.seconds}
     fault = _fault(scores, contract.task)
     if not fault and state.champion and contract.task is not Task.MULTICLASS:
-        evidence["score_psi"] = _unlike(rig, state, scores, period)
+        served = _served(rig, state, period)
+        if len(served):
+            profile = profile_numbers("score", served)
+            evidence["score_psi"] = psi(profile.counts, number_counts(profile, scores))
+            evidence["shift"] = distance(_binned(served, contract), _binned(scores, contract))
     return {k: v for k, v in evidence.items() if math.isfinite(v)}, fault
 
 
@@ -93,13 +107,14 @@ def _fault(scores: np.ndarray, task: Task) -> str:
     return ""
 
 
-def _unlike(rig: Rig, state: State, scores: np.ndarray, period: str) -> float:
-    """Return the PSI between both versions' scores of one period."""
+def _served(rig: Rig, state: State, period: str) -> np.ndarray:
+    """Return the scores that the champion gave in a period, (n,)."""
     pin = state.pins.get(rig.table("predictions"))
     if pin is None or period not in state.scored:
-        return math.nan
+        return np.empty(0)
     served = dataset.in_force(rig.tables, state, pin, [period]).filter(pl.col("rung") == "champion")
-    if served.is_empty():
-        return math.nan
-    profile = profile_numbers("score", served.get_column("score").cast(pl.Float64).to_numpy())
-    return psi(profile.counts, number_counts(profile, scores))
+    return served.get_column("score").cast(pl.Float64).to_numpy()
+
+
+def _binned(scores: np.ndarray, contract: Contract) -> Counter[int]:
+    return Counter(score_bin(score, contract.task) for score in scores[np.isfinite(scores)])

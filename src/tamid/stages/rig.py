@@ -19,6 +19,7 @@ from tamid.ports import (
     Leases,
     Ledger,
     Progress,
+    Reports,
     RuleRunner,
     Scorer,
     Signer,
@@ -54,6 +55,7 @@ class Rig:
     what the code and the packages are at the moment. `learner` makes the small helper models of
     monitoring, by task; without one, what needs a fit stays unmeasured. `holidays` names the
     special days of a country. `spool`: what servers of the model wrote down, if any may.
+    `reports`: what model servers told, None where nobody serves.
     """
 
     model: str
@@ -76,6 +78,7 @@ class Rig:
     holidays: Holidays = no_holidays
     origin: Callable[[], Origin] = Origin
     learner: Callable[[Task], Learner] | None = None
+    reports: Reports | None = None
 
     def contract(self, digest: str) -> Contract:
         """Return the contract with this digest, as it was when it was adopted."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import mmap
+import os
+import signal
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tamid.core.errors import UsageError
 from tamid.workshop.answers import run_rule
 from tamid.workshop.tools import parse
 
@@ -18,13 +23,16 @@ if TYPE_CHECKING:
     from tamid.core.contract.model import Contract
     from tamid.stages.answering import Predictor
 
+# Bytes that a drill's leak holds on to at a time.
+_LEAK = 300_000_000
+
 Columns = Mapping[str, Sequence[Any]]
 
 
 def online_handlers(
     opened: Mapping[str, Predictor], golden: Mapping[str, bytes], here: Path
 ) -> dict[str, Handler]:
-    """Return what a worker answers for the server: `online` and `online_rule`.
+    """Return what a worker answers for the server: `online`, `online_rule` and `drill`.
 
     `opened`, `golden`: where `open` has put the bundle's predictor and its golden rows.
     """
@@ -43,7 +51,32 @@ def online_handlers(
         rows = cleaned(frame, parse(files[CONTRACT].decode()))
         return {"score": run_rule(files, request["code"], rows).get_column("score").to_list()}
 
-    return {"online": online, "online_rule": online_rule}
+    held: list[bytearray] = []
+
+    def drill(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        suffer(request["fault"], held)
+        return {}
+
+    return {"online": online, "online_rule": online_rule, "drill": drill}
+
+
+def suffer(fault: str, held: list[bytearray]) -> None:
+    """Do to this worker what user code may do to it: hang, leak, segfault, exit.
+
+    Raises:
+        UsageError: there is no such fault.
+    """
+    if fault == "hang":
+        time.sleep(3600)
+    elif fault == "leak":
+        held.append(bytearray(_LEAK))
+        held[-1][:: mmap.PAGESIZE] = b"x" * len(range(0, _LEAK, mmap.PAGESIZE))
+    elif fault == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif fault == "exit":
+        os._exit(3)
+    else:
+        raise UsageError(f"there is no fault {fault!r}")
 
 
 def answer_rows(

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from tamid.core.errors import UserCodeError, WorkerDied
-from tamid.serving.brain.desk import Busy, Desk, Outcome, Restarting
+from tamid.serving.brain.desk import Desk
+from tamid.serving.brain.jobs import Busy, Outcome, Restarting
 from tamid.serving.values import Row
 
 
@@ -18,6 +19,7 @@ class Clerk:
 
     def __init__(self, gate: threading.Event, seen: list[int]) -> None:
         self._gate, self._seen = gate, seen
+        self.peak_mb, self.closed = 100.0, False
 
     def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
         """Answer when the gate is open."""
@@ -30,8 +32,15 @@ class Clerk:
             raise UserCodeError("bad row")
         return [Outcome(score=2 * float(str(row.values["x"]))) for row in rows]
 
+    def drill(self, fault: str, timeout: float) -> None:
+        """Die, or hold on to a lot."""
+        if fault == "exit":
+            raise WorkerDied("the worker exited")
+        self.peak_mb = 5000.0
+
     def close(self) -> None:
         """Nothing is held."""
+        self.closed = True
 
 
 def row(x: float, say: str | None = None) -> Row:
@@ -154,3 +163,50 @@ def test_a_deadline_frees_the_caller_and_not_the_others(gate: threading.Event) -
         desk.close()
 
     asyncio.run(play())
+
+
+def test_who_holds_too_much_is_replaced_beside(gate: threading.Event) -> None:
+    """A worker above its line is replaced by a fresh one; nobody is turned away meanwhile."""
+    hired: list[Clerk] = []
+
+    async def play() -> tuple[Desk, list[object]]:
+        def start() -> Clerk:
+            hired.append(Clerk(gate, []))
+            return hired[-1]
+
+        desk = Desk("d", start, 5, most_mb=120)
+        await desk.open()
+        found = await asked_apart(desk, row(1))
+        assert desk.drill("leak")
+        for _ in range(200):
+            found += await asked_apart(desk, row(2))
+            await asyncio.sleep(0.005)
+            if desk.renewals:
+                break
+        found += await asked_apart(desk, row(3))
+        desk.close()
+        return desk, found
+
+    desk, found = asyncio.run(play())
+    assert all(isinstance(score, float) for score in found)
+    assert (len(hired), desk.renewals, desk.restarts) == (2, 1, 0)
+    assert hired[0].closed
+
+
+def test_a_drilled_death_is_met_like_any_other(gate: threading.Event) -> None:
+    """A fault that kills the worker leads to a restart."""
+
+    async def play() -> int:
+        desk = Desk("d", lambda: Clerk(gate, []), 5)
+        await desk.open()
+        assert desk.drill("exit")
+        for _ in range(200):
+            await asyncio.sleep(0.005)
+            if desk.restarts:
+                break
+        found = await asked_apart(desk, row(3))
+        desk.close()
+        assert found == [6.0]
+        return desk.restarts
+
+    assert asyncio.run(play()) == 1

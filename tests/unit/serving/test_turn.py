@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,9 @@ from tamid.core.values import Task
 from tamid.serving.brain.breaker import Breaker
 from tamid.serving.brain.inline import Inline
 from tamid.serving.brain.lookup import NoScores
-from tamid.serving.brain.turn import Ladder, Voice
+from tamid.serving.brain.trial import Trial
+from tamid.serving.brain.turn import Ladder
+from tamid.serving.brain.voices import Voice
 from tamid.serving.values import Answer, Request, Row, Served
 
 Values = Mapping[str, float | int | str | bool | None]
@@ -176,6 +179,73 @@ def test_last_scores_by_age(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def _with_steps(served: Served, *steps: object) -> Served:
-    import dataclasses
+    return replace(served, steps=steps)  # type: ignore[arg-type]
 
-    return dataclasses.replace(served, steps=steps)  # type: ignore[arg-type]
+
+def test_what_is_shed_is_answered_by_what_computes_nothing() -> None:
+    """Neither model nor rule is asked; the reason is said; nobody is left without."""
+    given = turn(champion=Broken())
+    request = Request(rows=[row(0.5)] * 3, ids=["a", "b", "c"], arrived=time.monotonic())
+    found = given.shed(request)
+    assert [(a.id, a.rung, a.score) for a in found] == [
+        ("a", "default", 0.2), ("b", "default", 0.2), ("c", "default", 0.2),
+    ]  # fmt: skip
+    assert {a.reason for a in found} == {"overload, last_score: none"}
+
+
+class Broken(Said):
+    """A row model that must not be asked."""
+
+    def score(self, row: Values) -> float:
+        """Fail."""
+        raise AssertionError("it was asked")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("error", "champion: error"), ("nan", "champion: impossible answer"),
+        ("slow", "champion: timeout"), ("overload", "champion: overload"),
+    ],
+)  # fmt: skip
+def test_a_drill_is_met_by_its_own_requests_alone(fault: str, reason: str) -> None:
+    """A fault moves the drill's request down; everybody else is answered as ever."""
+    given = turn(deadline=0.1)
+    drilled = Request(
+        rows=[row(0.5)], ids=["a"], arrived=time.monotonic(), faults={"champion": fault}
+    )
+    for _ in range(6):
+        (answer,) = asyncio.run(given.answers(replace(drilled, arrived=time.monotonic())))
+    assert answer.rung == "previous"
+    broken = fault in ("error", "nan", "slow")
+    # Its breaker opens after five failures; overload is no failure of the version.
+    assert answer.reason == ("champion: breaker open" if broken else reason)
+    assert ask(given, row(0.5))[0].rung == "champion"
+    assert given.voices["champion"].breaker.state == "closed"
+
+
+def test_a_drill_goes_down_to_nothing() -> None:
+    """With every rung broken the row is withheld, with all reasons."""
+    faults = dict.fromkeys(("champion", "previous", "last_score", "default"), "error")
+    request = Request(rows=[row(0.5)], ids=["a"], arrived=time.monotonic(), faults=faults)
+    (answer,) = asyncio.run(turn().answers(request))
+    assert (answer.rung, answer.score) == ("withheld", None)
+    assert answer.reason == "champion: error, previous: error, last_score: error, default: error"
+
+
+def test_a_canary_that_fails_leaves_the_row_to_the_champion() -> None:
+    """On both roads; what it did is counted, and the reason is said."""
+    given = turn()
+    desk = Inline("version 3", Broken(), ())
+    voice = Voice(number=3, desk=desk, breaker=Breaker(time.monotonic))
+    given.trial = Trial("canary", 1.0, voice, given.served)
+    assert given.now(row(0.5), "a") is None
+    (answer,) = ask(given, row(0.5))
+    assert (answer.version, answer.rung, answer.reason) == (2, "champion", "canary: server error")
+    assert given.trial.tallies["canary"].failed == 1
+    given.trial = Trial("canary", 1.0, replace(voice, desk=Inline("v3", Half(), ())), given.served)
+    quick = given.now(row(0.9), "0")
+    assert quick == ask(given, row(0.9))[0]
+    assert quick is not None
+    assert (quick.version, quick.rung, quick.score) == (3, "canary", 0.5)
+    assert given.trial.tallies["canary"].rows == 2

@@ -9,6 +9,7 @@ from tamid.core.actions import (
     ClearAlarm,
     CloseCase,
     Enter,
+    OpenCase,
     Promote,
     Register,
     RollBack,
@@ -20,9 +21,13 @@ from tamid.core.events import ROW_BUGS
 from tamid.core.paging import QUALITY, UNLABELLED
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
-from tamid.core.state import Alarm, State
+from tamid.core.state import Alarm, State, Version
+from tamid.core.trial import CANARY
+from tamid.core.values import Role
 from tamid.core.watching import SHADOW, harmful, shadow_words, watched
 
+# What a case on a version that was withdrawn is about: this, and its number.
+TRIAL = "trial"
 # A version stays in shadow for at least one turn of a daily loop before it goes on.
 LEAST_STAY = timedelta(hours=12)
 
@@ -50,7 +55,7 @@ def release(policy: Policy, state: State, signals: Signals, now: datetime) -> li
             return [StopRelease(key=f"stop/{number}", reason=why, number=number)]
         if version.stage_at is None or now - version.stage_at < LEAST_STAY:
             return []
-        if undecided(policy, state, signals, now):
+        if undecided(policy, state, signals, now) or awaits_answers(version):
             return []
         following = path[path.index(version.stage) + 1 :]
         if following:
@@ -63,6 +68,34 @@ def release(policy: Policy, state: State, signals: Signals, now: datetime) -> li
         shown = "better" if found.shown_better else "undecided, the gates' verdict stands"
         reason += f" ({shown} on live rows: {shadow_words(state, number)})"
     return [Promote(key=f"promote/{number}", reason=reason, number=number, previous=state.champion)]
+
+
+def awaits_answers(version: Version) -> bool:
+    """Say whether a canary has not answered enough people, well, to go on."""
+    online = version.online and version.stage.startswith(CANARY)
+    return online and (version.trial is None or version.trial.verdict != "pass")
+
+
+def withdraw(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Take back a version that does harm in shadow or canary, and hand it to who made it."""
+    version = state.versions.get(state.challenger)
+    if version is None or version.trial is None or version.trial.verdict != "fail":
+        return []
+    number, stage = version.registered.ref.number, version.stage
+    reason, case = "; ".join(version.trial.reasons), len(state.cases) + 1
+    return [
+        StopRelease(key=f"stop/{number}", reason=reason, number=number),
+        OpenCase(
+            key=f"case/{case}",
+            reason=reason,
+            case=case,
+            role=Role.ML_DEVELOPER,
+            kind="held",
+            title=f"version {number} was withdrawn from {stage}",
+            about=f"{TRIAL}/{number}",
+            run=version.registered.run,
+        ),
+    ]
 
 
 def _unregistered(state: State) -> str:
@@ -148,7 +181,8 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
         if run is not None and number == run.started.case:
             why = reason
         elif run is not None and case.at <= since:
-            why = reason if case.opened.about == f"trigger/{run.started.trigger}" else why
+            settled = (f"trigger/{run.started.trigger}", TRIAL)
+            why = reason if case.opened.about.startswith(settled) else why
         if why:
             found.append(CloseCase(key=f"close/{number}", reason=why, case=number))
     return found

@@ -202,6 +202,19 @@ def _delivered(e: ev.Delivered) -> str:
     return f"{e.period} delivered to {e.sink}: {count(e.rows, 'row')}{late}"
 
 
+def _server(e: ev.ServerReported) -> str:
+    rungs = ", ".join(f"{rung} {n}" for rung, n in sorted(e.rungs.items())) or "nobody yet"
+    last = f"; last change: {e.changes[-1]}" if e.changes else ""
+    return f"Server {e.process} with version {e.champion} answered by {rungs}{last}"
+
+
+def _trial(e: ev.TrialMeasured) -> str:
+    arms = ", ".join(f"{arm} {int(seen.get('rows', 0))}" for arm, seen in sorted(e.arms.items()))
+    said = {"pass": "does well", "fail": "fails", "nodata": "has too few answers to be judged"}
+    why = f": {first_lines(e.reasons)}" if e.reasons else ""
+    return f"Version {e.number} in {e.stage} {said[e.verdict]} ({arms} rows){why}"
+
+
 _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.ContractAdopted: lambda e: f"Contract {e.contract[7:19]} came into force",
     ev.DataAccepted: _accepted,
@@ -231,6 +244,8 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.Judged: _judged,
     ev.VersionRegistered: lambda e: f"{e.run} was registered as version {e.ref.number}",
     ev.StageEntered: lambda e: f"Version {e.number} entered {e.stage}",
+    ev.ServerReported: _server,
+    ev.TrialMeasured: _trial,
     ev.Promoted: lambda e: (
         f"Version {e.number} became champion"
         + (f" in place of version {e.previous}" if e.previous else "")

@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 # Failures in a row that open it: one may be chance, five at the same bundle are not.
 _FAILURES = 5
-# Seconds until the first probe, and the longest time between two.
-_FIRST, _LONGEST = 0.5, 15.0
+# Seconds until the first probe, and the longest time between two: ten seconds after whatever was
+# wrong is over, the champion answers again.
+_FIRST, _LONGEST = 0.5, 5.0
 
 
 class Breaker:
     """Closed: everybody passes. Open: nobody does. Half-open: one at a time, to try."""
 
     def __init__(self, clock: Callable[[], float], failures: int = _FAILURES) -> None:
-        self._clock, self._limit = clock, failures
+        self.clock, self._limit = clock, failures
         self._failed, self._pause, self._until, self._probing = 0, _FIRST, 0.0, False
 
     @property
@@ -22,7 +23,7 @@ class Breaker:
         """Return closed, open or half-open."""
         if self._failed < self._limit:
             return "closed"
-        return "half-open" if self._clock() >= self._until else "open"
+        return "half-open" if self.clock() >= self._until else "open"
 
     @property
     def failing(self) -> bool:
@@ -61,7 +62,7 @@ class Breaker:
             self._pause = min(self._pause * 2, _LONGEST)
         self._failed, self._probing = self._failed + 1, False
         if self._failed >= self._limit:
-            self._until = self._clock() + self._pause
+            self._until = self.clock() + self._pause
 
     def spared(self) -> None:
         """Take a pass back that was not used."""

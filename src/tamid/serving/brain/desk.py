@@ -1,20 +1,20 @@
 """A desk before one worker process: who comes while it works is asked together afterwards.
 
 Natural batching: there is no timer, so that a lone row never waits. A worker that dies or passes
-its deadline is started anew, each time after a longer pause; nobody waits for that.
+its deadline is started anew, each time after a longer pause; one that holds too much memory is
+replaced by a fresh one, which starts beside it. Nobody waits for either.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Protocol
 
-from tamid.core.errors import SystemFailure, TamidError, WorkerDied
+from tamid.core.errors import SystemFailure, WorkerDied
+from tamid.serving.brain.jobs import Busy, Hand, Job, Outcome, Restarting, answered
 from tamid.serving.values import Row
 
 # Rows that are handed over together at most: more would make the first of them wait.
@@ -23,56 +23,29 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
 # Seconds beyond the kill deadline after which the worker is killed from outside: its thread may
 # itself hang in writing to a worker that does not read.
 _GRACE = 1.0
+# A worker is replaced when it holds so many times what it held with its first answer, and more
+# than the contract gives.
+_ROOM = 1.5
 # Weight of the newest batch in the expected time of a row.
 _NEWEST = 0.2
-
-
-class Busy(SystemFailure):
-    """More is waiting than can be answered in time."""
-
-
-class Restarting(SystemFailure):
-    """The worker died and is being started again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a model or rule says of one row."""
-
-    score: float
-    classes: Mapping[str, float] = field(default_factory=dict)
-    explanation: Mapping[str, float] = field(default_factory=dict)
-
-
-class Hand(Protocol):
-    """A worker process that has opened what it answers for; used by one thread."""
-
-    def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
-        """Answer. Raises WorkerDied, or what the code raised."""
-        ...
-
-    def close(self) -> None:
-        """Kill it; from any thread."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    rows: Sequence[Row]
-    explain: bool
-    future: asyncio.Future[Sequence[Outcome]]
-    came: float
-    begun: float = 0.0
 
 
 class Desk:
     """Jobs on one side, one worker on the other; lives on an event loop."""
 
-    def __init__(self, name: str, start: Callable[[], Hand], kill_after: float) -> None:
-        self.name, self.restarts, self.deaths = name, 0, 0
-        self._start, self._kill_after = start, kill_after
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], Hand],
+        kill_after: float,
+        most_mb: float = math.inf,
+    ) -> None:
+        self.name, self.restarts, self.renewals, self.deaths = name, 0, 0, 0
+        self._start, self._kill_after, self._most_mb = start, kill_after, most_mb
+        self._line, self._old = 0.0, list[Hand]()
+        self._renewing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._hand: Hand | None = None
         self._busy = self._closed = False
         self._deaths, self._row_seconds, self._rows, self._began = 0, 0.0, 0, 0.0
@@ -109,7 +82,7 @@ class Desk:
             raise Restarting(f"{self.name} is starting again")
         if self._row_seconds * self._rows > timeout:
             raise Busy(f"{self._rows} rows wait for {self.name}")
-        job = _Job(rows, explain, self._loop.create_future(), self._loop.time())
+        job = Job(rows, explain, self._loop.create_future(), self._loop.time())
         self._waiting.append(job)
         self._rows += len(rows)
         self._next()
@@ -121,12 +94,22 @@ class Desk:
                 waited = (job.begun or self._loop.time()) - job.came
                 spent["queue"] = spent.get("queue", 0.0) + waited
 
+    def drill(self, fault: str) -> bool:
+        """Let the worker suffer a fault, in its turn; say whether there is one."""
+        if self._hand is None or self._closed:
+            return False
+        now = self._loop.time()
+        self._waiting.append(Job((), False, self._loop.create_future(), now, fault=fault))
+        self._next()
+        return True
+
     def close(self) -> None:
         """Kill the worker; who still waits is told."""
         self._closed = True
         hand, self._hand = self._hand, None
-        if hand is not None:
-            hand.close()
+        for one in (hand, *self._old):
+            if one is not None:
+                one.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
         while self._waiting:
             self._fail(self._waiting.popleft(), Restarting(f"{self.name} was closed"))
@@ -138,13 +121,13 @@ class Desk:
     def _next(self) -> None:
         if self._busy or self._hand is None:
             return
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         rows = 0
         while self._waiting and (not jobs or rows + len(self._waiting[0].rows) <= MOST_ROWS):
             job = self._waiting[0]
             if job.future.done():
                 self._rows -= len(job.rows)
-            elif jobs and job.explain != jobs[0].explain:
+            elif jobs and (job.explain != jobs[0].explain or job.fault or jobs[0].fault):
                 break
             else:
                 jobs.append(job)
@@ -156,11 +139,11 @@ class Desk:
                 job.begun = self._began
             self._loop.create_task(self._work(jobs, self._hand))
 
-    async def _work(self, jobs: list[_Job], hand: Hand) -> None:
+    async def _work(self, jobs: list[Job], hand: Hand) -> None:
         watch = self._loop.call_later(self._kill_after + _GRACE, hand.close)
         try:
             results = await self._loop.run_in_executor(
-                self._thread, _answered, jobs, hand, self._kill_after
+                self._thread, answered, jobs, hand, self._kill_after
             )
         except Exception as error:  # the thread is gone: the server is closing
             results = [SystemFailure(f"{self.name}: {error}")] * len(jobs)
@@ -170,8 +153,9 @@ class Desk:
         self._rows -= rows
         self._busy = False
         died = any(isinstance(result, WorkerDied) for result in results)
-        if not died:
+        if not died and rows:
             self._deaths = 0
+            self._line = self._line or max(self._most_mb, _ROOM * hand.peak_mb)
             each = (self._loop.time() - self._began) / max(rows, 1)
             self._row_seconds += _NEWEST * (each - self._row_seconds)
         for job, result in zip(jobs, results, strict=True):
@@ -179,9 +163,34 @@ class Desk:
                 self._fail(job, result)
             elif not job.future.done():
                 job.future.set_result(result)
+        for old in self._old:
+            old.close()
+        self._old.clear()
         if died and not self._closed:
-            self._again()
+            # One that was replaced meanwhile is not missed.
+            self._again() if hand is self._hand else hand.close()
+        elif hand is self._hand and hand.peak_mb > self._line > 0 and not self._renewing:
+            self._renewing = True
+            self._loop.create_task(self._renew())
         self._next()
+
+    async def _renew(self) -> None:
+        """Replace a worker that holds too much by one that was started beside it."""
+        try:
+            fresh = await self._loop.run_in_executor(None, self._start)
+        except Exception:  # whatever keeps it from starting may pass; the old one still answers
+            await asyncio.sleep(_LONGEST_PAUSE)
+            self._renewing = False
+            return
+        self._renewing = False
+        old, self._hand = self._hand, fresh
+        self.renewals += 1
+        if self._closed:
+            fresh.close()
+        if old is not None and self._busy:
+            self._old.append(old)
+        elif old is not None:
+            await self._loop.run_in_executor(None, old.close)
 
     def _again(self) -> None:
         """Let the dead worker go; start one after a pause that grows with each death in a row."""
@@ -198,7 +207,7 @@ class Desk:
         self._loop.call_later(pause, lambda: self._loop.create_task(self._restart()))
 
     async def _restart(self) -> None:
-        if self._closed:
+        if self._closed or self._hand is not None:
             return
         try:
             await self.open()
@@ -215,39 +224,8 @@ class Desk:
             self._hand.close()
 
     @staticmethod
-    def _fail(job: _Job, error: Exception) -> None:
+    def _fail(job: Job, error: Exception) -> None:
         if not job.future.done():
             job.future.set_exception(error)
             # Who asked may have gone already: then nobody reads it, and that is no news.
             job.future.exception()
-
-
-def _answered(
-    jobs: Sequence[_Job], hand: Hand, timeout: float
-) -> list[Sequence[Outcome] | Exception]:
-    """Ask for all jobs together; if the code fails on some row, for each job by itself."""
-    rows = [row for job in jobs for row in job.rows]
-    try:
-        found = hand.ask(rows, explain=jobs[0].explain, timeout=timeout)
-    except WorkerDied as error:
-        return [error] * len(jobs)
-    except TamidError as error:
-        if len(jobs) == 1:
-            return [error]
-        alone: list[Sequence[Outcome] | Exception] = []
-        for job in jobs:
-            alone += _answered([job], hand, timeout)
-            if isinstance(alone[-1], WorkerDied):
-                alone += [alone[-1]] * (len(jobs) - len(alone))
-                break
-        return alone
-    except Exception as error:
-        with contextlib.suppress(Exception):
-            hand.close()
-        died = WorkerDied(f"the worker could not be read: {type(error).__name__}")
-        return [died] * len(jobs)
-    cut, parts = 0, []
-    for job in jobs:
-        parts.append(found[cut : cut + len(job.rows)])
-        cut += len(job.rows)
-    return list(parts)

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from tamid.core.contract.kinds import parse_stage
 from tamid.core.contract.model import Contract
 from tamid.core.errors import TamidError, Waiting
 from tamid.core.fold import fold
 from tamid.core.ladder import CHAMPION, PREVIOUS, RULE_RUNG, Step, ladder
 from tamid.core.state import State
-from tamid.core.values import VersionRef
-from tamid.ports import Blobs, Ledger, RowModel, Signer
-from tamid.serving.brain.breaker import Breaker
+from tamid.core.trial import CANARY, SHADOW
+from tamid.core.values import VersionRef, instant
 from tamid.serving.brain.desk import Desk
-from tamid.serving.brain.hands import ModelHand, RuleHand, Spawn
-from tamid.serving.brain.inline import Inline
-from tamid.serving.brain.opening import Parse, Verified, served, threshold_of, verify
-from tamid.serving.brain.turn import Ladder, Voice
-from tamid.serving.seams import LastScores
+from tamid.serving.brain.loading import Voices, World
+from tamid.serving.brain.opening import Verified, golden_rows, served
+from tamid.serving.brain.trial import Trial
+from tamid.serving.brain.turn import Ladder
+from tamid.serving.brain.voices import Voice
+from tamid.serving.values import Value
 
-# Kill a worker that takes so many times the deadline: others' rows wait behind what hangs.
-_KILL, _LEAST_KILL = 10.0, 1.0
 # Seconds between tries to load what the ledger asks for and could not be loaded.
 _AGAIN = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnTrial:
+    """A version in shadow or canary; `expected`: how far its scores lay from the champion's."""
+
+    ref: VersionRef
+    stage: str
+    since: str
+    expected: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,24 +44,22 @@ class Wanted:
     previous: VersionRef | None
     rung: str
     contract: str
+    trial: OnTrial | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What the brain reads and starts; it writes nothing."""
+class _Loaded:
+    """What a turn is made of, so far."""
 
-    ledger: Ledger
-    blobs: Blobs
-    signer: Signer
-    parse: Parse
-    spawn: Spawn
-    lasts: LastScores
-    row_model: Callable[[Verified], RowModel | None] = field(default=lambda found: None)
-    say: Callable[[str], None] = field(default=lambda text: None)
+    champion: Verified
+    contract: Contract
+    steps: tuple[Step, ...]
+    voices: dict[str, Voice]
+    trial: Trial | None = None
 
 
 class Follower:
-    """The brain: turns that follow promotions, rollbacks and moved rungs of one model."""
+    """The brain: turns that follow promotions, rollbacks, trials and moved rungs of one model."""
 
     def __init__(
         self, model: str, world: World, *, every: float = 0.5, deadline: float | None = None
@@ -62,9 +68,11 @@ class Follower:
         self._world, self._every, self._deadline = world, every, deadline
         self._turn: Ladder | None = None
         self._turns: list[Ladder] = []
-        self._voices: dict[tuple[str, ...], Voice] = {}
+        self._voices = Voices(world, deadline)
         self._state = State()
         self._wanted: Wanted | None = None
+        self._trial: tuple[OnTrial, Trial] | None = None
+        self._golden: list[dict[str, Value]] = []
         self._retry_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -79,6 +87,11 @@ class Follower:
             )
         return self._turn
 
+    @property
+    def trial(self) -> tuple[OnTrial, Trial] | None:
+        """Return the version on trial with its counts."""
+        return self._trial
+
     def ready(self) -> bool:
         """Say whether there is a turn."""
         return self._turn is not None
@@ -91,13 +104,27 @@ class Follower:
         """Stop following; end all workers."""
         if self._task is not None:
             self._task.cancel()
-        for voice in self._voices.values():
-            voice.desk.close()
-        self._voices.clear()
+        self._voices.close()
 
     def voices(self) -> dict[str, Voice]:
         """Return what is loaded, by a name for people."""
-        return {voice.desk.name: voice for voice in self._voices.values()}
+        return {voice.desk.name: voice for voice in self._voices.all()}
+
+    def golden(self) -> list[dict[str, Value]]:
+        """Return rows that the champion was proven by; nobody's rows."""
+        return self._golden
+
+    def drill(self, rung: str, fault: str) -> str:
+        """Let a rung's worker suffer a fault; return where it answers: worker or here, "" nowhere.
+
+        A rung that answers here has no worker, and runs no code of anybody.
+        """
+        voice = self.turn.voices.get(rung)
+        if voice is None:
+            return ""
+        if not isinstance(voice.desk, Desk):
+            return "here"
+        return "worker" if voice.desk.drill(fault) else ""
 
     async def _follow(self) -> None:
         while True:
@@ -111,6 +138,8 @@ class Follower:
             await asyncio.sleep(self._every)
 
     async def _look(self) -> None:
+        if self._trial is not None and (why := self._trial[1].look(time.monotonic())):
+            self._world.say(f"version {self._trial[1].number} was stopped: {why}")
         self._state = await asyncio.to_thread(self._read)
         wanted = _wanted(self._state)
         if wanted is None or (wanted == self._wanted and time.monotonic() < self._retry_at):
@@ -134,98 +163,83 @@ class Follower:
         world = self._world
         contract = world.parse((await asyncio.to_thread(world.blobs.get, wanted.contract)).decode())
         steps = ladder(contract.service.fallback, wanted.rung)
-        champion = await asyncio.to_thread(
-            verify, wanted.champion, world.blobs, world.signer, world.parse
-        )
-        first = {CHAMPION: await self._model(champion, contract)}
-        older = wanted.previous and self._voices.get(_key(wanted.previous))
+        champion = await asyncio.to_thread(world.verified, wanted.champion)
+        first = {CHAMPION: await self._voices.model(champion, contract)}
+        older = wanted.previous and self._voices.known(wanted.previous)
         if older:
             first[PREVIOUS] = older
+        loaded = _Loaded(champion=champion, contract=contract, steps=steps, voices=first)
         if self._turn is None or self._turn.served.number != wanted.champion.number:
-            self._swap(champion, contract, steps, first, wanted)
-        voices = {**first, **await self._below(champion, contract, steps, wanted)}
-        self._swap(champion, contract, steps, voices, wanted)
+            self._swap(loaded, wanted)
+        below = await self._below(loaded, wanted)
+        trial = await self._tried(loaded, wanted.trial)
+        self._swap(
+            _Loaded(
+                champion=champion,
+                contract=contract,
+                steps=steps,
+                voices={**first, **below},
+                trial=trial,
+            ),
+            wanted,
+        )
 
-    async def _below(
-        self, champion: Verified, contract: Contract, steps: tuple[Step, ...], wanted: Wanted
-    ) -> dict[str, Voice]:
+    async def _below(self, loaded: _Loaded, wanted: Wanted) -> dict[str, Voice]:
         """Load the rungs below; one that cannot be loaded is told of and left out."""
         world, found = self._world, dict[str, Voice]()
-        for step in steps:
+        for step in loaded.steps:
             try:
                 if step.rung == PREVIOUS and wanted.previous is not None:
-                    older = await asyncio.to_thread(
-                        verify, wanted.previous, world.blobs, world.signer, world.parse
-                    )
-                    found[PREVIOUS] = await self._model(older, contract)
+                    older = await asyncio.to_thread(world.verified, wanted.previous)
+                    found[PREVIOUS] = await self._voices.model(older, loaded.contract)
                 elif step.rung == RULE_RUNG and step.code:
-                    found[RULE_RUNG] = await self._rule(champion, contract, step.code)
+                    found[RULE_RUNG] = await self._voices.rule(
+                        loaded.champion, loaded.contract, step.code
+                    )
             except TamidError as error:
                 world.say(f"the rung {step.rung} is left out: {error.what} ({error.why})")
         return found
 
-    async def _model(self, found: Verified, contract: Contract) -> Voice:
-        key = _key(found.ref)
-        if key not in self._voices:
-            name, spawn = f"version {found.ref.number}", self._world.spawn
-            about = served(found, contract, ())
-            model = await asyncio.to_thread(self._world.row_model, found)
-            desk: Desk | Inline
-            if model is not None:
-                desk = Inline(name, model, about.classes)
-            else:
-                desk = Desk(name, lambda: ModelHand(found, spawn()), self._kill_after(contract))
-            threshold = threshold_of(found.opened.overlay, about.task)
-            self._voices[key] = await self._opened(found.ref.number, desk, threshold, about.edges)
-        return self._voices[key]
-
-    async def _rule(self, found: Verified, contract: Contract, code: str) -> Voice:
-        key = ("rule", found.ref.bundle, code)
-        if key not in self._voices:
-            spawn = self._world.spawn
-            desk = Desk("rule", lambda: RuleHand(found, code, spawn()), self._kill_after(contract))
-            self._voices[key] = await self._opened(0, desk, None, ())
-        return self._voices[key]
-
-    async def _opened(
-        self,
-        number: int,
-        desk: Desk | Inline,
-        threshold: float | None,
-        edges: tuple[tuple[str, float], ...],
-    ) -> Voice:
+    async def _tried(self, loaded: _Loaded, wanted: OnTrial | None) -> Trial | None:
+        """Return the trial, the same as long as version and stage are; one that fails to load has
+        failed, and the champion answers for it."""
+        if wanted is None:
+            self._trial = None
+            return None
+        if self._trial is not None and self._trial[0] == wanted:
+            return self._trial[1]
+        stage, world = parse_stage(wanted.stage), self._world
+        about = served(loaded.champion, loaded.contract, loaded.steps)
         try:
-            await desk.open()
-        except BaseException:
-            desk.close()
-            raise
-        breaker = Breaker(time.monotonic)
-        return Voice(number=number, desk=desk, breaker=breaker, threshold=threshold, edges=edges)
+            found = await asyncio.to_thread(world.verified, wanted.ref)
+            voice = await self._voices.model(found, loaded.contract, shadow=stage.kind == SHADOW)
+        except TamidError as error:
+            world.say(f"version {wanted.ref.number} cannot be tried: {error.what} ({error.why})")
+            self._trial = None
+            return None
+        share = stage.share if stage.kind == CANARY else 0.0
+        made = Trial(stage.kind, share, voice, about, wanted.expected)
+        self._trial = (wanted, made)
+        world.say(f"version {wanted.ref.number} is in {wanted.stage}")
+        return made
 
-    def _kill_after(self, contract: Contract) -> float:
-        given = self._deadline or contract.service.p99_ms / 1000
-        return max(_LEAST_KILL, _KILL * given)
-
-    def _swap(
-        self,
-        champion: Verified,
-        contract: Contract,
-        steps: tuple[Step, ...],
-        voices: dict[str, Voice],
-        wanted: Wanted,
-    ) -> None:
+    def _swap(self, loaded: _Loaded, wanted: Wanted) -> None:
         """Put a new turn in force: one assignment, so that no request sees half of it."""
-        moved = any(s.rung == wanted.rung for s in steps) and wanted.rung != CHAMPION
+        moved = any(s.rung == wanted.rung for s in loaded.steps) and wanted.rung != CHAMPION
+        champion, number = loaded.champion, loaded.champion.ref.number
         fresh = Ladder(
-            served=served(champion, contract, steps),
-            voices=voices,
+            served=served(champion, loaded.contract, loaded.steps),
+            voices=loaded.voices,
             lasts=self._world.lasts,
             reason=f"the loop moved to {wanted.rung}" if moved else "",
             deadline=self._deadline,
+            trial=loaded.trial,
+            control=self._world.control(loaded.contract),
             on_idle=self._tidy,
         )
-        if self._turn is None or self._turn.served.number != champion.ref.number:
-            self._world.say(f"version {champion.ref.number} answers now")
+        if self._turn is None or self._turn.served.number != number:
+            self._world.say(f"version {number} answers now")
+            self._golden = golden_rows(champion)
         if self._turn is not None:
             self._turn.retired = True
         self._turn = fresh
@@ -234,31 +248,32 @@ class Follower:
         self._tidy()
 
     def _tidy(self) -> None:
-        """End workers that no turn needs any more."""
+        """End workers that no turn needs any more, nor the turn that is being built."""
         self._turns = [t for t in self._turns if not t.retired or t.in_flight]
         used = {id(v) for t in self._turns for v in t.voices.values()}
-        for key in [k for k, v in self._voices.items() if id(v) not in used]:
-            if self._turn is not None and not self._loading(key):
-                self._voices.pop(key).desk.close()
-
-    def _loading(self, key: tuple[str, ...]) -> bool:
-        """Say whether a voice may be wanted by the turn that is being built."""
+        used |= {id(t.trial.voice) for t in self._turns if t.trial is not None}
         wanted = self._wanted
-        refs = (wanted.champion, wanted.previous) if wanted is not None else ()
-        return key[0] == "rule" or any(r is not None and r.bundle == key[1] for r in refs)
-
-
-def _key(ref: VersionRef) -> tuple[str, ...]:
-    return ("model", ref.bundle, ref.overlay)
+        trial = wanted.trial.ref if wanted is not None and wanted.trial is not None else None
+        refs = (wanted.champion, wanted.previous, trial) if wanted is not None else ()
+        self._voices.keep(used, {ref.bundle for ref in refs if ref is not None})
 
 
 def _wanted(state: State) -> Wanted | None:
     if not state.champion or not state.contract:
         return None
-    older = state.previous
+    older, tried = state.previous, state.versions.get(state.challenger)
+    trial = None
+    if tried is not None and tried.stage.startswith((SHADOW, CANARY)):
+        trial = OnTrial(
+            ref=tried.registered.ref,
+            stage=tried.stage,
+            since=instant(tried.stage_at) if tried.stage_at else "",
+            expected=tried.evidence.get("shift", 0.0),
+        )
     return Wanted(
         champion=state.versions[state.champion].registered.ref,
         previous=state.versions[older].registered.ref if older else None,
         rung=state.rung,
         contract=state.contract,
+        trial=trial,
     )

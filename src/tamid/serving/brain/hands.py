@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tamid.core.learning.bundle import Opened
-from tamid.serving.brain.desk import Outcome
+from tamid.serving.brain.jobs import Outcome
 from tamid.serving.brain.opening import CONTRACT, GOLDEN, Verified
 from tamid.serving.seams import Process
 from tamid.serving.values import Row
@@ -15,11 +15,31 @@ from tamid.serving.values import Row
 _OPENING = 120.0
 
 
-class ModelHand:
+class _Hand:
+    """What all workers have in common."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @property
+    def peak_mb(self) -> float:
+        """Return the most memory that it held in its last answer."""
+        return self._process.peak_mb
+
+    def drill(self, fault: str, timeout: float) -> None:
+        """Let it suffer a fault, as a drill asks for."""
+        self._process.ask({"op": "drill", "fault": fault}, timeout)
+
+    def close(self) -> None:
+        """Kill the worker."""
+        self._process.close()
+
+
+class ModelHand(_Hand):
     """A worker that runs a version's model and feature code."""
 
     def __init__(self, found: Verified, process: Process) -> None:
-        self._process = process
+        super().__init__(process)
         self._inputs = found.opened.manifest.schema.inputs
         try:
             process.lay_bundle(found.opened)
@@ -35,16 +55,13 @@ class ModelHand:
         request = {"op": "online", "columns": columns, "explain": explain}
         return _outcomes(self._process.ask(request, timeout), len(rows))
 
-    def close(self) -> None:
-        """Kill the worker."""
-        self._process.close()
 
-
-class RuleHand:
+class RuleHand(_Hand):
     """A worker that runs a rule out of a version's code, and loads no model."""
 
     def __init__(self, found: Verified, code: str, process: Process) -> None:
-        self._process, self._code = process, code
+        super().__init__(process)
+        self._code = code
         self._inputs = found.opened.manifest.schema.inputs
         try:
             process.lay_files("rule", _rule_files(found.opened))
@@ -57,10 +74,6 @@ class RuleHand:
         columns = _columns(rows, self._inputs)
         request = {"op": "online_rule", "columns": columns, "code": self._code}
         return _outcomes(self._process.ask(request, timeout), len(rows))
-
-    def close(self) -> None:
-        """Kill the worker."""
-        self._process.close()
 
 
 Spawn = Callable[[], Process]

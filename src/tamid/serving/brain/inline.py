@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from tamid.ports import RowModel
-from tamid.serving.brain.desk import Outcome
+from tamid.serving.brain.jobs import Outcome
 from tamid.serving.values import Row, Value
 
 # Rows after which others get a turn: at a few microseconds each, less than a millisecond.
@@ -25,6 +25,10 @@ class Inline:
     def quick(self) -> RowModel | None:
         """Return the model for one row now; None where an answer is more than one number."""
         return None if self._classes else self._model
+
+    def score(self, row: Row) -> float:
+        """Answer one row now. Raises DataError."""
+        return self._model.score(row.values)
 
     async def open(self) -> None:
         """Do nothing: it was opened and proven before."""

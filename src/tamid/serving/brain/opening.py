@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from tamid.core.bands import band_edges
 from tamid.core.contract.kinds import parse_size
@@ -18,9 +19,10 @@ from tamid.core.ladder import Step
 from tamid.core.learning.bundle import Opened, Overlay, read_manifest, unsealed
 from tamid.core.values import Task, VersionRef
 from tamid.ports import Blobs, Signer
-from tamid.serving.values import Input, Kind, Logged, Served
+from tamid.serving.values import Input, Kind, Logged, Served, Value
 
 CONTRACT, GOLDEN = "contract.yaml", "golden.json"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Parse = Callable[[str], Contract]
 _KINDS: Mapping[str, Kind] = {
     "number": "number", "integer": "integer", "text": "text", "boolean": "boolean",
@@ -104,6 +106,24 @@ def _logged(contract: Contract, inputs: Sequence[str]) -> Logged:
         most_bytes=parse_size(log.max_disk),
         when_full=log.when_full,
     )
+
+
+def golden_rows(found: Verified) -> list[dict[str, Value]]:
+    """Return the golden rows as they would be asked for: each column drawn by itself."""
+    stored = json.loads(found.opened.files[GOLDEN])
+    columns = {c["name"]: _as_asked(c["type"], c["values"]) for c in stored["columns"]}
+    names = [n for n in found.opened.manifest.schema.inputs if n in columns]
+    return [{n: columns[n][i] for n in names} for i in range(len(stored["expected"]))]
+
+
+def _as_asked(kind: str, values: list[Value]) -> list[Value]:
+    """Write moments, which are stored as numbers, as the text that a request has."""
+    unit = {"datetime": "microseconds", "naive": "microseconds", "date": "days"}.get(kind)
+    if unit is None:
+        return values
+    return [
+        None if v is None else (_EPOCH + timedelta(**{unit: float(v)})).isoformat() for v in values
+    ]
 
 
 def _input(name: str, column: Column | None, kind: str) -> Input:

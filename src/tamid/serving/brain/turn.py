@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tamid.core.errors import TamidError, WorkerDied
-from tamid.core.ladder import DEFAULT, LAST_SCORE, ON_ROWS, WITHHELD, Step
+from tamid.core.ladder import CHAMPION, DEFAULT, LAST_SCORE, ON_ROWS, WITHHELD, Step
+from tamid.core.trial import CANARY
 from tamid.core.values import Task
 from tamid.serving.brain.breaker import Breaker
-from tamid.serving.brain.desk import Busy, Desk, Outcome, Restarting
+from tamid.serving.brain.drilling import suffering
 from tamid.serving.brain.inline import Inline
+from tamid.serving.brain.judging import band, given, judged, named, usable
 from tamid.serving.brain.lane import QuickLane, row_lane
+from tamid.serving.brain.trial import Trial
+from tamid.serving.brain.voices import Voice, asked, cause
 from tamid.serving.seams import LastScores
 from tamid.serving.values import Answer, Request, Row, Served
 
@@ -24,19 +26,8 @@ _SHARE = 0.6
 _MARGIN = 0.001
 # What further rows of one request may take: the contract's time is that of one row.
 _FREE_ROWS, _PER_ROW = 32, 0.0005
-# A calibrated chance may leave 0..1 by rounding; more than this is a broken model.
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
-    """A rung that computes: its desk, its breaker, its version (0: no model) and threshold."""
-
-    number: int
-    desk: Desk | Inline
-    breaker: Breaker
-    threshold: float | None = None
-    edges: tuple[tuple[str, float], ...] = ()
+OVERLOAD = "overload"
+_COMPUTES = (CANARY, *ON_ROWS)
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +35,9 @@ class Ladder:
     """A turn that answers; see :class:`tamid.serving.seams.Turn` for its laws.
 
     `voices`: by rung. `lasts`: where last scores stand. `reason`: why the first rung is not the
-    champion, "" if it is. `deadline`: seconds, instead of the contract's.
+    champion, "" if it is. `deadline`: seconds, instead of the contract's. `trial`: the version on
+    trial beside the champion. `control`: says whether an entity is in the control group, None
+    where there is none. `drilled`: the breakers of a drill's own requests.
     """
 
     served: Served
@@ -52,19 +45,26 @@ class Ladder:
     lasts: LastScores
     reason: str = ""
     deadline: float | None = None
+    trial: Trial | None = None
+    control: Callable[[str | None], bool | None] | None = None
     wall: Callable[[], float] = time.time
     retired: bool = False
     in_flight: int = 0
+    drilled: dict[str, Breaker] = field(default_factory=dict)
     on_idle: Callable[[], None] = field(default=lambda: None)
 
     def now(self, row: Row, name: str) -> Answer | None:
         """Answer at once if the first rung is compiled and well; None: take the ordinary road."""
-        voice = self.voices.get(self.served.steps[0].rung)
+        rung, trial = self.served.steps[0].rung, self.trial
+        voice = self.voices.get(rung)
+        if trial is not None and trial.takes(row, name):
+            rung, voice = CANARY, trial.voice
         if voice is None or row.broken or not isinstance(voice.desk, Inline):
             return None
         model = voice.desk.quick
         if model is None or voice.breaker.state != "closed":
             return None
+        started = time.monotonic() if trial is not None else 0.0
         try:
             score = model.score(row.values)
         except Exception:  # the ordinary road meets it again, and tells of it
@@ -73,19 +73,30 @@ class Ladder:
             return None
         binary = self.served.task is Task.BINARY
         score = min(max(score, 0.0), 1.0) if binary else score
-        # As in `_given`, without its detours: this is the hot road.
-        return Answer(
+        # As in `given`, without its detours: this is the hot road.
+        answer = Answer(
             id=name,
             score=score,
             version=voice.number,
-            rung=self.served.steps[0].rung,
+            rung=rung,
             reason=self.reason,
             decision=int(score >= voice.threshold) if voice.threshold is not None else None,
-            band=_band(score, voice.edges),
+            band=band(score, voice.edges),
+            control=self.control(row.entity) if self.control is not None else None,
         )
+        if trial is not None:
+            end = started + (self.deadline or self.served.deadline)
+            trial.heard(rung, (answer,), time.monotonic() - started, end)
+            trial.beside((row,))
+        return answer
 
     def lane(self, unset: Any) -> QuickLane | None:
-        """Return the shortest way to the first rung; None where it has none."""
+        """Return the shortest way to the first rung; None where it has none.
+
+        A trial and a control group ask for more than the rung: they take the longer way.
+        """
+        if self.trial is not None or self.control is not None:
+            return None
         first = self.served.steps[0].rung
         voice = self.voices.get(first)
         model = voice.desk.quick if voice is not None and isinstance(voice.desk, Inline) else None
@@ -99,7 +110,7 @@ class Ladder:
             decision = None if threshold is None else int(score >= threshold)
             return Answer(
                 id="", score=score, version=known, rung=first, reason=self.reason,
-                decision=decision, band=_band(score, edges),
+                decision=decision, band=band(score, edges),
             )  # fmt: skip
 
         return QuickLane(rows, self.served, voice.breaker, cuts, like)
@@ -114,58 +125,102 @@ class Ladder:
             if self.retired and not self.in_flight:
                 self.on_idle()
 
+    def shed(self, request: Request) -> Sequence[Answer]:
+        """Answer at once from what computes nothing: more is asked than can be worked on."""
+        why = [f"{self.reason}, {OVERLOAD}" if self.reason else OVERLOAD] * len(request.rows)
+        found: list[Answer | None] = [None] * len(request.rows)
+        for step in self.served.steps:
+            if step.rung not in ON_ROWS:
+                places = [i for i, answer in enumerate(found) if answer is None]
+                _take(found, why, places, self._known(step, [request.rows[i] for i in places]))
+        return self._all(request, found, why)
+
     async def _climb(self, request: Request) -> Sequence[Answer]:
         rows = request.rows
         late = max(0, len(rows) - _FREE_ROWS) * _PER_ROW
         end = request.arrived + (self.deadline or self.served.deadline) + late
         found: list[Answer | None] = [None] * len(rows)
         why = [self.reason] * len(rows)
-        for place, step in enumerate(self.served.steps):
-            asked = [i for i, answer in enumerate(found) if answer is None]
-            if step.rung in ON_ROWS:
-                for i in asked:
+        steps = self.served.steps
+        if self.trial is not None and self.trial.stage == CANARY:
+            steps = (Step(rung=CANARY), *steps)
+        for place, step in enumerate(steps):
+            places = [i for i, answer in enumerate(found) if answer is None]
+            if step.rung in _COMPUTES:
+                for i in places:
                     why[i] = why[i] or rows[i].broken
-                asked = [i for i in asked if not rows[i].broken]
-            if not asked:
+                places = [i for i in places if not rows[i].broken]
+            if step.rung == CANARY and self.trial is not None:
+                places = [i for i in places if self.trial.takes(rows[i], request.ids[i])]
+            if not places:
                 continue
-            below = any(s.rung in ON_ROWS for s in self.served.steps[place + 1 :])
-            outcomes = await self._heard(step, [rows[i] for i in asked], request, end, below)
-            for i, outcome in zip(asked, outcomes, strict=True):
-                if isinstance(outcome, Answer):
-                    found[i] = _named(outcome, request.ids[i], why[i])
-                elif outcome:
-                    why[i] = f"{why[i]}, {outcome}" if why[i] else outcome
+            below = any(s.rung in _COMPUTES for s in steps[place + 1 :])
+            asked_for = [rows[i] for i in places]
+            heard = await self._heard(step, asked_for, request, end, below)
+            _take(found, why, places, heard)
+        return self._all(request, found, why)
+
+    def _all(
+        self, request: Request, found: Sequence[Answer | None], why: Sequence[str]
+    ) -> Sequence[Answer]:
+        """Return the answers under their names; what nobody answered is withheld."""
+        named_ = [
+            named(a or Answer(id="", score=None, version=0, rung=WITHHELD), name, reason)
+            for a, name, reason in zip(found, request.ids, why, strict=True)
+        ]
+        control = self.control
+        if control is None:
+            return named_
         return [
-            answer or Answer(id=name, score=None, version=0, rung=WITHHELD, reason=reason)
-            for answer, name, reason in zip(found, request.ids, why, strict=True)
+            replace(answer, control=control(row.entity))
+            for answer, row in zip(named_, request.rows, strict=True)
         ]
 
     async def _heard(
         self, step: Step, rows: Sequence[Row], request: Request, end: float, below: bool
     ) -> Sequence[Answer | str]:
         """Return for each row an answer without a name, or why this rung has none."""
+        faults = request.faults or {}
+        if step.rung not in _COMPUTES:
+            if faults.get(step.rung):
+                return [f"{step.rung}: error"] * len(rows)
+            return self._known(step, rows)
+        trial = self.trial
+        voice = self.voices.get(step.rung)
+        if step.rung == CANARY and trial is not None:
+            voice = trial.voice
+        if voice is None:
+            return [f"{step.rung}: not loaded"] * len(rows)
+        if request.faults is not None:
+            voice, trial = suffering(voice, step.rung, faults, self.drilled), None
+        started = time.monotonic()
+        left = end - started - _MARGIN
+        found: Sequence[Answer | str]
         try:
-            if step.rung == DEFAULT:
-                return [self._given(step.rung, step.value, 0) for _ in rows]
+            given_time = left * _SHARE if below else left
+            outcomes = await asked(voice, rows, request.explain, given_time, request.spent)
+            found = [judged(self.served, step.rung, voice, outcome) for outcome in outcomes]
+            # An answer that cannot be right is a failure like any other.
+            right = all(isinstance(answer, Answer) for answer in found)
+            voice.breaker.good() if right else voice.breaker.bad()
+        except Exception as error:
+            found = [f"{step.rung}: {cause(error)}"] * len(rows)
+        if trial is not None:
+            trial.heard(step.rung, found, time.monotonic() - started, end)
+            if step.rung == CHAMPION:
+                trial.beside(rows)
+        return found
+
+    def _known(self, step: Step, rows: Sequence[Row]) -> Sequence[Answer | str]:
+        """Ask a rung that computes nothing."""
+        try:
             if step.rung == LAST_SCORE:
                 return [self._last(step, row) for row in rows]
-            voice = self.voices.get(step.rung)
-            if voice is None:
-                return [f"{step.rung}: not loaded"] * len(rows)
-            left = end - time.monotonic() - _MARGIN
-            outcomes = await _asked(voice, rows, request, left * _SHARE if below else left)
-            judged = [self._judged(step.rung, voice, outcome) for outcome in outcomes]
-            # An answer that cannot be right is a failure like any other.
-            right = all(isinstance(answer, Answer) for answer in judged)
-            voice.breaker.good() if right else voice.breaker.bad()
-            return judged
+            if step.rung == DEFAULT and step.value is not None:
+                return [given(self.served, step.rung, step.value, 0) for _ in rows]
+            return [f"{step.rung}: no value"] * len(rows)
         except Exception as error:
-            return [f"{step.rung}: {_cause(error)}"] * len(rows)
-
-    def _judged(self, rung: str, voice: Voice, outcome: Outcome) -> Answer | str:
-        if not usable(outcome.score, self.served):
-            return f"{rung}: impossible answer"
-        return self._given(rung, outcome.score, voice.number, voice, outcome)
+            return [f"{step.rung}: {cause(error)}"] * len(rows)
 
     def _last(self, step: Step, row: Row) -> Answer | str:
         known = None if row.entity is None else self.lasts.get(row.entity)
@@ -177,109 +232,18 @@ class Ladder:
             return "last_score: too old"
         if not usable(score, self.served):
             return "last_score: impossible answer"
-        return self._given(step.rung, score, number, age=age)
-
-    def _given(
-        self,
-        rung: str,
-        score: float | None,
-        number: int,
-        voice: Voice | None = None,
-        outcome: Outcome | None = None,
-        age: float | None = None,
-    ) -> Answer | str:
-        if score is None:
-            return f"{rung}: no value"
-        served, task = self.served, self.served.task
-        threshold, edges = served.threshold, served.edges
-        if voice is not None and voice.number:
-            threshold, edges = voice.threshold, voice.edges
-        decision = None
-        if task is Task.BINARY:
-            score = min(max(score, 0.0), 1.0)
-            decision = None if threshold is None else int(score >= threshold)
-        elif task is Task.MULTICLASS:
-            decision = int(score)
-        return Answer(
-            id="",
-            score=score,
-            version=number,
-            rung=rung,
-            classes=outcome.classes if outcome else {},
-            decision=decision,
-            band=_band(score, edges),
-            age=age,
-            explanation=outcome.explanation if outcome else {},
-        )
+        return given(self.served, step.rung, score, number, age=age)
 
 
-def usable(score: float, served: Served) -> bool:
-    """Say whether an answer can be right: finite; a chance within 0..1; a class that exists.
-
-    The rule of :func:`tamid.core.ladder.usable`, for one number.
-    """
-    if served.task is Task.BINARY:
-        return -_ROUNDING <= score <= 1 + _ROUNDING
-    if served.task is Task.MULTICLASS:
-        return 0 <= score < max(len(served.classes), 1) and score == int(score)
-    return score - score == 0
-
-
-def _band(score: float, edges: tuple[tuple[str, float], ...]) -> str | None:
-    for name, least in edges:
-        if score >= least:
-            return name
-    return None
-
-
-async def _asked(
-    voice: Voice, rows: Sequence[Row], request: Request, timeout: float
-) -> Sequence[Outcome]:
-    if timeout <= 0:
-        raise TimeoutError
-    if not voice.breaker.allows():
-        raise _Open
-    try:
-        return await voice.desk.ask(
-            rows, explain=request.explain, timeout=timeout, spent=request.spent
-        )
-    except (Busy, Restarting, asyncio.CancelledError):
-        voice.breaker.spared()
-        raise
-    except Exception:
-        voice.breaker.bad()
-        raise
-
-
-class _Open(Exception):
-    """The breaker is open."""
-
-
-def _cause(error: Exception) -> str:
-    """Name a failure in few words that hold no value of anybody's row."""
-    if isinstance(error, Busy):
-        return "overload"
-    if isinstance(error, Restarting):
-        return "restarting"
-    if isinstance(error, _Open):
-        return "breaker open"
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, WorkerDied):
-        return "worker died"
-    return "error" if isinstance(error, TamidError) else "server error"
-
-
-def _named(answer: Answer, name: str, reason: str) -> Answer:
-    return Answer(
-        id=name,
-        score=answer.score,
-        version=answer.version,
-        rung=answer.rung,
-        reason=reason,
-        classes=answer.classes,
-        decision=answer.decision,
-        band=answer.band,
-        age=answer.age,
-        explanation=answer.explanation,
-    )
+def _take(
+    found: list[Answer | None],
+    why: list[str],
+    places: Sequence[int],
+    heard: Sequence[Answer | str],
+) -> None:
+    """Put what a rung said where it belongs: answers, or reasons for the next one."""
+    for i, said in zip(places, heard, strict=True):
+        if isinstance(said, Answer):
+            found[i] = said
+        else:
+            why[i] = f"{why[i]}, {said}" if why[i] else said

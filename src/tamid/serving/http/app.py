@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tamid.core.errors import TamidError
 from tamid.serving import told
-from tamid.serving.http import labels, pages, scoring_server, v2
+from tamid.serving.http import labels, looking, scoring_server, v2
 from tamid.serving.http.guard import check_host, check_token
 from tamid.serving.http.hot import Lanes
-from tamid.serving.http.metrics import Counts, exposition
+from tamid.serving.http.metrics import Counts
 from tamid.serving.http.settings import Settings
 from tamid.serving.http.wire import (
     Call,
@@ -24,7 +24,6 @@ from tamid.serving.http.wire import (
     Reply,
     Scope,
     Send,
-    dumped,
     from_error,
     header_map,
     read_body,
@@ -32,7 +31,7 @@ from tamid.serving.http.wire import (
     write,
 )
 from tamid.serving.log.unwritten import Unwritten
-from tamid.serving.seams import Brain, LogBook, Turn
+from tamid.serving.seams import Brain, Companion, LogBook, Turn
 from tamid.serving.strict import Codec, Decoded
 from tamid.serving.values import Answer, Request
 
@@ -49,28 +48,23 @@ class Application:
         model: str,
         settings: Settings | None = None,
         book: LogBook | None = None,
+        companions: Sequence[Companion] = (),
     ) -> None:
         self.brain, self.model, self.book = brain, model, book or Unwritten()
+        self.companions = list(companions)
         self.settings = settings or Settings()
         self.counts = Counts()
         self.draining = self._begun = False
-        self._in_flight = 0
+        self.in_flight = self._working = 0
         self._codec: tuple[Turn, Codec] | None = None
         self._lanes = Lanes(brain, self.turn, self.counts, self.book, self.new_id)
         # Ids that no two processes share: a random beginning and a count.
         self._begin, self._count = secrets.token_hex(6), itertools.count(1)
         self._routes: dict[tuple[str, str], tuple[str, Route]] = {}
-        self._add("GET", "/healthz", "health", self._alive)
-        self._add("GET", "/readyz", "ready", self._ready)
-        self._add("GET", "/ping", "ping", self._ready)
-        self._add("GET", "/metrics", "metrics", self._metrics)
-        self._add("GET", "/openapi.json", "openapi", self._openapi)
-        self._add("GET", "/", "page", self._page)
-        self._add("GET", "/v1/models", "models", self._models)
-        self._add("GET", f"/v1/models/{model}", "model", self._about)
         self._add("POST", f"/v1/models/{model}/predict", "predict", self._predict)
         self._add("POST", f"/v1/models/{model}/labels", "labels", self._labels)
         self._add("POST", "/invocations", "invocations", self._invocations)
+        looking.add_routes(self, self._add)
         v2.add_routes(self, self._add)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,8 +120,7 @@ class Application:
         read = time.monotonic()
         self.counts.part("read", turn.served.number, read - call.arrived)
         request = Request(rows=found.rows, ids=ids, arrived=call.arrived, explain=explain)
-        quick = turn.now(found.rows[0], ids[0]) if len(ids) == 1 and not explain else None
-        given = [quick] if quick is not None else await turn.answers(request)
+        given = await self._given(turn, request)
         ended = time.monotonic()
         self.counts.part("model", turn.served.number, ended - read)
         for answer in given:
@@ -136,6 +129,20 @@ class Application:
         spent = (read - call.began, 0.0, queue, ended - read - queue, ended - call.began)
         self.book.note(turn.served, found.rows, given, spent, len(call.body))
         return given
+
+    async def _given(self, turn: Turn, request: Request) -> Sequence[Answer]:
+        """Ask the turn; beyond what can be worked on at once, only what needs no work."""
+        if len(request.rows) == 1 and not request.explain:
+            quick = turn.now(request.rows[0], request.ids[0])
+            if quick is not None:
+                return [quick]
+        if self._working >= self.settings.most_requests:
+            return turn.shed(request)
+        self._working += 1
+        try:
+            return await turn.answers(request)
+        finally:
+            self._working -= 1
 
     def _row_id(self, call: Call, place: int, rows: int) -> str:
         return call.name if rows == 1 else f"{call.name}-{place}"
@@ -157,9 +164,7 @@ class Application:
         if known is None:
             raise self._nowhere(path)
         label, route = known
-        if self._in_flight >= self.settings.most_requests and method == "POST":
-            raise Refused(503, "overload", "too many requests are being answered")
-        self._in_flight += 1
+        self.in_flight += 1
         try:
             body = await read_body(headers, receive, self.settings)
             call = Call(
@@ -174,7 +179,7 @@ class Application:
             )
             return label, await route(call)
         finally:
-            self._in_flight -= 1
+            self.in_flight -= 1
 
     def _label(self, scope: Scope) -> str:
         """Return under which name a refused request is counted; what is nowhere has no name."""
@@ -205,43 +210,6 @@ class Application:
         found, shape = scoring_server.decoded(call, codec, turn.served)
         return scoring_server.reply(await self.answers(call, turn, found), shape, turn.served)
 
-    async def _alive(self, call: Call) -> Reply:
-        return Reply(body=dumped({"alive": True}))
-
-    async def _ready(self, call: Call) -> Reply:
-        ready = self.brain.ready() and not self.draining
-        told_ = {"ready": ready, "model": self.model}
-        if ready:
-            told_["version"] = self.brain.turn.served.number
-        return Reply(body=dumped(told_), status=200 if ready else 503)
-
-    async def _metrics(self, call: Call) -> Reply:
-        body = exposition(self.counts, self._gauges)
-        return Reply(body=body, kind=b"text/plain; version=0.0.4; charset=utf-8")
-
-    def _gauges(self) -> dict[str, float]:
-        ready = self.brain.ready()
-        return {
-            **self.book.gauges(),
-            "ready": float(ready and not self.draining),
-            "champion_version": self.brain.turn.served.number if ready else 0,
-            "requests_in_flight": self._in_flight,
-        }
-
-    async def _openapi(self, call: Call) -> Reply:
-        return Reply(body=dumped(pages.openapi(self.turn()[0].served)))
-
-    async def _page(self, call: Call) -> Reply:
-        html = pages.page(pages.openapi(self.turn()[0].served))
-        headers = ((b"content-security-policy", pages.POLICY),)
-        return Reply(body=html.encode(), kind=b"text/html; charset=utf-8", headers=headers)
-
-    async def _models(self, call: Call) -> Reply:
-        return Reply(body=dumped({"models": [self.model]}))
-
-    async def _about(self, call: Call) -> Reply:
-        return Reply(body=dumped(pages.about(self.turn()[0].served)))
-
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -249,6 +217,8 @@ class Application:
                 self._start()
                 await send({"type": "lifespan.startup.complete"})
             else:
+                for one in self.companions:
+                    await one.close()
                 await self.brain.close()
                 self.book.close()
                 await send({"type": "lifespan.shutdown.complete"})
@@ -260,6 +230,8 @@ class Application:
             self._begun = True
             self.brain.begin()
             self.book.begin()
+            for one in self.companions:
+                one.begin()
 
     def _told(self, error: TamidError, name: str) -> Refused:
         refused = from_error(error)

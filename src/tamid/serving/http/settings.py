@@ -22,6 +22,6 @@ class Settings:
     most_header: int = 32_768
     header_time: float = 10.0
     body_time: float = 10.0
-    # Requests that are worked on at once; who comes beyond is answered by a rung that needs no
-    # model, or told to come again.
+    # Requests that models work on at once; who comes beyond is answered at once by a rung that
+    # computes nothing.
     most_requests: int = 1_000

@@ -1,0 +1,85 @@
+"""What one may look at: is it alive, is it ready, what does it count, what does it take."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from tamid.serving.http import pages
+from tamid.serving.http.metrics import Counts, exposition
+from tamid.serving.http.wire import Call, Reply, dumped
+from tamid.serving.seams import Brain, LogBook, Turn
+from tamid.serving.strict import Codec
+
+Route = Callable[[Call], Awaitable[Reply]]
+_KIND = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class Host(Protocol):
+    """The application, as far as it is looked at."""
+
+    brain: Brain
+    book: LogBook
+    model: str
+    counts: Counts
+    draining: bool
+    in_flight: int
+
+    def turn(self) -> tuple[Turn, Codec]:
+        """Return what is in force."""
+        ...
+
+
+def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> None:
+    """Put what is only looked at into the table of routes."""
+    look = _Looking(app)
+    add("GET", "/healthz", "health", look.alive)
+    add("GET", "/readyz", "ready", look.ready)
+    add("GET", "/ping", "ping", look.ready)
+    add("GET", "/metrics", "metrics", look.metrics)
+    add("GET", "/openapi.json", "openapi", look.openapi)
+    add("GET", "/", "page", look.page)
+    add("GET", "/v1/models", "models", look.models)
+    add("GET", f"/v1/models/{app.model}", "model", look.about)
+
+
+class _Looking:
+    def __init__(self, app: Host) -> None:
+        self._app = app
+
+    async def alive(self, call: Call) -> Reply:
+        return Reply(body=dumped({"alive": True}))
+
+    async def ready(self, call: Call) -> Reply:
+        app = self._app
+        ready = app.brain.ready() and not app.draining
+        told = {"ready": ready, "model": app.model}
+        if ready:
+            told["version"] = app.brain.turn.served.number
+        return Reply(body=dumped(told), status=200 if ready else 503)
+
+    async def metrics(self, call: Call) -> Reply:
+        return Reply(body=exposition(self._app.counts, self._gauges), kind=_KIND)
+
+    def _gauges(self) -> dict[str, float]:
+        app, ready = self._app, self._app.brain.ready()
+        return {
+            **app.book.gauges(),
+            "ready": float(ready and not app.draining),
+            "champion_version": app.brain.turn.served.number if ready else 0,
+            "requests_in_flight": app.in_flight,
+        }
+
+    async def openapi(self, call: Call) -> Reply:
+        return Reply(body=dumped(pages.openapi(self._app.turn()[0].served)))
+
+    async def page(self, call: Call) -> Reply:
+        html = pages.page(pages.openapi(self._app.turn()[0].served))
+        headers = ((b"content-security-policy", pages.POLICY),)
+        return Reply(body=html.encode(), kind=b"text/html; charset=utf-8", headers=headers)
+
+    async def models(self, call: Call) -> Reply:
+        return Reply(body=dumped({"models": [self._app.model]}))
+
+    async def about(self, call: Call) -> Reply:
+        return Reply(body=dumped(pages.about(self._app.turn()[0].served)))
