@@ -15,6 +15,7 @@ from tamid.core.values import Role
 from tamid.wiring import (
     keys_in,
     load_contract,
+    lookup_in,
     name_in,
     origin_of,
     salt_in,
@@ -265,6 +266,7 @@ class App:
             scorer=self._scorer,
             rules=self._scorer if hasattr(self._scorer, "rule") else None,
             spool=spool_in(self.config.store, model),
+            lookup=lookup_in(self.config.store, model),
             signer=signer,
             sinks=sinks_of(contract, path.parent, self.clock),
             progress=self.progress,

@@ -6,7 +6,7 @@ that every adapter passes. Frames that cross a port are Polars frames; files are
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -175,6 +175,41 @@ class Source(Protocol):
             BatchNotReady: empty, half-written, vanished or changed since it was listed.
             DataError: it cannot be parsed at all; the message says where.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of one entity: `inputs` (JSON) as of a moment, and its last valid score.
+
+    Moments in seconds since 1970. `inputs` None: it has no row; `score` None: no model scored it.
+    """
+
+    entity: str
+    as_of: float | None
+    inputs: str | None
+    score: float | None
+    version: int
+    made: float
+
+
+class Lookup(Protocol):
+    """What servers look up by entity: a whole content under one key, swapped at once.
+
+    Laws: a reader sees one content or the next, never a mixture; what could not be written leaves
+    the one before it.
+    """
+
+    def key(self) -> str:
+        """Return the key of the present content, "" where there is none."""
+        ...
+
+    def get(self, entity: str) -> Known | None:
+        """Return what is known of an entity."""
+        ...
+
+    def write(self, key: str, entries: Iterable[Known]) -> None:
+        """Swap in a new content. Raises SystemFailure."""
         ...
 
 

@@ -17,7 +17,7 @@ from tamid.core.values import digest_bytes
 if TYPE_CHECKING:
     from tamid.adapters import keys
     from tamid.core.contract.model import Contract, SinkSpec
-    from tamid.ports import Clock, Parcel, Sink, Source, Spool
+    from tamid.ports import Clock, Lookup, Parcel, Sink, Source, Spool
     from tamid.stages.rig import Origin
 
     KeyFolder = keys.Keys
@@ -169,6 +169,13 @@ def _secret(text: str, why: str = "the contract takes a target or secret from it
             fix=f"Set {name} before starting Tamid.",
         )
     return os.environ[name]
+
+
+def lookup_in(store: Path, model: str) -> Lookup:
+    """Return what servers of a model look up by entity."""
+    from tamid.adapters.lookup import LookupFile
+
+    return LookupFile(store / "online" / f"{model}.sqlite")
 
 
 def spool_in(store: Path, model: str) -> Spool:

@@ -16,6 +16,7 @@ from tamid.adapters.inline import InlineScorer
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
 from tamid.adapters.memory_blobs import MemoryBlobs
+from tamid.adapters.memory_lookup import MemoryLookup
 from tamid.adapters.memory_source import MemorySource
 from tamid.adapters.memory_spool import MemorySpool
 from tamid.adapters.memory_tables import MemoryTables
@@ -73,7 +74,7 @@ class Stores:
         self.ledger = MemoryLedger(self.leases)
         self.blobs, self.tables = MemoryBlobs(), MemoryTables()
         self.rows, self.labels = MemorySource(), MemorySource()
-        self.spool = MemorySpool()
+        self.spool, self.lookup = MemorySpool(), MemoryLookup()
         self.sinks = sinks or {"1-csv": MemorySink()}
 
     def opened(self, clock: Clock) -> Rig:
@@ -97,5 +98,6 @@ class Stores:
                 salt=self.salt,
                 holidays=holidays_of,
                 spool=self.spool,
+                lookup=self.lookup,
             )
         )

@@ -18,8 +18,8 @@ import pytest
 from serving_world import CODE, MODEL, ROW, Server, World, contract
 
 from tamid.core import events as ev
-from tamid.serving.brain.lookup import write_scores
-from tamid.serving.wiring import last_scores_file
+from tamid.ports import Known
+from tamid.wiring import lookup_in
 
 HANGS = """\
 import time
@@ -163,10 +163,11 @@ def test_the_ladder_by_row(tmp_path: Path) -> None:
     world = World(tmp_path, text)
     world.release(1, world.pack(tiny=False))
     now = time.time()
-    write_scores(
-        last_scores_file(world.store, MODEL),
-        [("c1", 0.77, 1, now - 3600), ("c2", 0.66, 1, now - 20 * 86400)],
-    )
+    scores = (("c1", 0.77, now - 3600), ("c2", 0.66, now - 20 * 86400))
+    known = [
+        Known(entity=e, as_of=None, inputs=None, score=s, version=1, made=t) for e, s, t in scores
+    ]
+    lookup_in(world.store, MODEL).write("k", known)
     with Server(world.root, "--outside", "lower") as server:
         bad = {**ROW, "calls": 99}
         given = [{**bad, "customer": "c1"}, {**bad, "customer": "c2"}, bad, ROW]

@@ -16,10 +16,11 @@ from tamid.core.errors import OutOfTime
 from tamid.serving.http.app import Application
 from tamid.serving.http.metrics import Counts
 from tamid.serving.http.settings import Settings
+from tamid.serving.lookup import aged, filled
 from tamid.serving.strict import Codec
 from tamid.serving.told import told
 from tamid.serving.values import Request
-from tamid.serving.wiring import application_of, book_of, brain_of, reporter_of
+from tamid.serving.wiring import application_of, book_of, brain_of, lookup_of, reporter_of
 
 
 def asgi(workspace: str | Path, model: str | None = None, **settings: Any) -> Application:
@@ -40,6 +41,7 @@ class Predictor:
         self._brain = brain_of(Path(workspace), model)
         self._book = book_of(Path(workspace), self._brain.model)
         self._book.begin()
+        self._lookup = lookup_of(Path(workspace), self._brain.model)
         self._begin, self._count = secrets.token_hex(6), itertools.count(1)
         self._counts = Counts()
         self._reporter = reporter_of(Path(workspace), self._brain, self._counts)
@@ -83,12 +85,14 @@ class Predictor:
         turn, arrived = self._brain.turn, time.monotonic()
         found = Codec(turn.served).plain(rows)
         ids = [given or f"{self._begin}-{next(self._count)}" for given in found.ids]
-        request = Request(rows=found.rows, ids=ids, arrived=arrived, explain=explain)
         read = time.monotonic()
-        answers = await turn.answers(request)
+        given = filled(found.rows, self._lookup, turn.served)
+        looked = time.monotonic()
+        request = Request(rows=given, ids=ids, arrived=arrived, explain=explain)
+        answers = aged(await turn.answers(request), given)
         ended, queue = time.monotonic(), request.spent.get("queue", 0.0)
-        spent = (read - arrived, 0.0, queue, ended - read - queue, ended - arrived)
-        self._book.note(turn.served, found.rows, answers, spent, 0)
+        spent = (read - arrived, looked - read, queue, ended - looked - queue, ended - arrived)
+        self._book.note(turn.served, given, answers, spent, 0)
         for answer in answers:
             self._counts.answered(answer)
         return [told(answer, turn.served) for answer in answers]

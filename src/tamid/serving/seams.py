@@ -9,6 +9,7 @@ from tamid.serving.values import Answer, Request, Row, Served
 
 if TYPE_CHECKING:
     from tamid.core.learning.bundle import Opened
+    from tamid.ports import Known
 
 
 class Lane(Protocol):
@@ -163,12 +164,20 @@ class Meters(Protocol):
         ...
 
 
-class LastScores(Protocol):
-    """The last valid score of an entity, put there by the controller."""
+class LookUp(Protocol):
+    """What the controller knows of each entity: its features, and its last valid score."""
 
-    def get(self, entity: str) -> tuple[float, int, float] | None:
-        """Return score, version and the moment it was made (seconds since 1970), or None."""
+    def get(self, entity: str) -> Known | None:
+        """Return what is known of an entity, None where nothing is."""
         ...
+
+
+class Nothing:
+    """A LookUp where nothing was written down."""
+
+    def get(self, entity: str) -> Known | None:
+        """Return None."""
+        return None
 
 
 class Process(Protocol):

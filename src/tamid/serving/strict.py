@@ -70,6 +70,12 @@ class Codec:
         extra = [(ID, str | None), (ENTITY, str | int | None)]
         if served.entity and served.entity not in self._names:
             extra.append((served.entity, str | int | None))
+        self._entities = len(self._names) + len(extra)
+        self._timed = served.moment is not None and served.moment not in self._names
+        if served.moment is not None and self._timed:
+            extra.append((served.moment, _TYPES["datetime"] | None))
+        # A row of so few keys may name its entity alone, whose features are looked up.
+        self._lean = len(extra)
         fields = [(i.name, _TYPES[i.kind] | None) for i in served.inputs]
         self._struct = _struct([*fields, *extra])
         self._one = msgspec.json.Decoder(self._struct)
@@ -95,11 +101,16 @@ class Codec:
             values = _astuple(self._decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        return values if body.count(b":") == len(values) - values.count(UNSET) else None
+        given = len(values) - values.count(UNSET)
+        if given <= self._lean and self._sought(values):
+            return None
+        return values if body.count(b":") == given else None
 
     def row(self, values: tuple[Any, ...]) -> Row:
         """Return a row that :meth:`quick` read, as the ordinary road has it."""
-        return Row(values=self._named(values), entity=self._entity(values))
+        return Row(
+            values=self._named(values), entity=self._entity(values), moment=self._moment(values)
+        )
 
     def many(self, body: bytes) -> Decoded:
         """Decode an array of rows. Raises Malformed, OutsideContract."""
@@ -125,13 +136,21 @@ class Codec:
         rows, ids, problems = [], [], []
         for number, struct in enumerate(found):
             values = msgspec.structs.astuple(struct)
+            sought = self._sought(values)
             named = self._named(values)
-            broken = self._broken(named)
+            broken = [] if sought else self._broken(named)
             if broken and not self._lower:
                 where = f"row {number}: " if len(found) > 1 else ""
                 problems += [where + text for text in broken]
-            row = Row(values=named, entity=self._entity(values), broken="; ".join(broken[:3]))
-            rows.append(row)
+            rows.append(
+                Row(
+                    values=named,
+                    entity=self._entity(values),
+                    broken="; ".join(broken[:3]),
+                    moment=self._moment(values),
+                    sought=sought,
+                )
+            )
             ids.append(_id(values[len(self._names)]))
         if problems:
             raise OutsideContract(
@@ -155,10 +174,21 @@ class Codec:
         return named
 
     def _entity(self, values: Sequence[Any]) -> str | None:
-        for value in values[len(self._names) + 1 :]:
+        for value in values[len(self._names) + 1 : self._entities]:
             if value is not msgspec.UNSET and value is not None:
                 return str(value)
         return None
+
+    def _moment(self, values: Sequence[Any]) -> str | None:
+        """Return what a row is about, where it says so beside the inputs."""
+        value = values[-1] if self._timed else None
+        return value.isoformat() if isinstance(value, datetime) else None
+
+    def _sought(self, values: Sequence[Any]) -> bool:
+        """Say whether a row names its entity and no input: then its features are looked up."""
+        if any(value is not UNSET for value in values[: len(self._names)]):
+            return False
+        return self._entity(values) is not None
 
     def _broken(self, values: Mapping[str, Value]) -> list[str]:
         """Name the rules that a row breaks, never the value that breaks them."""

@@ -27,6 +27,8 @@ def told(answer: Answer, served: Served) -> dict[str, Any]:
     found["version"], found["rung"], found["reason"] = answer.version, answer.rung, answer.reason
     if answer.age is not None:
         found["age"] = round(answer.age, 3)
+    if answer.features_age is not None:
+        found["features_age"] = round(answer.features_age, 3)
     if answer.control is not None:
         found["control"] = answer.control
     if answer.explanation:

@@ -49,7 +49,8 @@ class Served:
 
     `edges`: (band, least score) from the highest down. `deadline`: seconds that the contract gives
     for one row. `steps`: the ladder in the order in which it is climbed down. `time`: the column of
-    the row's moment, which is now where a request leaves it out.
+    the row's moment, which is now where a request leaves it out; `moment`: its name also where the
+    model does not read it. `stale_after`: seconds after which looked-up features are too old.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Served:
     inputs: tuple[Input, ...]
     entity: str | None = None
     time: str | None = None
+    moment: str | None = None
+    stale_after: float | None = None
     classes: tuple[str, ...] = ()
     threshold: float | None = None
     edges: tuple[tuple[str, float], ...] = ()
@@ -75,11 +78,18 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row, strictly decoded; `broken`: the rule of the contract that it breaks, "" if none."""
+    """One row, strictly decoded; `broken`: the rule of the contract that it breaks, "" if none.
+
+    `moment`: what it is about, where the caller says so. `sought`: it names its entity alone, its
+    features are looked up; `as_of`: the moment that looked-up features are about, in seconds.
+    """
 
     values: Mapping[str, Value]
     entity: str | None = None
     broken: str = ""
+    moment: str | None = None
+    sought: bool = False
+    as_of: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +113,9 @@ class Answer:
     """What one row gets, always.
 
     `score`: None only on the rung `withheld`. `reason`: why not a better rung, "" for the best.
-    `age`: seconds since the score was made, for scores that were not made now. `control`: whether
-    the entity is in the control group that is never acted on, None where the contract has none.
+    `age`: seconds since the score was made, for scores that were not made now; `features_age`:
+    since the moment that looked-up features are about. `control`: whether the entity is in the
+    control group that is never acted on, None where the contract has none.
     """
 
     id: str
@@ -117,4 +128,5 @@ class Answer:
     band: str | None = None
     age: float | None = None
     explanation: Mapping[str, float] = field(default_factory=dict)
+    features_age: float | None = None
     control: bool | None = None

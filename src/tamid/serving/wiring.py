@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tamid.serving.http.settings import Settings
     from tamid.serving.log.book import Book
     from tamid.serving.reporting import Counted, Reporter
-    from tamid.serving.seams import Process
+    from tamid.serving.seams import LookUp, Process
 
 
 def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
@@ -33,7 +33,7 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
     from tamid.adapters.keys import Keys
     from tamid.adapters.sqlite import SqliteLedger
     from tamid.serving.brain.loading import World
-    from tamid.serving.brain.lookup import ScoreFile
+    from tamid.wiring import lookup_in
     from tamid.workshop import parse
 
     return World(
@@ -45,7 +45,7 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
         spawn=SpawnedProcess,
         spawn_low=LowProcess,
         control=control_of(config),
-        lasts=ScoreFile(last_scores_file(config.store, model)),
+        lasts=lookup_in(config.store, model),
         row_model=row_model_of,
         say=say,
     )
@@ -81,6 +81,13 @@ def brain_of(
     return Follower(name, world_of(config, name, say), deadline=deadline)
 
 
+def lookup_of(start: Path, model: str) -> LookUp:
+    """Return what the controller of a workspace knows of the entities of a model."""
+    from tamid.wiring import lookup_in
+
+    return lookup_in(find(start).store, model)
+
+
 def book_of(start: Path, model: str) -> Book:
     """Return the prediction log of a model in a workspace."""
     from tamid.serving.log.book import Book
@@ -106,7 +113,7 @@ def application_of(
 
     brain = brain_of(start, model, deadline=deadline, say=say)
     book = book_of(start, brain.model)
-    made = Application(brain, brain.model, settings, book)
+    made = Application(brain, brain.model, settings, book, lookup_of(start, brain.model))
     watch = Watch(book, brain.voices, made.counts.reasons)
     book.watchers.append(watch)
     book.endings.append(watch.end)
@@ -166,11 +173,6 @@ def one_model(config: Config, model: str | None) -> str:
 def spool_folder(store: Path, model: str) -> Path:
     """Return where servers leave for the controller what they have to tell."""
     return store / "spool" / model
-
-
-def last_scores_file(store: Path, model: str) -> Path:
-    """Return where the last valid scores of a model's entities stand."""
-    return store / "online" / f"{model}.last-scores.sqlite"
 
 
 class SpawnedProcess:

@@ -3,7 +3,7 @@
 The table `<model>.served` holds one row an answer that was kept: `id`, `_entity`, `_time` (the
 row's moment), `_period`, `_arrived`, `asked_at`, `score`, `decision`, `band`, `class`, `classes`,
 `version`, `rung`, `reason`, `age` (seconds), `chance` (of being kept), `bundle`, `overlay`,
-`inputs` (JSON) and `as_of` (of features that were looked up).
+`inputs` (JSON) and `sought` (its features were looked up).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from tamid.stages.reading import MOMENT
 SERVED, TIMINGS = "served", "timings"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What a logged row holds besides inputs.
-_ID, _AS_OF = "_id", "_as_of"
+_SOUGHT = "_sought"
 _COLUMNS: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "id": pl.String, ENTITY: pl.String, TIME: MOMENT, "asked_at": MOMENT, "score": pl.Float64,
     "decision": pl.Int64, "band": pl.String, "class": pl.String, "classes": pl.String,
     "version": pl.Int64, "rung": pl.String, "reason": pl.String, "age": pl.Float64,
     "chance": pl.Float64, "bundle": pl.String, "overlay": pl.String, "inputs": pl.String,
-    "as_of": MOMENT,
+    "sought": pl.Boolean,
 }  # fmt: skip
 _TIMES: Mapping[str, pl.DataType | type[pl.DataType]] = {
     TIME: MOMENT, "until": MOMENT, "version": pl.Int64, "requests": pl.Int64, "rows": pl.Int64,
@@ -102,7 +102,7 @@ def _answer(
         answer["score"], answer.get("decision"), answer.get("band"), answer.get("class"),
         None if classes is None else canonical_json(classes), answer["version"], answer["rung"],
         answer["reason"], answer.get("age"), block["chance"], block["bundle"], block["overlay"],
-        canonical_json({k: v for k, v in asked.items() if k in kept}), _read(asked.get(_AS_OF)),
+        canonical_json({k: v for k, v in asked.items() if k in kept}), asked.get(_SOUGHT) is True,
     )  # fmt: skip
 
 

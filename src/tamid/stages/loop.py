@@ -31,6 +31,7 @@ from tamid.stages.diagnosis import diagnose
 from tamid.stages.estimating import estimate
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal, holding
+from tamid.stages.lookups import materialise
 from tamid.stages.missing import missing
 from tamid.stages.monitoring import alarms, observe
 from tamid.stages.quality import measure
@@ -158,6 +159,7 @@ def _turn(
             f"the tick of {rig.model!r} does not come to rest",
             why=f"after {MOST_ROUNDS} rounds it still asks for {done[-1].key}",
         )
+    materialise(rig, journal.state, now)
     if not decision.actions:
         journal.append(Ticked(key=f"tick/{name}", tick=name), now)
     return TickReport(

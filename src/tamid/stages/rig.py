@@ -18,6 +18,7 @@ from tamid.ports import (
     Clock,
     Leases,
     Ledger,
+    Lookup,
     Progress,
     Reports,
     RuleRunner,
@@ -54,8 +55,8 @@ class Rig:
     `parse` reads a contract's text; `generator` makes seeded randomness; `origin` says
     what the code and the packages are at the moment. `learner` makes the small helper models of
     monitoring, by task; without one, what needs a fit stays unmeasured. `holidays` names the
-    special days of a country. `spool`: what servers of the model wrote down, if any may.
-    `reports`: what model servers told, None where nobody serves.
+    special days of a country. `spool`: what servers of the model wrote down, if any may, `lookup`:
+    what they look up. `reports`: what model servers told, None where nobody serves.
     """
 
     model: str
@@ -75,6 +76,7 @@ class Rig:
     salt: str
     rules: RuleRunner | None = None
     spool: Spool | None = None
+    lookup: Lookup | None = None
     holidays: Holidays = no_holidays
     origin: Callable[[], Origin] = Origin
     learner: Callable[[Task], Learner] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from tamid.ports import (
         Blobs,
         Claim,
+        Known,
         Lease,
         Leases,
         Ledger,
+        Lookup,
         Parcel,
         Progress,
         Signer,
@@ -51,6 +53,7 @@ def dying(rig: Rig, points: Points) -> Rig:
         signer=DyingSigner(rig.signer, points),
         sinks={name: DyingSink(sink, points) for name, sink in rig.sinks.items()},
         spool=None if rig.spool is None else DyingSpool(rig.spool, points),
+        lookup=None if rig.lookup is None else DyingLookup(rig.lookup, points),
     )
 
 
@@ -222,3 +225,15 @@ class DyingSpool:
     def discard(self, claim: str) -> None:
         """Forget what was taken."""
         self._points.write("discard", lambda: self._spool.discard(claim), key=claim)
+
+
+class DyingLookup:
+    """Look-ups each swap of which is a point."""
+
+    def __init__(self, lookup: Lookup, points: Points) -> None:
+        self._lookup, self._points = lookup, points
+        self.key, self.get = lookup.key, lookup.get
+
+    def write(self, key: str, entries: Iterable[Known]) -> None:
+        """Swap in a new content."""
+        self._points.write("look up", lambda: self._lookup.write(key, entries))

@@ -15,10 +15,10 @@ from tamid.core.ladder import ladder
 from tamid.core.values import Task
 from tamid.serving.brain.breaker import Breaker
 from tamid.serving.brain.inline import Inline
-from tamid.serving.brain.lookup import NoScores
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.turn import Ladder
 from tamid.serving.brain.voices import Voice
+from tamid.serving.seams import Nothing
 from tamid.serving.values import Answer, Request, Row, Served
 
 Values = Mapping[str, float | int | str | bool | None]
@@ -63,7 +63,7 @@ def turn(*, champion: Said | None = None, reason: str = "", deadline: float = 5.
         "champion": _voice(2, champion or Said(), 0.6),
         "previous": _voice(1, Half(), 0.4),
     }
-    return Ladder(served=served, voices=voices, lasts=NoScores(), reason=reason)
+    return Ladder(served=served, voices=voices, lasts=Nothing(), reason=reason)
 
 
 def _voice(number: int, model: Said, threshold: float) -> Voice:
@@ -158,16 +158,14 @@ def test_a_retired_turn_tells_when_it_is_idle() -> None:
 
 def test_last_scores_by_age(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The file is read as it stands, also after it was swapped; too old a score is none."""
+    from tamid.adapters.lookup import LookupFile
     from tamid.core.ladder import Step
-    from tamid.serving.brain.lookup import ScoreFile, write_scores
+    from tamid.ports import Known
 
-    path = tmp_path_factory.mktemp("last") / "deep" / "scores.sqlite"
-    found = ScoreFile(path)
-    assert found.get("לקוח") is None
-    write_scores(path, [("לקוח", 0.7, 3, 100.0)])
-    assert found.get("לקוח") == (0.7, 3, 100.0)
-    write_scores(path, [("לקוח", 0.8, 4, 200.0)])
-    assert found.get("לקוח") == (0.8, 4, 200.0)
+    path = tmp_path_factory.mktemp("last") / "deep" / "known.sqlite"
+    found = LookupFile(path)
+    known = Known(entity="לקוח", as_of=None, inputs=None, score=0.8, version=4, made=200.0)
+    LookupFile(path).write("k", [known])
     step = Step(rung="last_score", max_age=timedelta(seconds=60))
     for wall, rung in ((230.0, "last_score"), (300.0, "withheld")):
         given = turn()

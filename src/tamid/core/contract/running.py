@@ -75,6 +75,11 @@ class Service:
     throughput: str | None = key(
         "rows per second, such as 2000/s", None, limits=Limits(kind="rate")
     )
+    stale_after: timedelta | None = key(
+        "age of features looked up by entity from which a lower rung answers (default: any age)",
+        None,
+        limits=POSITIVE,
+    )
     fallback: tuple[Rung, ...] = key("the ladder below the champion", (Rung(kind="previous"),))
     log: ServiceLog = key("prediction log", ServiceLog())
 

@@ -18,7 +18,7 @@ from tamid.serving.brain.hands import ModelHand, RuleHand, Spawn
 from tamid.serving.brain.inline import Inline
 from tamid.serving.brain.opening import Parse, Verified, golden_rows, served, threshold_of, verify
 from tamid.serving.brain.voices import Voice
-from tamid.serving.seams import LastScores
+from tamid.serving.seams import LookUp
 from tamid.serving.values import Value
 
 # Kill a worker that takes so many times the deadline: others' rows wait behind what hangs.
@@ -47,7 +47,7 @@ class World:
     signer: Signer
     parse: Parse
     spawn: Spawn
-    lasts: LastScores
+    lasts: LookUp
     spawn_low: Spawn | None = None
     row_model: Callable[[Verified], RowModel | None] = field(default=lambda found: None)
     control: Callable[[Contract], Callable[[str | None], bool | None] | None] = _never

@@ -78,6 +78,10 @@ def served(found: Verified, in_force: Contract, steps: tuple[Step, ...]) -> Serv
         ),
         entity=contract.data.entity,
         time=contract.data.time if contract.data.time in schema.inputs else None,
+        moment=contract.data.time,
+        stale_after=in_force.service.stale_after.total_seconds()
+        if in_force.service.stale_after
+        else None,
         classes=schema.classes,
         threshold=threshold,
         edges=edges,

@@ -17,7 +17,7 @@ from tamid.serving.brain.judging import band, given, judged, named, usable
 from tamid.serving.brain.lane import QuickLane, row_lane
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.voices import Voice, asked, cause
-from tamid.serving.seams import LastScores
+from tamid.serving.seams import LookUp
 from tamid.serving.values import Answer, Request, Row, Served
 
 # Of the time that is left, the share a model gets while another that must compute stands below.
@@ -42,7 +42,7 @@ class Ladder:
 
     served: Served
     voices: Mapping[str, Voice]
-    lasts: LastScores
+    lasts: LookUp
     reason: str = ""
     deadline: float | None = None
     trial: Trial | None = None
@@ -224,10 +224,10 @@ class Ladder:
 
     def _last(self, step: Step, row: Row) -> Answer | str:
         known = None if row.entity is None else self.lasts.get(row.entity)
-        if known is None:
+        if known is None or known.score is None:
             return "last_score: none"
-        score, number, made = known
-        age = max(0.0, self.wall() - made)
+        score, number = known.score, known.version
+        age = max(0.0, self.wall() - known.made)
         if step.max_age is not None and age > step.max_age.total_seconds():
             return "last_score: too old"
         if not usable(score, self.served):

@@ -31,7 +31,8 @@ from tamid.serving.http.wire import (
     write,
 )
 from tamid.serving.log.unwritten import Unwritten
-from tamid.serving.seams import Brain, Companion, LogBook, Turn
+from tamid.serving.lookup import aged, filled
+from tamid.serving.seams import Brain, Companion, LogBook, LookUp, Nothing, Turn
 from tamid.serving.strict import Codec, Decoded
 from tamid.serving.values import Answer, Request
 
@@ -48,9 +49,11 @@ class Application:
         model: str,
         settings: Settings | None = None,
         book: LogBook | None = None,
+        lookup: LookUp | None = None,
         companions: Sequence[Companion] = (),
     ) -> None:
         self.brain, self.model, self.book = brain, model, book or Unwritten()
+        self._lookup = lookup or Nothing()
         self.companions = list(companions)
         self.settings = settings or Settings()
         self.counts = Counts()
@@ -119,15 +122,17 @@ class Application:
         explain = call.query.get("explain") in ("1", "true")
         read = time.monotonic()
         self.counts.part("read", turn.served.number, read - call.arrived)
-        request = Request(rows=found.rows, ids=ids, arrived=call.arrived, explain=explain)
-        given = await self._given(turn, request)
+        rows = filled(found.rows, self._lookup, turn.served)
+        looked = time.monotonic()
+        request = Request(rows=rows, ids=ids, arrived=call.arrived, explain=explain)
+        given = aged(await self._given(turn, request), rows)
         ended = time.monotonic()
-        self.counts.part("model", turn.served.number, ended - read)
+        self.counts.part("model", turn.served.number, ended - looked)
         for answer in given:
             self.counts.answered(answer)
-        queue = request.spent.get("queue", 0.0)
-        spent = (read - call.began, 0.0, queue, ended - read - queue, ended - call.began)
-        self.book.note(turn.served, found.rows, given, spent, len(call.body))
+        queue, whole = request.spent.get("queue", 0.0), ended - call.began
+        spent = (read - call.began, looked - read, queue, ended - looked - queue, whole)
+        self.book.note(turn.served, rows, given, spent, len(call.body))
         return given
 
     async def _given(self, turn: Turn, request: Request) -> Sequence[Answer]:

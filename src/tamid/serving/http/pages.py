@@ -134,6 +134,8 @@ def _row(served: Served) -> dict[str, Any]:
     properties["_entity"] = {"type": ["string", "integer", "null"]}
     if served.entity:
         properties.setdefault(served.entity, {"type": ["string", "integer", "null"]})
+    if served.moment:
+        properties.setdefault(served.moment, {"type": ["string", "null"], "format": "date-time"})
     return {
         "type": "object",
         "additionalProperties": False,

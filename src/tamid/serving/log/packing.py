@@ -92,4 +92,8 @@ def _add(
         given = {name: row.values.get(name) for name in logged.names}
         if row.entity is not None and logged.entity:
             given[ENTITY] = row.entity
+        if row.moment is not None:
+            given["_time"] = row.moment
+        if row.sought:
+            given["_sought"] = True
         rows += (b"[%d" % later, _encode(given), _encode(told(a, served)) + b"]")

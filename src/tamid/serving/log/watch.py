@@ -14,6 +14,7 @@ import msgspec
 
 from tamid.core.errors import SystemFailure
 from tamid.core.spool import TOLD
+from tamid.serving.lookup import TOO_OLD
 from tamid.serving.seams import LogBook
 
 # Seconds without a further sign after which a matter is over.
@@ -110,6 +111,8 @@ class Watch:
             more = count - self._counted.get(reason, 0)
             self._counted[reason] = count
             rung, _, cause = reason.partition(": ")
+            if more and reason == TOO_OLD:
+                yield f"rung/{TOO_OLD}", "looked-up features are too old: lower rungs answer"
             if more and cause in CAUSES:
                 yield f"rung/{reason}", f"{rung} could not answer ({cause}): lower rungs did"
         if self._book.gauges().get("log_failing"):
