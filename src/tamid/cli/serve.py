@@ -39,7 +39,13 @@ def add_serve(parser: ArgumentParser) -> None:
         "--outside", choices=("refuse", "lower"), default="refuse",
         help="a row outside the contract is refused, or answered by a lower rung (%(default)s)",
     )  # fmt: skip
-    add_example(parser, "tamid serve", "tamid serve churn --port 9000 --token env:SERVE_TOKEN")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="processes on the port, kept alive by one more (%(default)s)",
+    )  # fmt: skip
+    add_example(
+        parser, "tamid serve", "tamid serve churn --port 9000 --token env:SERVE_TOKEN --workers 2"
+    )
 
 
 def serve(args: Namespace, out: Output) -> int:
@@ -65,10 +71,30 @@ def serve(args: Namespace, out: Output) -> int:
         lower=args.outside == "lower",
     )
     deadline = _seconds(args.deadline)
+    if args.workers < 1:
+        raise UsageError("--workers takes a number of processes, one or more")
+    if args.workers > 1:
+        return _crew(args)
     made = application_of(args.workspace, args.name, settings, deadline=deadline, say=_say)
     _say(f"{made.model}: http://{args.host}:{args.port}")
-    run(made, args.host, args.port)
+    run(made, args.host, args.port, shared=made.crew is not None)
     return 0
+
+
+def _crew(args: Namespace) -> int:
+    """Keep several processes of this command on the port."""
+    from tamid.config import find
+    from tamid.serving.crew.lead import lead
+    from tamid.serving.wiring import one_model
+
+    model = one_model(find(args.workspace), args.name)
+    words = ["-C", str(args.workspace), "serve", model, "--host", args.host]
+    words += ["--port", str(args.port), "--outside", args.outside]
+    for option, value in (("--token", args.token), ("--deadline", args.deadline)):
+        words += [option, value] if value is not None else []
+    for name in args.allow_host:
+        words += ["--allow-host", name]
+    return lead(args.workers, words, args.host, args.port, _say)
 
 
 def _token(text: str | None) -> str:

@@ -108,6 +108,7 @@ def application_of(
     Raises:
         NotFound, UsageError: as :func:`brain_of`.
     """
+    from tamid.serving.crew.mate import Mate, standing
     from tamid.serving.http.app import Application
     from tamid.serving.log.watch import Watch
 
@@ -118,6 +119,11 @@ def application_of(
     book.watchers.append(watch)
     book.endings.append(watch.end)
     made.companions.append(reporter_of(start, brain, made.counts))
+    if where := standing(os.environ):
+        mate = Mate(where, made.counts)
+        mate.observe(made.looking.gauges)
+        made.crew = mate
+        made.companions.append(mate)
     return made
 
 

@@ -67,7 +67,8 @@ class Application:
         self._add("POST", f"/v1/models/{model}/predict", "predict", self._predict)
         self._add("POST", f"/v1/models/{model}/labels", "labels", self._labels)
         self._add("POST", "/invocations", "invocations", self._invocations)
-        looking.add_routes(self, self._add)
+        self.crew: looking.Crew | None = None
+        self.looking = looking.add_routes(self, self._add)
         v2.add_routes(self, self._add)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from tamid.serving.http import pages
@@ -15,6 +15,20 @@ Route = Callable[[Call], Awaitable[Reply]]
 _KIND = b"text/plain; version=0.0.4; charset=utf-8"
 
 
+class Crew(Protocol):
+    """The other processes on the same port."""
+
+    def together(
+        self, counts: Counts, gauges: Callable[[], Mapping[str, float]]
+    ) -> tuple[Counts, Callable[[], Mapping[str, float]]]:
+        """Return counts and gauges of all of them."""
+        ...
+
+    def observe(self, gauges: Callable[[], Mapping[str, float]]) -> None:
+        """Hear what this process's gauges are."""
+        ...
+
+
 class Host(Protocol):
     """The application, as far as it is looked at."""
 
@@ -24,15 +38,16 @@ class Host(Protocol):
     counts: Counts
     draining: bool
     in_flight: int
+    crew: Crew | None
 
     def turn(self) -> tuple[Turn, Codec]:
         """Return what is in force."""
         ...
 
 
-def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> None:
+def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> Looking:
     """Put what is only looked at into the table of routes."""
-    look = _Looking(app)
+    look = Looking(app)
     add("GET", "/healthz", "health", look.alive)
     add("GET", "/readyz", "ready", look.ready)
     add("GET", "/ping", "ping", look.ready)
@@ -41,27 +56,17 @@ def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> None:
     add("GET", "/", "page", look.page)
     add("GET", "/v1/models", "models", look.models)
     add("GET", f"/v1/models/{app.model}", "model", look.about)
+    return look
 
 
-class _Looking:
+class Looking:
+    """The routes of what is only looked at."""
+
     def __init__(self, app: Host) -> None:
         self._app = app
 
-    async def alive(self, call: Call) -> Reply:
-        return Reply(body=dumped({"alive": True}))
-
-    async def ready(self, call: Call) -> Reply:
-        app = self._app
-        ready = app.brain.ready() and not app.draining
-        told = {"ready": ready, "model": app.model}
-        if ready:
-            told["version"] = app.brain.turn.served.number
-        return Reply(body=dumped(told), status=200 if ready else 503)
-
-    async def metrics(self, call: Call) -> Reply:
-        return Reply(body=exposition(self._app.counts, self._gauges), kind=_KIND)
-
-    def _gauges(self) -> dict[str, float]:
+    def gauges(self) -> Mapping[str, float]:
+        """Return what is true of this process now."""
         app, ready = self._app, self._app.brain.ready()
         return {
             **app.book.gauges(),
@@ -70,16 +75,40 @@ class _Looking:
             "requests_in_flight": app.in_flight,
         }
 
+    async def alive(self, call: Call) -> Reply:
+        """Say that the process lives."""
+        return Reply(body=dumped({"alive": True}))
+
+    async def ready(self, call: Call) -> Reply:
+        """Say whether there is a version that answers."""
+        app = self._app
+        ready = app.brain.ready() and not app.draining
+        told = {"ready": ready, "model": app.model}
+        if ready:
+            told["version"] = app.brain.turn.served.number
+        return Reply(body=dumped(told), status=200 if ready else 503)
+
+    async def metrics(self, call: Call) -> Reply:
+        """Return all counts and gauges."""
+        counts, gauges = self._app.counts, self.gauges
+        if self._app.crew is not None:
+            counts, gauges = self._app.crew.together(counts, gauges)
+        return Reply(body=exposition(counts, gauges), kind=_KIND)
+
     async def openapi(self, call: Call) -> Reply:
+        """Return the document."""
         return Reply(body=dumped(pages.openapi(self._app.turn()[0].served)))
 
     async def page(self, call: Call) -> Reply:
+        """Return the document as a page."""
         html = pages.page(pages.openapi(self._app.turn()[0].served))
         headers = ((b"content-security-policy", pages.POLICY),)
         return Reply(body=html.encode(), kind=b"text/html; charset=utf-8", headers=headers)
 
     async def models(self, call: Call) -> Reply:
+        """Return the names of the models."""
         return Reply(body=dumped({"models": [self._app.model]}))
 
     async def about(self, call: Call) -> Reply:
+        """Return what the version in force takes."""
         return Reply(body=dumped(pages.about(self._app.turn()[0].served)))

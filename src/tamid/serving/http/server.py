@@ -12,7 +12,7 @@ from tamid.serving.http.app import Application
 from tamid.serving.http.protocol import guarded
 
 # Seconds that open requests get after SIGTERM: longer than any deadline of a row.
-_DRAIN = 10
+DRAIN = 10
 _BACKLOG = 2048
 
 
@@ -29,13 +29,15 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)  # type: ignore[arg-type]
 
 
-def run(application: Application, host: str, port: int) -> None:
+def run(application: Application, host: str, port: int, *, shared: bool = False) -> None:
     """Listen until SIGTERM or SIGINT: then answer what has begun, and end all workers.
+
+    `shared`: other processes listen there, too, and the system deals out the connections.
 
     Raises:
         UsageError: one cannot listen there.
     """
-    listening = _bound(host, port)
+    listening = bound(host, port, shared=shared)
     # Threads that spin while they wait slow a shared machine down more than tenfold.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     config = uvicorn.Config(
@@ -50,7 +52,7 @@ def run(application: Application, host: str, port: int) -> None:
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=_DRAIN,
+        timeout_graceful_shutdown=DRAIN,
     )
     try:
         _Server(config, application).run(sockets=[listening])
@@ -58,12 +60,18 @@ def run(application: Application, host: str, port: int) -> None:
         listening.close()
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """Take the port before anything is loaded: who cannot have it is told so at once."""
+def bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Take the port before anything is loaded: who cannot have it is told so at once.
+
+    Raises:
+        UsageError: one cannot listen there.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         found.bind((host, port))
     except (OSError, OverflowError) as error:
         found.close()
