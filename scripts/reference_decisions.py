@@ -39,6 +39,7 @@ INCIDENTS = {
     "late": "the scores of a period missed the deadline of a target",
     "empty": "a period has no rows at all",
     "short": "far fewer rows came than the period usually has",
+    "lost": "more entities than usual, and more than `quarantine.max_share`, have no row",
     "quality": "an alarm about realised quality was raised",
     "source": "rows, events or labels were due and have not come",
     "tick": "a turn of the loop came too late",

@@ -180,3 +180,29 @@ def test_a_person_may_take_odd_weeks_as_sound(keys: Keys) -> None:
     state = fold(world.ledger.read("small"))
     assert state.suspected == ()
     assert state.checked[max(state.checked)].suspected
+
+
+def test_a_lost_part_of_a_batch_is_told_and_blocks_nothing(keys: Keys) -> None:
+    """Thirty of four hundred: lower rungs answer them, an incident says so, the week is used."""
+    world = World(keys)
+    state = world.live(broken=lambda rows: rows.head(ROWS - 30), weeks=2)
+    week = f"{(FIRST + (PAST + 1) * WEEK).date()}"
+    incident = state.incidents[f"lost/{week}"].opened
+    assert incident.message.startswith(f"30 of 400 entities have no row in {week} (7.5%)")
+    assert incident.severity == "warning"
+    assert state.scored[week].rungs == {"champion": 370, "default": 30}
+    assert state.suspected == ()
+    assert not state.open_cases
+    assert not state.open_alarms
+
+
+def test_people_who_leave_every_week_are_no_lost_batch(keys: Keys) -> None:
+    """As many as ever stay away: no incident, and nobody is called back."""
+    world = World(keys)
+    gone = iter(range(ROWS))
+
+    def leaving(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.slice(2 * next(gone))
+
+    state = world.live(broken=leaving, weeks=LIVE)
+    assert not state.incidents

@@ -432,7 +432,11 @@ class RungSet(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored(Event):
-    """Every entity of a period got its outcome; `rungs` counts who answered."""
+    """Every entity of a period got its outcome; `rungs` counts who answered.
+
+    `lost`, `lost_of`: how many of how many entities of the period before stayed away without a
+    word, first in this period, then in earlier ones that were looked at; empty: no panel.
+    """
 
     period: str
     revision: int
@@ -441,6 +445,8 @@ class Scored(Event):
     rows: int
     rungs: Mapping[str, int]
     reason: str = ""
+    lost: tuple[int, ...] = ()
+    lost_of: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ class Signals:
     no run has learnt from. `rungs`: measured quality of each rung on the drifted
     periods while an alarm is open, larger is better. `late`: "period/target" of deliveries that are
     past their deadline and not made. `short`: periods that have far fewer rows than usual, with
-    what is missing in words. `shadow_until`: when the next labels of what the version in shadow
-    answered are due, "" if they come too late to wait for.
+    what is missing in words. `lost`: periods in which more entities than usual stayed away, and
+    more than the contract lets pass, in words. `shadow_until`: when the next labels of what the
+    version in shadow answered are due, "" if they come too late to wait for.
     """
 
     due: tuple[str, ...] = ()
@@ -29,4 +30,5 @@ class Signals:
     rung_error: float = 0.0
     late: tuple[str, ...] = ()
     short: Mapping[str, str] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
     shadow_until: str = ""

@@ -6,8 +6,11 @@ Every act may be repeated after a crash: it finds what it wrote before by its ke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+import polars as pl
 
 from tamid.core import actions as do
 from tamid.core import events as ev
@@ -54,7 +57,8 @@ def _score(
     rig: Rig, contract: Contract, state: State, a: do.Score, now: datetime, token: int
 ) -> Iterator[ev.Event]:
     mine = rig.contract(state.versions[state.champion].registered.contract)
-    job = _scoring_job(rig, mine, state, a, now)
+    seen = roster.turnout(rig.tables, mine, state, a.period, now)
+    job = _scoring_job(rig, mine, state, a, now, seen.absent)
     found = score_period(
         job,
         rig.scorer,
@@ -63,7 +67,7 @@ def _score(
         token=token,
         rules=rig.rules,
     )
-    yield found.event
+    yield replace(found.event, lost=seen.lost, lost_of=seen.of)
     good = dataset.good(job.rows)
     yield from measure_drift(rig, state, mine, good, found.frame, a.period)
     system = [f for f in found.failures if f.kind != "impossible"]
@@ -80,11 +84,10 @@ def _score(
 
 
 def _scoring_job(
-    rig: Rig, contract: Contract, state: State, a: do.Score, now: datetime
+    rig: Rig, contract: Contract, state: State, a: do.Score, now: datetime, active: pl.Series
 ) -> ScoringJob:
     pins = state.pins
     rows = joining.joined(rig.tables, contract, pins, [a.period], now)
-    active = roster.active(rig.tables, contract, state, a.period, now)
     previous = state.previous
     return ScoringJob(
         contract=contract,

@@ -14,6 +14,7 @@ from tamid.core.periods import matured_at, period_of, shift, start_of
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
+from tamid.core.turnout import losses, periods_a_year
 from tamid.core.values import STATIC_PERIOD, instant, parse_instant
 from tamid.core.watching import SHADOW
 from tamid.core.windows import FEWEST_TO_START
@@ -69,6 +70,7 @@ def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signal
         rung_error=error,
         late=_late(contract, state, now),
         short=short,
+        lost=_lost(contract, state, now),
         shadow_until=_shadow_until(contract, state),
     )
 
@@ -139,6 +141,16 @@ def _short(rig: Rig, contract: Contract, state: State, now: datetime) -> dict[st
         for p in (shift(rule, current, -1), current)
     }
     return {p: text for p, text in told.items() if text}
+
+
+def _lost(contract: Contract, state: State, now: datetime) -> dict[str, str]:
+    """Return what this and the last period lost beyond the usual, where it is no small part."""
+    if contract.data.time is None or not state.champion:
+        return {}
+    last = shift(rule_of(contract), period_of(rule_of(contract), now), -1)
+    found = losses(state, periods_a_year(contract))
+    least = contract.data.quarantine.max_share
+    return {f.period: f.words for f in found if f.period >= last and f.share > least}
 
 
 def _awaits(contract: Contract, period: str, short: Mapping[str, str], now: datetime) -> bool:

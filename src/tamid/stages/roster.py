@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -33,15 +34,25 @@ _MANY_TIMES = 1.5
 _UNUSUAL = 3.0
 
 
-def active(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turnout:
+    """Who stayed away: `absent` are to be answered without a row; how many were `lost` of how many,
+    in the period and in the earlier ones that were looked at."""
+
+    absent: pl.Series
+    lost: tuple[int, ...] = ()
+    of: tuple[int, ...] = ()
+
+
+def turnout(
     tables: Tables, contract: Contract, state: State, period: str, now: datetime
-) -> pl.Series:
+) -> Turnout:
     """Return the entities that are to be answered though they have no row in a period.
 
     Those of the last whole period that are not known to be gone. Some always stay away, because
     they are gone and nobody has said so yet: if no more than usual do, the rows are the truth.
     """
-    nobody = pl.Series(ENTITY, [], dtype=pl.String)
+    nobody = Turnout(absent=pl.Series(ENTITY, [], dtype=pl.String))
     rule = rule_of(contract)
     if rule is None or contract.data.entity is None:
         return nobody
@@ -50,15 +61,16 @@ def active(
     if not earlier or not _is_panel(tables, contract, state, earlier, now):
         return nobody
     away = _staying_away(tables, contract, state, earlier[0], there, now, now)
-    if there.is_empty() or away.is_empty():
-        return away.get_column(ENTITY).sort()
-    size = away.height + there.height
-    of_late = _shares_away(tables, contract, state, earlier, period, now)
-    usual = any(
-        away.height <= _MANY_TIMES * share * size + _UNUSUAL * (share * size) ** 0.5
-        for share in of_late
-    )
-    return nobody if usual else away.get_column(ENTITY).sort()
+    absent, size = away.get_column(ENTITY).sort(), away.height + there.height
+    seen = [(away.height, size)]
+    if not there.is_empty() and not away.is_empty():
+        for before in _away_of_late(tables, contract, state, earlier, period, now):
+            seen.append(before)
+            expected = size * before[0] / max(before[1], 1)
+            if away.height <= _MANY_TIMES * expected + _UNUSUAL * expected**0.5:
+                absent = nobody.absent
+                break
+    return Turnout(absent=absent, lost=tuple(k for k, _ in seen), of=tuple(n for _, n in seen))
 
 
 def shortfall(tables: Tables, contract: Contract, state: State, period: str, now: datetime) -> str:
@@ -105,21 +117,21 @@ def _is_panel(
     return back >= _COMES_BACK * min(last.height, max(before.height, 1))
 
 
-def _shares_away(
+def _away_of_late(
     tables: Tables,
     contract: Contract,
     state: State,
     earlier: Sequence[str],
     period: str,
     now: datetime,
-) -> Iterator[float]:
-    """Yield the shares of entities that stayed away of late, as was known then, the last first."""
+) -> Iterator[tuple[int, int]]:
+    """Yield how many of how many stayed away of late, as was known then, the last first."""
     age = now - start_of(_rule(contract), period)
     for after, before in itertools.pairwise(earlier):
         there = _entities(tables, contract, state, after, now)
         then = start_of(_rule(contract), after) + age
         away = _staying_away(tables, contract, state, before, there, now, then)
-        yield away.height / max(away.height + there.height, 1)
+        yield away.height, away.height + there.height
 
 
 def _staying_away(

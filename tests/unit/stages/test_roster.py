@@ -65,10 +65,14 @@ class World:
         """Return the moment of the next week's rows."""
         return WEEK + self.weeks * LATER
 
+    def seen(self) -> roster.Turnout:
+        """Return who stayed away from the last week."""
+        period = max(self.state.periods)
+        return roster.turnout(self.tables, self.rules, self.state, period, self.at)
+
     def active(self) -> list[str]:
         """Return who is answered without a row in the last week."""
-        period = max(self.state.periods)
-        return roster.active(self.tables, self.rules, self.state, period, self.at).to_list()
+        return self.seen().absent.to_list()
 
     def short(self) -> str:
         """Return what the last week lacks."""
@@ -87,6 +91,16 @@ def test_who_is_missing_from_a_half_batch_is_answered() -> None:
     """Everybody of the last whole week without a row gets a declared outcome."""
     world = months(World(contract())).week(EVERYBODY[20:100])
     assert world.active() == EVERYBODY[16:20] + EVERYBODY[100:]
+
+
+def test_how_many_stayed_away_is_counted() -> None:
+    """In the week itself, and of the earlier ones as many as it took to know what is usual."""
+    world = months(World(contract()))
+    found = world.week(EVERYBODY[30:]).seen()
+    assert (found.lost, found.of) == ((14, 4, 4, 4), (184, 188, 192, 196))
+    calm = months(World(contract())).week(EVERYBODY[20:]).seen()
+    assert (calm.lost, calm.of) == ((4, 4), (184, 188))
+    assert World(contract()).week(EVERYBODY).seen().of == ()
 
 
 def test_usual_leavers_are_gone() -> None:

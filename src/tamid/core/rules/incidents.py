@@ -15,6 +15,7 @@ RESPONSE = {
     "late": "the scores stay in the outbox and are handed over as soon as the target takes them",
     "empty": "nothing is delivered; the period is scored as soon as its rows arrive",
     "short": "entities without a row are answered by a lower rung; late rows are scored anew",
+    "lost": "entities without a row are answered by a lower rung; late rows are scored anew",
     "quality": "diagnosis, best rung on the drifted periods, then retraining or a case",
     "source": "lower rungs answer for its periods, which are scored anew when it comes",
     "tick": "this turn makes up for what was due: new data, scores, deliveries",
@@ -35,6 +36,7 @@ def incidents(policy: Policy, state: State, signals: Signals, now: datetime) -> 
         opened.append(_late(name))
     opened.extend(_empty(period) for period, s in state.scored.items() if not s.rows)
     opened.extend(_short(p, text) for p, text in signals.short.items() if p in signals.due)
+    opened.extend(_lost(period, text) for period, text in signals.lost.items())
     fresh = [a for a in opened if isinstance(a, OpenIncident) and a.incident not in state.incidents]
     closed = [
         CloseIncident(key=f"close/{name}", reason=over, incident=name)
@@ -78,9 +80,14 @@ def _short(period: str, text: str) -> OpenIncident:
     return _system(f"short/{period}", text, noticed_by, severity="warning")
 
 
+def _lost(period: str, text: str) -> OpenIncident:
+    return _system(f"lost/{period}", text, "entities against those before", severity="warning")
+
+
 def _filled(signals: Signals, name: str) -> str:
     kind, _, period = name.partition("/")
-    return "it has its rows, or is over" if kind == "short" and period not in signals.short else ""
+    still = {"short": signals.short, "lost": signals.lost}.get(kind, {period: ""})
+    return "" if period in still else "it has its rows, or is over"
 
 
 def _noticed(alarm: Alarm) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from tamid.core.paging import reference_of
+from tamid.core.turnout import losses, periods_a_year
 from tamid.core.usual import INPUT_PSI
 from tamid.core.view.scene import Scene
 
@@ -16,10 +19,22 @@ _NAMED = 3
 
 
 def tickets(scene: Scene) -> tuple[str, ...]:
-    """Return one sentence if single inputs have stood out of the reference lately.
+    """Return a sentence for each thing that stood out lately: single inputs, lost entities.
 
     A ticket pages nobody, opens no incident and is no part of the budget of false alarms.
     """
+    return (*_inputs(scene), *_lost(scene))
+
+
+def _lost(scene: Scene) -> Iterator[str]:
+    """A loss that harms little: an incident only beyond what the contract lets pass."""
+    latest = max(scene.state.scored, default="")
+    for loss in losses(scene.state, periods_a_year(scene.contract)):
+        if loss.period == latest and loss.share <= scene.contract.data.quarantine.max_share:
+            yield f"{loss.words}; no incident"
+
+
+def _inputs(scene: Scene) -> tuple[str, ...]:
     state = scene.state
     usual = reference_of(state, state.champion).get(f"{INPUT_PSI}/z", ())
     seen = state.measured.get(f"column_drift@{state.champion}", {})
