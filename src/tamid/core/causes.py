@@ -13,6 +13,7 @@ from statistics import fmean
 
 from tamid.core.alarms import reference_losses
 from tamid.core.events import Diagnosed, Measured
+from tamid.core.paging import ONLINE
 from tamid.core.state import Alarm, State
 from tamid.core.stats.labelrate import join_fell, label_rate
 from tamid.core.suspicion import diagnosed, suspicion
@@ -40,6 +41,10 @@ def cause_of(
     version = int(raised.alarm.split("/")[1])
     seen = state.measured.get(f"quality@{version}", {})
     facts = [seen[p] for p in raised.periods if p in seen]
+    if not facts:
+        # An alarm about answers online: labels of them come as their callers send them.
+        seen, all_due = state.measured.get(f"{ONLINE}@{version}", {}), False
+        facts = [seen[p] for p in raised.periods if p in seen]
     usual = _usual(state, version)
     bug = _bug(state, raised.periods)
     if bug is not None:

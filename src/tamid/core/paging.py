@@ -13,6 +13,8 @@ from tamid.core.usual import INPUT_PSI, SCORE_PSI
 
 # Realised loss, the level that the contract demands of it, estimated loss; then without any label.
 QUALITY, CONTRACT, ESTIMATE = "quality", "contract", "estimate"
+# Realised loss of what was answered online, one by one.
+ONLINE = "online_quality"
 SILENT = (SCORE_PSI, INPUT_PSI)
 # What needs no label pages to warn; a lost quality is critical.
 UNLABELLED = (ESTIMATE, *SILENT)
@@ -83,6 +85,8 @@ def budget_of(state: State, level: QualityLevel) -> Budget:
         signals.append(QUALITY)
         if state.measured.get(f"{ESTIMATE}@{state.champion}"):
             signals.append(ESTIMATE)
+    if state.measured.get(f"{ONLINE}@{state.champion}"):
+        signals.append(ONLINE)
     signals += [s for s in SILENT if len(reference.get(s, ())) >= MIN_REFERENCE]
     return Budget(
         signals=tuple(signals),

@@ -37,12 +37,16 @@ def measure_drift(
     rows: pl.DataFrame,
     answered: pl.DataFrame,
     period: str,
+    *,
+    prefix: str = "",
 ) -> Iterator[Measured]:
     """Yield how far a scored period's scores and inputs moved, and the column that stands out.
 
     `contract`: the champion's; `rows`: joined good rows; `answered`: the period's predictions.
+    `prefix`: what the names of the signals begin with, for answers that were given elsewhere.
     """
     number = state.champion
+    scores, inputs, columns = (prefix + s for s in (SCORE_PSI, INPUT_PSI, COLUMN_DRIFT))
     usual = usual_of(rig, state, number)
     # Signals are measured anew when a period is scored anew: the second truth replaces the first.
     key = f"{number}/{period}/{state.seq}"
@@ -51,7 +55,12 @@ def measure_drift(
         weeks = _ordinary(rig, contract, usual.score_weeks)
         found = _moved(weeks, (usual.score,), mine, period, {usual.score.column: 1.0})
         yield from _measured(
-            f"{SCORE_PSI}/{key}", SCORE_PSI, period, found.value, number, mine.height
+            f"{scores}/{key}",
+            scores,
+            period,
+            found.value,
+            number,
+            mine.height,
         )
     if rows.is_empty():
         return
@@ -66,10 +75,16 @@ def measure_drift(
     found = _moved(weeks, tuple(watched), rows, period, weight)
     most = dict(sorted(found.columns.items(), key=lambda item: -item[1])[:NAMED])
     yield from _measured(
-        f"{INPUT_PSI}/{key}", INPUT_PSI, period, found.value, number, rows.height, most
+        f"{inputs}/{key}",
+        inputs,
+        period,
+        found.value,
+        number,
+        rows.height,
+        most,
     )
     yield from _measured(
-        f"{COLUMN_DRIFT}/{key}", COLUMN_DRIFT, period, found.z, number, rows.height,
+        f"{columns}/{key}", columns, period, found.z, number, rows.height,
         outstanding(weeks, found.columns, NAMED),
     )  # fmt: skip
 

@@ -34,6 +34,7 @@ from tamid.stages.journal import Journal, holding
 from tamid.stages.lookups import materialise
 from tamid.stages.missing import missing
 from tamid.stages.monitoring import alarms, observe
+from tamid.stages.online import measure_online
 from tamid.stages.quality import measure
 from tamid.stages.rig import Rig
 from tamid.stages.servers import listen
@@ -50,7 +51,7 @@ LEASE = timedelta(hours=2)
 
 # What is looked at in each turn, in this order; each look sees what those before it found.
 _LOOKS = (
-    listen, check_periods, measure, compare_in_shadow, compare_with_previous,
+    listen, check_periods, measure, measure_online, compare_in_shadow, compare_with_previous,
     look_at_first_answers, estimate, alarms, diagnose, measure_threshold, measure_rungs,
 )  # fmt: skip
 # After these acts there is something new to notice: scores, or another champion.

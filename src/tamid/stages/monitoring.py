@@ -10,6 +10,7 @@ from tamid.core.alarms import quality_alarm, unlabelled_alarm
 from tamid.core.contract.model import Contract
 from tamid.core.deadline import is_late
 from tamid.core.events import AlarmRaised
+from tamid.core.online_alarms import online_alarm
 from tamid.core.periods import matured_at, period_of, shift, start_of
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
@@ -29,6 +30,7 @@ def alarms(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterato
     """Yield new alarms: of realised quality, else of the strongest signal that needs no label."""
     level, special = level_of(contract), _special(rig, contract, state)
     found = quality_alarm(rig.model, state, level, special)
+    found = found or online_alarm(state, level)
     found = found or unlabelled_alarm(rig.model, state, level, special)
     if found is not None:
         yield found
