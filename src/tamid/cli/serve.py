@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from tamid.cli.desk import add_example
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 PORT = 8620
 _LOCAL = "127.0.0.1"
+_NEEDED = ("msgspec", "prometheus_client", "uvicorn", "uvloop", "httptools")
 # A shorter token can be tried out.
 _LEAST_TOKEN = 16
 
@@ -50,17 +52,13 @@ def add_serve(parser: ArgumentParser) -> None:
 
 def serve(args: Namespace, out: Output) -> int:
     """Serve until the process is told to end."""
-    try:
-        import msgspec  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import uvicorn  # noqa: F401
-        import uvloop  # noqa: F401
-    except ImportError as error:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
         raise MissingExtra(
-            f"the server needs {error.name}",
+            f"the server needs {missing[0]}",
             why="it is not installed",
             fix="pip install 'tamid[serve]'",
-        ) from None
+        )
     from tamid.serving.http.server import run
     from tamid.serving.http.settings import Settings
     from tamid.serving.wiring import application_of

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 
-import uvicorn
+# Before uvicorn's own modules.
+import tamid.serving.http.lean  # noqa: F401, I001
+from uvicorn.config import Config
+from uvicorn.server import Server as UvicornServer
 
 from tamid.core.errors import UsageError
 from tamid.serving.http.app import Application
@@ -16,10 +19,10 @@ DRAIN = 10
 _BACKLOG = 2048
 
 
-class _Server(uvicorn.Server):
+class _Server(UvicornServer):
     """Says that it is not ready as soon as it is told to end."""
 
-    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+    def __init__(self, config: Config, application: Application) -> None:
         super().__init__(config)
         self._application = application
 
@@ -40,7 +43,7 @@ def run(application: Application, host: str, port: int, *, shared: bool = False)
     listening = bound(host, port, shared=shared)
     # Threads that spin while they wait slow a shared machine down more than tenfold.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    config = uvicorn.Config(
+    config = Config(
         application,
         loop="uvloop",
         http=guarded(application),
