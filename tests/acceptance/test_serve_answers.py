@@ -296,7 +296,7 @@ def test_an_altered_bundle_never_answers(tmp_path: Path) -> None:
     server = Server(world.root)
     try:
         with pytest.raises(AssertionError, match=r"was altered|does not fit|damaged"):
-            server.wait(4)
+            server.wait(12)
         assert server.predict(ROW)[0] == 503
     finally:
         server.__exit__()

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from tamid.core.errors import TamidError
 from tamid.serving import told
+from tamid.serving.http.batch import LazyAnswers, LazyRows
 from tamid.serving.http.metrics import Counts
+from tamid.serving.http.v2_lane import V2Lane
+from tamid.serving.http.wire import Call, Reply
 from tamid.serving.seams import Brain, Lane, LogBook, Turn
-from tamid.serving.strict import UNSET, Codec
+from tamid.serving.strict import LONGEST_ID, UNSET, Codec
 from tamid.serving.values import Row
+
+# Rows after which others get a turn: less than two milliseconds.
+_AT_ONCE = 250
+# Seconds that each row of many may take, as on the ordinary road.
+_PER_ROW = 0.0005
 
 
 class Hot:
@@ -26,6 +36,10 @@ class Hot:
     ) -> None:  # fmt: skip
         self._codec, self._served, self._inputs = codec, turn.served, len(turn.served.inputs)
         self._plain, self._score, self._kind = codec.quick, lane.score, lane.kind
+        self.kinds = tuple(lane.kinds)
+        self._lane, self._counts = lane, counts
+        self._v2 = V2Lane(turn.served, self.kinds)
+        self._count_v2 = counts.shortcut("v2_infer", lane.kinds[0])
         self._kinds = [(told.tail(kind, turn.served), (kind,)) for kind in lane.kinds]
         self._new_id, self._count = new_id, counts.shortcut("predict", lane.kinds[0])
         self._book, self._note = book, book.note
@@ -62,6 +76,118 @@ class Hot:
         self._note(self._served, rows, answers, spent, len(body), body, reply)
         return reply
 
+    def one_v2(self, body: bytes, length: int) -> tuple[bytes, int] | None:
+        """Answer a request of V2 with one row; `length` as :meth:`V2Lane.read` has it."""
+        started = time.monotonic()
+        asked = self._v2.read(body, length)
+        if asked is None or len(asked.rows) != 1:
+            return None
+        read = time.monotonic()
+        values = asked.rows[0]
+        score = self._score(values)
+        name = None if score is None else self._named(values, asked.id or self._new_id())
+        if score is None or name is None:
+            return None
+        asked.id = asked.id or name
+        kind = self._kind(score)
+        reply = self._v2.told_one(asked, score, kind)
+        ended = time.monotonic()
+        self._count_v2(ended - started)
+        spent = (read - started, 0.0, 0.0, ended - read, ended - started)
+        tail, like = self._kinds[kind]
+        if self._bytes_only and not self._book.tight:
+            plain = f'{{"id":{told.name(name)},"score":{score!r}{tail}'.encode()
+            sent = self._codec.body(values)
+            self._note(self._served, self._some_row, like, spent, len(body), sent, plain)
+            return reply
+        rows = LazyRows(self._codec.row, asked.rows)
+        answers = LazyAnswers(self.kinds, [kind], [name], [score])
+        self._note(self._served, rows, answers, spent, len(body))
+        return reply
+
+    async def many(self, call: Call) -> Reply | None:
+        """Answer an array of rows."""
+        rows = self._codec.quick_many(call.body)
+        read = time.monotonic()
+        scores = None if rows is None else await self._scored(rows, call)
+        if rows is None or scores is None:
+            return None
+        ids = self._ids(rows, call.name)
+        if ids is None:
+            return None
+        kinds = list(map(self._kind, scores))
+        tails = [tail for tail, _ in self._kinds]
+        plain = self._all_new(rows)
+        names = [f'"{name}"' for name in ids] if plain else [told.name(name) for name in ids]
+        parts = [
+            f'{{"id":{name},"score":{score!r}{tails[kind]}'
+            for name, score, kind in zip(names, scores, kinds, strict=True)
+        ]
+        body = f'{{"answers":[{",".join(parts)}]}}'.encode()
+        self._noted(call, rows, kinds, ids, scores, read)
+        return Reply(body=body)
+
+    async def many_v2(self, call: Call, length: int) -> tuple[bytes, int] | None:
+        """Answer a request of V2."""
+        asked = self._v2.read(call.body, length)
+        read = time.monotonic()
+        if asked is None or len(asked.rows) > self._codec.most_rows:
+            return None
+        scores = await self._scored(asked.rows, call)
+        ids = None if scores is None else self._ids(asked.rows, call.name)
+        if scores is None or ids is None:
+            return None
+        asked.id = asked.id or call.name
+        kinds = list(map(self._kind, scores))
+        reply = self._v2.told(asked, scores, kinds)
+        self._noted(call, asked.rows, kinds, ids, scores, read)
+        return reply
+
+    async def _scored(self, rows: list[tuple[Any, ...]], call: Call) -> list[float] | None:
+        """Score in slices, between which others get a turn; None when time runs out."""
+        found: list[float] = []
+        end = call.arrived + self._served.deadline + len(rows) * _PER_ROW
+        for start in range(0, len(rows), _AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            some = self._lane.scores(rows[start : start + _AT_ONCE])
+            if some is None or time.monotonic() > end:
+                return None
+            found += some
+        return found
+
+    def _all_new(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Say whether no row brings an id."""
+        place = self._inputs
+        return all(values[place] is UNSET or values[place] is None for values in rows)
+
+    def _ids(self, rows: Sequence[tuple[Any, ...]], name: str) -> list[str] | None:
+        """Return the id of each row; None where one is no id."""
+        if self._all_new(rows):
+            return [f"{name}-{i}" for i in range(len(rows))] if len(rows) > 1 else [name]
+        found = [self._named(values, f"{name}-{i}") for i, values in enumerate(rows)]
+        ids = [given for given in found if given is not None]
+        return ids if len(ids) == len(rows) else None
+
+    def _named(self, values: tuple[Any, ...], other: str) -> str | None:
+        given = values[self._inputs]
+        if given is UNSET or given is None:
+            return other
+        return given if 0 < len(given) <= LONGEST_ID else None
+
+    def _noted(
+        self, call: Call, rows: list[tuple[Any, ...]], kinds: list[int], ids: list[str],
+        scores: list[float], read: float,
+    ) -> None:  # fmt: skip
+        """Count and write down the answers of many rows."""
+        ended, number = time.monotonic(), self._served.number
+        self._counts.part("read", number, read - call.arrived)
+        self._counts.part("model", number, ended - read)
+        self._counts.answered_alike(self.kinds[0], len(rows))
+        spent = (read - call.began, 0.0, 0.0, ended - read, ended - call.began)
+        answers = LazyAnswers(self.kinds, kinds, ids, scores)
+        self._note(self._served, LazyRows(self._codec.row, rows), answers, spent, len(call.body))
+
 
 class Lanes:
     """Answers one row at once by the turn in force, in its hot lane or beside it."""
@@ -78,11 +204,24 @@ class Lanes:
     def quick(self, body: bytes) -> bytes | None:
         """Return the answer to one plain row; None: the ordinary road, for whatever reason."""
         try:
-            if self._brain.turn is not self._seen:
-                self._look()
+            hot = self.hot()
         except TamidError:
             return None
-        return self._beside(body) if self._hot is None else self._hot.one(body)
+        return self._beside(body) if hot is None else hot.one(body)
+
+    def quick_v2(self, body: bytes, length: int) -> tuple[bytes, int] | None:
+        """Return the answer to one plain row of V2, and the length of its JSON; or None."""
+        try:
+            hot = self.hot()
+        except TamidError:
+            return None
+        return None if hot is None else hot.one_v2(body, length)
+
+    def hot(self) -> Hot | None:
+        """Return the hot lane of the turn in force, None if it has none. Raises Waiting."""
+        if self._brain.turn is not self._seen:
+            self._look()
+        return self._hot
 
     def _look(self) -> None:
         turn, codec = self._turn()

@@ -59,6 +59,13 @@ class Counts:
             times = self.times[route] = Times()
         times.add(seconds)
 
+    def answered_alike(self, like: Answer, rows: int) -> None:
+        """Count the answers of rows that got the same rung and reason."""
+        key = (like.version, like.rung)
+        self.rows[key] = self.rows.get(key, 0) + rows
+        if like.reason:
+            self._reason(like.reason, rows)
+
     def shortcut(self, route: str, like: Answer) -> Callable[[float], None]:
         """Return what counts one request with one row, answered well and like this one."""
         key, asked = (like.version, like.rung), (route, 200)
@@ -81,11 +88,11 @@ class Counts:
             times = self.parts[name, version] = Times()
         times.add(seconds)
 
-    def _reason(self, given: str) -> None:
+    def _reason(self, given: str, rows: int = 1) -> None:
         known = given in self.reasons or len(self.reasons) < _MOST_REASONS
         # What rows broke names columns; the rung's own reasons stand before the first comma.
         reason = given.partition(",")[0] if known else "other"
-        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self.reasons[reason] = self.reasons.get(reason, 0) + rows
 
 
 def exposition(counts: Counts, gauges: Callable[[], Mapping[str, float]]) -> bytes:

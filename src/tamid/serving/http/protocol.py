@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tamid.serving.http.app import Application
 from tamid.serving.http.guard import check_host
 from tamid.serving.http.settings import Settings
+from tamid.serving.http.v2 import HEADER
 from tamid.serving.http.wire import Refused
 
 _TOO_LONG = (
@@ -26,6 +27,10 @@ _TOO_LONG = (
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+_PACKED = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n"
+    b"inference-header-content-length: %d\r\ncontent-length: "
+)
 _END = b"\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
 _BEHIND = b"\r\nx-content-type-options: nosniff\r\n\r\n"
@@ -35,7 +40,7 @@ _HEADER = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x20-\x7e\x80-\xff
 _PLAIN = frozenset(
     {
         b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection",
-        b"content-type", b"content-length",
+        b"content-type", b"content-length", HEADER,
     }
 )  # fmt: skip
 # Bodies above this take the ordinary road, where they may come in pieces.
@@ -44,13 +49,27 @@ _MOST = 65_536
 _MOST_KNOWN = 256
 
 
+_V2_KINDS = (b"application/json", b"application/octet-stream")
+_LENGTH = re.compile(rb"[0-9]{1,5}\Z").match
+
+
+class Plain(NamedTuple):
+    """The length of a body; `v2`: of the JSON in it, -1 where it is a row of our own form."""
+
+    length: int
+    v2: int
+
+
+NOT_PLAIN = Plain(-1, -1)
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """Closes connections whose header is too long, or does not come in time."""
 
     settings = Settings()
     application: Application | None = None
-    # The length of the body that a plain head announces, -1 where the head is not plain.
-    known: dict[bytes, int]
+    # What a plain head announces, nothing where the head is not plain.
+    known: dict[bytes, Plain]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -101,15 +120,23 @@ class GuardedProtocol(HttpToolsProtocol):
         if application is None or (cycle is not None and not cycle.response_complete):
             return False
         head, end, body = data.partition(_END)
-        length = self.known.get(head)
-        if length is None:
-            length = self._look(head)
-        if length != len(body) or not end or self.pipeline or self.flow.write_paused:
+        plain = self.known.get(head)
+        if plain is None:
+            plain = self._look(head)
+        if plain.length != len(body) or not end or self.pipeline or self.flow.write_paused:
             return False
-        answer = application.quick(body)
-        if answer is None:
-            return False
-        self.transport.write(b"%b%d%b%b" % (_OK, len(answer), _BEHIND, answer))
+        if plain.v2 < 0:
+            answer = application.lanes.quick(body)
+            if answer is None:
+                return False
+            self.transport.write(b"%b%d%b%b" % (_OK, len(answer), _BEHIND, answer))
+        else:
+            found = application.lanes.quick_v2(body, plain.v2)
+            if found is None:
+                return False
+            answer, packed = found
+            kind = _PACKED % packed if packed else _OK
+            self.transport.write(b"%b%d%b%b" % (kind, len(answer), _BEHIND, answer))
         self.server_state.total_requests += 1
         # Timers are dear: one that is there looks itself whether it came too early.
         self._quiet_since = self.loop.time()
@@ -130,9 +157,9 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         super().timeout_keep_alive_handler()
 
-    def _look(self, head: bytes) -> int:
+    def _look(self, head: bytes) -> Plain:
         """Look at a head once, and remember what was found."""
-        found = plain_length(head, self.application, self.settings)
+        found = plain_head(head, self.application, self.settings)
         if len(self.known) >= _MOST_KNOWN:
             self.known.clear()
         self.known[head] = found
@@ -154,34 +181,39 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def plain_length(head: bytes, application: Application | None, settings: Settings) -> int:
-    """Return the length of the body that a plain head announces, -1 where it is not plain.
+def plain_head(head: bytes, application: Application | None, settings: Settings) -> Plain:
+    """Return what a head announces, `NOT_PLAIN` where it is not plain.
 
-    Plain: exactly our path without a query, a known Host, only headers that change nothing, each
-    once, a length and no other coding. Where a token is wanted, nothing is.
+    Plain: exactly one of our two paths without a query, a known Host, only headers that change
+    nothing, each once, a length and no other coding. Where a token is wanted, nothing is.
     """
     if application is None or settings.token:
-        return -1
+        return NOT_PLAIN
     first, *lines = head.split(b"\r\n")
-    if first != f"POST /v1/models/{application.model}/predict HTTP/1.1".encode():
-        return -1
+    v2 = first == f"POST /v2/models/{application.model}/infer HTTP/1.1".encode()
+    if not v2 and first != f"POST /v1/models/{application.model}/predict HTTP/1.1".encode():
+        return NOT_PLAIN
     found: dict[bytes, bytes] = {}
     for line in lines:
         match = _HEADER.match(line)
         name = match[1].lower() if match else b""
         if match is None or name not in _PLAIN or name in found:
-            return -1
+            return NOT_PLAIN
         found[name] = match[2].strip(b" \t")
     length = found.get(b"content-length", b"")
-    kind = found.get(b"content-type", b"application/json").lower()
+    kinds = _V2_KINDS if v2 else _V2_KINDS[:1]
+    kind = found.get(b"content-type", kinds[0]).lower()
     alive = found.get(b"connection", b"keep-alive").lower() == b"keep-alive"
-    if not alive or kind != b"application/json" or not re.fullmatch(rb"[0-9]{1,5}", length):
-        return -1
+    told = found.get(HEADER, length)
+    if not alive or kind not in kinds or not (_LENGTH(length) and _LENGTH(told)):
+        return NOT_PLAIN
     try:
         check_host(found, settings)
     except Refused:
-        return -1
-    return int(length) if int(length) <= _MOST else -1
+        return NOT_PLAIN
+    if int(length) > _MOST or int(told) > int(length) or (HEADER in found and not v2):
+        return NOT_PLAIN
+    return Plain(int(length), int(told) if v2 else -1)
 
 
 def guarded(application: Application) -> type[GuardedProtocol]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 
-# Before uvicorn's own modules.
-import tamid.serving.http.lean  # noqa: F401, I001
+import tamid.serving.http.lean  # noqa: F401 - before uvicorn's own modules
+
+# isort: split
 from uvicorn.config import Config
 from uvicorn.server import Server as UvicornServer
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from tamid.serving.strict import Malformed, OutsideContract
 
+# The tensors that hold all numbers, and all texts, of a row.
+NUMBERS, TEXTS = "numbers", "texts"
 PACKED = {
     "FP64": "d", "FP32": "f", "INT64": "q", "INT32": "i", "INT16": "h", "INT8": "b",
     "UINT64": "Q", "UINT32": "I", "UINT16": "H", "UINT8": "B", "BOOL": "?",

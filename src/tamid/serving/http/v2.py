@@ -11,14 +11,14 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from tamid.serving.http.tensors import PACKED, pack, typed, unpacked
+from tamid.serving.http.hot import Lanes
+from tamid.serving.http.tensors import NUMBERS, PACKED, TEXTS, pack, typed, unpacked
 from tamid.serving.http.wire import Call, Refused, Reply, dumped
 from tamid.serving.seams import Brain, Turn
 from tamid.serving.strict import Codec, Decoded, Malformed, OutsideContract, strictly
 from tamid.serving.values import Answer, Input, Served
 
 HEADER = b"inference-header-content-length"
-NUMBERS, TEXTS = "numbers", "texts"
 _WIRE = {
     "number": "FP64", "integer": "INT64", "boolean": "BOOL",
     "category": "BYTES", "text": "BYTES", "datetime": "BYTES",
@@ -33,6 +33,11 @@ class Host(Protocol):
     brain: Brain
     model: str
     draining: bool
+
+    @property
+    def lanes(self) -> Lanes:
+        """Return the short ways to an answer."""
+        ...
 
     def turn(self) -> tuple[Turn, Codec]:
         """Return what is in force with its decoder."""
@@ -64,6 +69,9 @@ def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> None:
 
     async def infer(call: Call) -> Reply:
         turn, codec = app.turn()
+        quick = await _quick(app, call)
+        if quick is not None:
+            return quick
         asked, rows = decoded(call, turn.served)
         found = codec.plain(rows)
         answers = await app.answers(call, turn, found)
@@ -76,6 +84,24 @@ def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> None:
     add("GET", path, "v2_model", model)
     add("GET", f"{path}/ready", "ready", ready)
     add("POST", f"{path}/infer", "v2_infer", infer)
+
+
+async def _quick(app: Host, call: Call) -> Reply | None:
+    """Answer a plain request in the hot lane, if there is one."""
+    length = call.headers.get(HEADER, str(len(call.body)).encode())
+    hot = app.lanes.hot()
+    if hot is None or not length.isdigit() or int(length) > len(call.body):
+        return None
+    found = await hot.many_v2(call, int(length))
+    return None if found is None else _reply(*found)
+
+
+def _reply(body: bytes, length: int) -> Reply:
+    """Return an answer whose JSON has a length, if packed tensors follow (0: none do)."""
+    if not length:
+        return Reply(body=body)
+    extra = ((HEADER, str(length).encode()),)
+    return Reply(body=body, kind=b"application/octet-stream", headers=extra)
 
 
 def plain_path(path: str, model: str, version: int) -> str:
@@ -261,7 +287,4 @@ def encoded(
             "outputs": outputs,
         }
     )
-    if not packed:
-        return Reply(body=head)
-    extra = ((HEADER, str(len(head)).encode()),)
-    return Reply(body=head + b"".join(packed), kind=b"application/octet-stream", headers=extra)
+    return _reply(head + b"".join(packed), len(head) if packed else 0)
