@@ -163,11 +163,12 @@ def test_packed_answers_hold_the_same(server: Server, count: int) -> None:
 def test_odd_tensors_are_refused_as_ever(server: Server) -> None:
     """Wrong types, shapes, names and bytes are errors of the caller, never of the server."""
     good = columns([{n: ROW[n] for n in ROW}])
-    for change in (
+    changes: list[dict[str, Any]] = [
         {"data": ["x"]}, {"data": [True]}, {"data": [1e300, 2.0]}, {"data": []}, {"shape": [2]},
         {"shape": []}, {"shape": [1, 2]}, {"shape": [-1]}, {"name": "else"}, {"datatype": "BOOL"},
         {"datatype": "XX"}, {"data": None}, {"parameters": {"binary_data_size": 8}}, {"data": 5},
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for change in changes:
         status, answer = server.call("POST", INFER, {"inputs": [{**good[0], **change}, *good[1:]]})
         assert status in (400, 422), (change, answer)
     body, length = packed(server, [dict(ROW)])

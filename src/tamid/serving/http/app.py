@@ -60,7 +60,7 @@ class Application:
         self.draining = self._begun = False
         self.in_flight = self._working = 0
         self._codec: tuple[Turn, Codec] | None = None
-        self.lanes = Lanes(brain, self.turn, self.counts, self.book, self.new_id)
+        self.lanes = Lanes(brain, self.turn, self.counts, self.book, self)
         # Ids that no two processes share: a random beginning and a count.
         self._begin, self._count = secrets.token_hex(6), itertools.count(1)
         self._routes: dict[tuple[str, str], tuple[str, Route]] = {}
@@ -101,6 +101,10 @@ class Application:
         """Return an id that nobody else has."""
         return f"{self._begin}-{next(self._count)}"
 
+    def busy(self) -> bool:
+        """Say whether more is being worked on than may be at once."""
+        return self._working >= self.settings.most_requests
+
     def turn(self) -> tuple[Turn, Codec]:
         """Return what is in force with its decoder. Raises Waiting before the first version."""
         turn = self.brain.turn
@@ -135,7 +139,7 @@ class Application:
             quick = turn.now(request.rows[0], request.ids[0])
             if quick is not None:
                 return [quick]
-        if self._working >= self.settings.most_requests:
+        if self.busy():
             return turn.shed(request)
         self._working += 1
         try:
@@ -195,7 +199,7 @@ class Application:
         _is_json(call)
         turn, codec = self.turn()
         if call.body.lstrip(_EMPTY)[:1] == b"[":
-            hot = None if call.query else self.lanes.hot()
+            hot = None if call.query else self.lanes.hot_for_many()
             quick = None if hot is None else await hot.many(call)
             if quick is not None:
                 return quick

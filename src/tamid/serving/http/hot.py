@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from tamid.core.errors import TamidError
 from tamid.serving import told
@@ -189,15 +189,27 @@ class Hot:
         self._note(self._served, LazyRows(self._codec.row, rows), answers, spent, len(call.body))
 
 
+class Desk(Protocol):
+    """What the lanes ask of the application."""
+
+    def new_id(self) -> str:
+        """Return an id that nobody else has."""
+        ...
+
+    def busy(self) -> bool:
+        """Say whether more is being worked on than may be at once."""
+        ...
+
+
 class Lanes:
     """Answers one row at once by the turn in force, in its hot lane or beside it."""
 
     def __init__(
         self, brain: Brain, turn: Callable[[], tuple[Turn, Codec]], counts: Counts, book: LogBook,
-        new_id: Callable[[], str],
+        desk: Desk,
     ) -> None:  # fmt: skip
         self._brain, self._turn, self._counts, self._book = brain, turn, counts, book
-        self._new_id = new_id
+        self._new_id, self._busy = desk.new_id, desk.busy
         self._seen: Turn | None = None
         self._hot: Hot | None = None
 
@@ -222,6 +234,10 @@ class Lanes:
         if self._brain.turn is not self._seen:
             self._look()
         return self._hot
+
+    def hot_for_many(self) -> Hot | None:
+        """Return the hot lane unless too much is being worked on. Raises Waiting."""
+        return None if self._busy() else self.hot()
 
     def _look(self) -> None:
         turn, codec = self._turn()

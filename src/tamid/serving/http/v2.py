@@ -89,7 +89,7 @@ def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> None:
 async def _quick(app: Host, call: Call) -> Reply | None:
     """Answer a plain request in the hot lane, if there is one."""
     length = call.headers.get(HEADER, str(len(call.body)).encode())
-    hot = app.lanes.hot()
+    hot = app.lanes.hot_for_many()
     if hot is None or not length.isdigit() or int(length) > len(call.body):
         return None
     found = await hot.many_v2(call, int(length))
