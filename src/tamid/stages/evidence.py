@@ -13,7 +13,8 @@ from tamid.core.contract.metrics import champion_metric
 from tamid.core.contract.model import Contract
 from tamid.core.stats.blocks import Groups
 from tamid.core.stats.metrics import Terms, terms
-from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
+from tamid.core.values import LABEL, PERIOD, TIME, WEIGHT, Task
+from tamid.stages.filing import numbered
 
 # One-sided level of every gate; candidates and slices that are judged together share it.
 ALPHA = 0.05
@@ -74,7 +75,7 @@ def terms_of(
 
 
 def groups_of(rows: pl.DataFrame) -> Groups:
-    entity = rows.get_column(ENTITY).cast(pl.String).rank("dense").cast(pl.Int64).to_numpy()
+    entity = numbered(rows)
     if rows.get_column(TIME).null_count():
         return Groups(entity=entity)
     day = rows.get_column(TIME).cast(pl.Date).to_physical().cast(pl.Int64).to_numpy()

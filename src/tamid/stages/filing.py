@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tamid.core.errors import BatchRefused
@@ -11,6 +13,7 @@ from tamid.core.periods import PeriodRule, period_of, periods_of
 from tamid.core.values import (
     ARRIVED,
     BATCH,
+    ENTITY,
     KNOWN_AT,
     PERIOD,
     RULE,
@@ -96,3 +99,12 @@ def latest_moments(frame: pl.DataFrame) -> dict[str, str]:
     found = frame.filter(pl.col(RULE).is_null())
     last = found.group_by(PERIOD).agg(pl.col(TIME).max()).drop_nulls().sort(PERIOD)
     return {period: instant(moment) for period, moment in last.iter_rows()}
+
+
+def numbered(rows: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """Return a number of each row's entity, (n,): alike where the entity is, in the order of names.
+
+    Statistics sort and group by it, which takes tens of times longer with texts.
+    """
+    names = rows.get_column(ENTITY).cast(pl.String).fill_null("")
+    return names.rank("dense").cast(pl.Int64).to_numpy() - 1

@@ -16,10 +16,11 @@ from typing import Any
 from tamid.core.stats.compare import MIN_MASS_ROWS, Comparison, compare
 from tamid.core.stats.intervals import metric_interval
 from tamid.core.stats.metrics import metric_of
-from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, Interval, Task, jsonable
+from tamid.core.values import PERIOD, STATIC_PERIOD, Interval, Task, jsonable
 from tamid.core.verdict import GateOutcome, GateVerdict, Outcome, conclude, reasons
 from tamid.core.windows import FEWEST_POSITIVES, JUDGED_SHARE
 from tamid.stages.evidence import ALPHA, Evidence, groups_of, mass_of, terms_of
+from tamid.stages.filing import numbered
 from tamid.stages.guards import (
     bug_free,
     calibration,
@@ -126,7 +127,7 @@ def _minimums(e: Evidence) -> Iterator[GateVerdict]:
         found = terms_of(e, e.rows.get_column("score"), e.threshold, name)
         value = found.point()
         sign = metric_of(name, e.contract.task).sign()
-        entities = e.rows.get_column(ENTITY).to_numpy()
+        entities = numbered(e.rows)
         interval = metric_interval(found, clusters=entities)
         mass = mass_of(e, e.rows)
         below = sign * (interval.high if sign > 0 else interval.low) < sign * demanded

@@ -11,9 +11,10 @@ import polars as pl
 from tamid.core.stats.arrays import Floats
 from tamid.core.stats.fairness import Standing, fairness_gaps, gap_changes, worst_gap
 from tamid.core.stats.miscalibration import calibration_change, calibration_interval
-from tamid.core.values import ENTITY, LABEL, WEIGHT, Task
+from tamid.core.values import LABEL, WEIGHT, Task
 from tamid.core.verdict import GateOutcome, GateVerdict
 from tamid.stages.evidence import Evidence
+from tamid.stages.filing import numbered
 
 # A stored model may differ from the trained one by rounding, never in a decision.
 PARITY = 1e-6
@@ -50,7 +51,7 @@ def fairness(e: Evidence) -> Iterator[GateVerdict]:
         measure=gate.measure,
         max_gap=gate.max_gap,
         weights=e.rows.get_column(WEIGHT).to_numpy(),
-        clusters=e.rows.get_column(ENTITY).to_numpy(),
+        clusters=numbered(e.rows),
     )
     for column in gate.protected:
         mine = tuple(g for g in gaps if g.attribute == column)
@@ -85,7 +86,7 @@ def fairness_change(e: Evidence) -> Iterator[GateVerdict]:
     y = paired.rows.get_column(LABEL).cast(pl.Float64).to_numpy()
     called = _called(paired.rows.get_column("score"), e.threshold)
     weights = paired.rows.get_column(WEIGHT).to_numpy()
-    clusters = paired.rows.get_column(ENTITY).to_numpy()
+    clusters = numbered(paired.rows)
     before = _called(paired.champion, e.champion_threshold)
     changes = gap_changes(
         y, before, called, _groups(paired),
@@ -143,7 +144,7 @@ def calibration(e: Evidence) -> Iterator[GateVerdict]:
         e.rows.get_column(LABEL).cast(pl.Float64).to_numpy(),
         e.rows.get_column("score").to_numpy(),
         e.rows.get_column(WEIGHT).to_numpy(),
-        e.rows.get_column(ENTITY).to_numpy(),
+        numbered(e.rows),
         rng=e.rng,
     )
     allowed = e.contract.gates.calibration.max_ece
@@ -171,7 +172,7 @@ def calibration_against(e: Evidence) -> Iterator[GateVerdict]:
         paired.champion.cast(pl.Float64).to_numpy(),
         paired.rows.get_column("score").to_numpy(),
         paired.rows.get_column(WEIGHT).to_numpy(),
-        paired.rows.get_column(ENTITY).to_numpy(),
+        numbered(paired.rows),
         rng=e.rng,
     )
     yield GateVerdict(

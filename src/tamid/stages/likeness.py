@@ -23,6 +23,7 @@ from tamid.core.stats.trust import outside_share
 from tamid.core.values import ENTITY, PERIOD, TIME, Task, parse_instant
 from tamid.stages import dataset, joining
 from tamid.stages.answering import encode, learn_features, model_frame
+from tamid.stages.filing import numbered
 from tamid.stages.rig import Rig
 
 # Rows that stand for a period of the reference, and for the period in question.
@@ -90,10 +91,9 @@ def sample(
     table = _table(made, _codes(both.get_column(PERIOD)), now)
     if table is None:
         return None
-    entities = both.get_column(ENTITY).cast(pl.String).fill_null("")
     return Sample(
         table=table,
-        entity=_codes(entities),
+        entity=numbered(both),
         now=now,
         keys=both.select(ENTITY, TIME),
     )

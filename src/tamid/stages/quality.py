@@ -21,6 +21,7 @@ from tamid.core.quality import Realised, realised
 from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Interval, Task, parse_instant
 from tamid.stages import dataset, joining, labels
+from tamid.stages.filing import numbered
 from tamid.stages.registry import threshold_at, threshold_of, voice
 from tamid.stages.rig import Rig
 
@@ -232,7 +233,7 @@ def measured_on(
         rows.get_column("score").cast(pl.Float64).to_numpy(),
         threshold=_thresholds(rig, state, rows, number),
         weights=rows.get_column(WEIGHT).to_numpy(),
-        entities=rows.get_column(ENTITY).to_numpy(),
+        entities=numbered(rows),
         usual_rate=sum(reference) / len(reference) if reference else math.nan,
     )
 

@@ -16,9 +16,10 @@ from tamid.core.learning.bundle import Overlay
 from tamid.core.quality import realised
 from tamid.core.state import State
 from tamid.core.stats.edetector import MIN_REFERENCE
-from tamid.core.values import ENTITY, LABEL, PERIOD, WEIGHT, Task, VersionRef
+from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, VersionRef
 from tamid.core.windows import pseudo_reference
 from tamid.stages.centring import silent_reference
+from tamid.stages.filing import numbered
 from tamid.stages.packaging import open_overlay
 from tamid.stages.rig import Rig
 from tamid.stages.rungs import Voice
@@ -122,7 +123,7 @@ def _measured(
         frame.get_column("score").cast(pl.Float64).to_numpy(),
         threshold=threshold,
         weights=frame.get_column(WEIGHT).to_numpy(),
-        entities=frame.get_column(ENTITY).to_numpy(),
+        entities=numbered(frame),
     )
     error = (found.interval.high - found.interval.low) / (2 * 1.96)
     return found.value, error, found.detail.get("positive_rate", math.nan)

@@ -24,6 +24,7 @@ from tamid.core.windows import holdout
 from tamid.ports import Progress, TrainingJob
 from tamid.stages import dataset, inbox, joining
 from tamid.stages.feeds import LABELS, ROWS, rule_of
+from tamid.stages.filing import numbered
 from tamid.stages.loop import adopt, tick
 from tamid.stages.monitoring import observe
 from tamid.stages.packaging import pack
@@ -220,5 +221,5 @@ def _measured(contract: Contract, rows: pl.DataFrame) -> Realised:
         answer.fill_null(0.0).to_numpy(),
         threshold=0.5,
         weights=weight.to_numpy(),
-        entities=rows.get_column(ENTITY).to_numpy(),
+        entities=numbered(rows),
     )

@@ -18,9 +18,10 @@ from tamid.core.learning.choice import threshold_for
 from tamid.core.rules.retraining import drifted
 from tamid.core.rules.threshold import THRESHOLD, triable
 from tamid.core.state import State
-from tamid.core.stats.arrays import Bools, Floats, codes_of
+from tamid.core.stats.arrays import Bools, Floats
 from tamid.core.stats.rethreshold import Trial, try_threshold
 from tamid.core.values import ENTITY, LABEL, WEIGHT, Task
+from tamid.stages.filing import numbered
 from tamid.stages.packaging import restate
 from tamid.stages.quality import judged_periods, level_of, matured
 from tamid.stages.registry import reference_of, threshold_of
@@ -101,7 +102,7 @@ def _trial(
         _floats(rows, LABEL),
         _floats(rows, "score"),
         _floats(rows, WEIGHT),
-        entities=codes_of(rows.get_column(ENTITY).cast(pl.String).to_numpy())[0],
+        entities=numbered(rows),
         learns=_learns(rig, rows, salt),
         old=threshold_of(rig, state, state.champion),
         choose=lambda y, score, weight: threshold_for(contract, y, score, weight),
