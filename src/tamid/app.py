@@ -73,6 +73,8 @@ class App:
         self._paths: dict[str, Path] | None = None
         self._scorer: SpawnScorer | None = None
         self._trainer: SpawnTrainer | None = None
+        # More than one tick is coming: worth having processes ready before they are needed.
+        self.stays = False
         self.holder = f"{socket.gethostname()}:{os.getpid()}"
 
     @classmethod
@@ -251,7 +253,7 @@ class App:
         path = self.models()[model]
         contract = self._texts[model][1] if model in self._texts else self.usable(model)
         signer = keys_in(self.config.store)
-        self._scorer = self._scorer or spawn_scorer(self.blobs, signer)
+        self._scorer = self._scorer or spawn_scorer(self.blobs, signer, ahead=self.stays)
         if self._trainer is None:
             self._trainer = SpawnTrainer(self.config.store / "studies", warm=True)
         return Rig(

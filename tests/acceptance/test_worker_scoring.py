@@ -60,9 +60,7 @@ def test_a_killed_scoring_worker_is_replaced(scorer: SpawnScorer, packed: Packed
     """Scores are the same before and after the worker was killed between two questions."""
     before = _score(scorer, packed)
     (pid,) = scorer.pids()
-    os.kill(pid, signal.SIGKILL)
-    # Wait for the last of its threads to end, and leave the reaping to the scorer.
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    _kill(pid)
     assert _score(scorer, packed).equals(before)
     assert scorer.pids() != (pid,)
 
@@ -96,6 +94,38 @@ def test_a_worker_killed_while_it_scores_is_told_and_replaced(
         scorer.score(made.bundle, made.overlay, rows, reasons=0, timeout=SOON)
     killer.join()
     assert _score(scorer, made).equals(before)
+
+
+def test_a_process_that_was_started_ahead_takes_the_place_of_a_killed_one(
+    packed: Packed, blobs: MemoryBlobs, keys: Keys
+) -> None:
+    """The bundle is opened anew in the process that waits; one that died waiting is no loss."""
+    scorer = spawn_scorer(blobs, keys, ahead=True)
+    try:
+        before = _score(scorer, packed)
+        ahead = scorer.ahead()
+        assert ahead is not None
+        _kill(*scorer.pids())
+        assert _score(scorer, packed).equals(before)
+        assert scorer.pids() == (ahead,)
+        waiting = scorer.ahead()
+        assert waiting is not None
+        assert waiting != ahead
+        _kill(waiting, ahead)
+        assert _score(scorer, packed).equals(before)
+        (last,) = scorer.pids()
+        assert last not in (ahead, waiting)
+    finally:
+        scorer.close()
+    assert scorer.ahead() is None
+    assert gone(last)
+
+
+def _kill(*pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        # Wait for the last of its threads to end, and leave the reaping to the scorer.
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def test_a_new_overlay_needs_no_new_worker(

@@ -57,6 +57,7 @@ def add_watch(parser: ArgumentParser) -> None:
 def watch(args: Namespace, out: Output) -> int:
     """Turn the loop on schedule, and early when new data comes, until SIGTERM or SIGINT."""
     with _stopping() as stop, opened(args, out) as app:
+        app.stays = True
         out.note(f"watching {', '.join(app.models())}; end with Ctrl-C or SIGTERM")
         with _leading(app, out, stop, args.poll) as leads:
             if leads:

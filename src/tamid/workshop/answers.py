@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 _GOLDEN_TOLERANCE = 1e-6
 
 
-def spawn_scorer(blobs: Blobs, signer: Signer) -> SpawnScorer:
-    """Return a Scorer whose workers run verified bundles only."""
+def spawn_scorer(blobs: Blobs, signer: Signer, *, ahead: bool = False) -> SpawnScorer:
+    """Return a Scorer whose workers run verified bundles only; `ahead` as there."""
     from tamid.adapters.spawn import SpawnScorer
     from tamid.stages.packaging import rule_files, unpack
 
     return SpawnScorer(
         lambda bundle, overlay: unpack(bundle, overlay, blobs, signer),
         lambda bundle: rule_files(bundle, blobs),
+        ahead=ahead,
     )
 
 

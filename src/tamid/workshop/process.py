@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tamid.adapters.spawn.worker import AHEAD
+from tamid.core.errors import TamidError
 from tamid.workshop import tools
 from tamid.workshop.answers import golden_off, measure, ready, refuse_unlike, run_rule
 from tamid.workshop.online import online_handlers
@@ -21,6 +25,7 @@ def serve() -> None:
     """Run as a worker process: answer what is asked until the end."""
     from tamid.adapters.spawn.child import serve
 
+    _import_ahead(os.environ.pop(AHEAD, ""))
     opened: dict[str, Predictor] = {}
     golden: dict[str, bytes] = {}
     # The user's code may change the working folder.
@@ -69,6 +74,19 @@ def serve() -> None:
     handlers = {"train": _train, "dry_run": _dry_run, "open": open_bundle}
     handlers |= online_handlers(opened, golden, here)
     serve({**handlers, "score": score, "rule": rule, "probe": probe})
+
+
+def _import_ahead(model_format: str) -> None:
+    """Import what it takes to open a bundle of this format, before anybody asks for one."""
+    if not model_format:
+        return
+    from tamid.adapters import lightgbm
+    from tamid.adapters.spawn import handover  # noqa: F401
+    from tamid.stages import bundling, packaging  # noqa: F401
+
+    if model_format == lightgbm.FORMAT:
+        with suppress(TamidError):  # told when a bundle needs it
+            lightgbm.begin_to_predict()
 
 
 def _train(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:

@@ -31,11 +31,22 @@ _PROBE_TIMEOUT = 300.0
 class SpawnScorer:
     """Runs bundles' own code and models.
 
-    `unpack` verifies a bundle and its overlay, `rule_files` a bundle's contract and code.
+    `unpack` verifies a bundle and its overlay, `rule_files` a bundle's contract and code. `ahead`:
+    once a bundle is open the next process is started, so that another one, or the same after its
+    process was killed, need not wait for imports. It is for a controller that stays.
     """
 
-    def __init__(self, unpack: Unpack, rule_files: RuleFiles, most: int = _MOST_WORKERS) -> None:
+    def __init__(
+        self,
+        unpack: Unpack,
+        rule_files: RuleFiles,
+        most: int = _MOST_WORKERS,
+        *,
+        ahead: bool = False,
+    ) -> None:
         self._unpack, self._rule_files, self._most = unpack, rule_files, most
+        self._looks_ahead = ahead
+        self._spare: Worker | None = None
         self._workers: OrderedDict[str, Worker] = OrderedDict()
         self._overlays: dict[tuple[str, str], Overlay] = {}
 
@@ -94,10 +105,17 @@ class SpawnScorer:
         """Return the process ids of the workers that are kept, the one idle longest first."""
         return tuple(worker.pid for worker in self._workers.values())
 
+    def ahead(self) -> int | None:
+        """Return the id of the process that waits for the next bundle, if there is one."""
+        return None if self._spare is None else self._spare.pid
+
     def close(self) -> None:
         """End all workers."""
         for bundle in list(self._workers):
             self._drop(bundle)
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
 
     def _asked(
         self,
@@ -127,8 +145,17 @@ class SpawnScorer:
     def _started(self, name: str) -> Worker:
         while len(self._workers) >= self._most:
             self._drop(next(iter(self._workers)))
-        self._workers[name] = Worker()
+        spare, self._spare = self._spare, None
+        if spare is not None and not spare.alive:
+            spare.close()
+            spare = None
+        self._workers[name] = spare or Worker()
         return self._workers[name]
+
+    def _look_ahead(self, opened: Opened) -> None:
+        """Start the process that the next bundle will be opened in, likely one of this kind."""
+        if self._looks_ahead and self._spare is None:
+            self._spare = Worker(ahead=opened.manifest.schema.format)
 
     def _worker(self, bundle: str, overlay: str, timeout: float) -> Worker:
         worker = self._workers.get(bundle)
@@ -146,6 +173,7 @@ class SpawnScorer:
             self._drop(bundle)
             raise
         self._overlays[bundle, overlay] = opened.overlay
+        self._look_ahead(opened)
         return worker
 
     def _open(self, worker: Worker, opened: Opened, timeout: float, *, strict: bool) -> float:

@@ -24,6 +24,8 @@ from tamid.core.errors import OutOfTime, TamidError, WorkerDied
 
 ENTRY = "from tamid.app import worker; worker()"
 REPLY_FD = "TAMID_WORKER_REPLY"
+# Format of the models that a worker should be ready for before it is asked anything.
+AHEAD = "TAMID_WORKER_AHEAD"
 # Seconds between two looks at the worker's memory.
 _LOOK = 0.25
 # What a worker may see of the controller's environment: never its secrets.
@@ -47,7 +49,7 @@ class Reply:
 class Worker:
     """A process in a session of its own, with a private folder for handing files over."""
 
-    def __init__(self, command: tuple[str, ...] = ()) -> None:
+    def __init__(self, command: tuple[str, ...] = (), ahead: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tamid-worker-"))
         read, write = os.pipe()
         self._read, self._buffer, self._peak = read, b"", 0.0
@@ -58,7 +60,7 @@ class Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=noise,
                 pass_fds=(write,),
-                env={**_environment(), REPLY_FD: str(write)},
+                env={**_environment(), REPLY_FD: str(write), AHEAD: ahead},
                 cwd=self.folder,
                 start_new_session=True,
             )

@@ -172,6 +172,7 @@ def begin(options: Options) -> Year:
     _hand_over_history(world, options.folder / "data")
     clock = HandClock(datetime.combine(world.first_live, TURN_AT) - timedelta(days=1))
     app = App.open(options.folder, clock=clock)
+    app.stays = True
     box = Postbox(options.folder / "out")
     return Year(options=options, world=world, clock=clock, app=app, story=story, postbox=box)
 
