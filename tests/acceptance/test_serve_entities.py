@@ -52,6 +52,7 @@ def test_an_entity_is_answered_by_its_features(world: World) -> None:
         _, by_row = server.predict(ROW)
         _, fresh = server.predict({"customer": "fresh"})
         _, also = server.predict({"_entity": "fresh", "_id": "mine"})
+        _, both = server.predict([{"customer": "fresh"}, {"customer": "fresh"}])
         asked = [{"customer": e} for e in ("old", "older", "other", "nobody")]
         _, many = server.predict([*asked, ROW])
         _, metrics = server.raw("GET", "/metrics")[1:]
@@ -61,6 +62,7 @@ def test_an_entity_is_answered_by_its_features(world: World) -> None:
     assert fresh["features_age"] == pytest.approx(DAY, abs=60)
     assert "features_age" not in by_row
     assert (also["id"], also["score"]) == ("mine", by_row["score"])
+    assert [a["score"] for a in both["answers"]] == [by_row["score"]] * 2
     old, older, other, nobody, row = many["answers"]
     assert (old["rung"], old["score"], old["reason"]) == ("last_score", 0.77, "stale features")
     assert older["rung"] == "default"

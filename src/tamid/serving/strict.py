@@ -6,7 +6,6 @@ no float64 can hold, texts and booleans in place of numbers, the same key twice,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,8 +14,13 @@ from typing import Annotated, Any
 import msgspec
 
 from tamid.core.errors import DataError, UsageError
+from tamid.serving.plain_json import Malformed, strictly
 from tamid.serving.values import Input, Row, Served, Value
 
+__all__ = [
+    "ENTITY", "ID", "LONGEST_ID", "UNSET", "Codec", "Decoded", "Malformed", "OutsideContract",
+    "TooMany", "strictly",
+]  # fmt: skip
 ID, ENTITY = "_id", "_entity"
 # What stands in a decoded row for a key that did not come.
 UNSET = msgspec.UNSET
@@ -36,12 +40,6 @@ _TYPES: Mapping[str, Any] = {
 
 _encode = msgspec.json.Encoder().encode
 _astuple = msgspec.structs.astuple
-
-
-class Malformed(UsageError):
-    """The body cannot be read."""
-
-    fix = "Send JSON as RFC 8259 has it, in UTF-8, with each key once."
 
 
 class OutsideContract(DataError):
@@ -114,8 +112,10 @@ class Codec:
             found = [_astuple(struct) for struct in self._many.decode(body)]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        given = sum(map(len, found)) - sum([values.count(UNSET) for values in found])
-        plain = body.count(b":") == given and 0 < len(found) <= self.most_rows
+        each = [len(values) - values.count(UNSET) for values in found]
+        if each and min(each) <= self._lean and any(map(self._sought, found)):
+            return None
+        plain = body.count(b":") == sum(each) and 0 < len(found) <= self.most_rows
         return found if plain else None
 
     def row(self, values: tuple[Any, ...]) -> Row:
@@ -280,38 +280,6 @@ def _refuse_twice(body: bytes, keys: int) -> None:
     if body.count(b":") == keys:
         return
     strictly(body)
-
-
-def strictly(body: bytes) -> Any:
-    """Parse any JSON, refusing the same key twice; what it returns is plain Python.
-
-    Raises:
-        Malformed: not JSON, a key twice, too deep, or a number that no float64 holds.
-    """
-    try:
-        # First the strict parser, for what the forgiving one would take.
-        msgspec.json.decode(body)
-        return json.loads(body, object_pairs_hook=_once)
-    except UnicodeDecodeError:
-        raise Malformed("the body is not UTF-8") from None
-    except RecursionError:
-        raise Malformed("the body is nested too deeply") from None
-    except (msgspec.DecodeError, ValueError) as error:
-        if isinstance(error, _Twice):
-            raise Malformed("the body has the same key twice") from None
-        why = str(error) if isinstance(error, msgspec.DecodeError) else "it cannot be parsed"
-        raise Malformed("the body is not JSON", why=why) from None
-
-
-class _Twice(ValueError):
-    """A key came twice."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _Twice
-    return found
 
 
 def _said(error: Exception) -> str:
