@@ -60,6 +60,7 @@ TABLE: tuple[Group, ...] = (
         commands=(
             _row("status", "status:status", "is the service healthy, is the model still right?"),
             _row("why", "inspect:why", "explain any decision with its evidence"),
+            _row("why latency", "slowness:latency", "name what made the server slower"),
             _row("models", "status:models", "list the versions"),
             _row("runs", "status:runs", "list the runs and their outcomes"),
             _row("which", "inspect:which", "say which version was live on a date, and why"),

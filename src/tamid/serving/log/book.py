@@ -103,9 +103,13 @@ class Book:
         if self._rows_in - self._rows_out <= _AT_ONCE:
             started = time.monotonic()
             self._pack()
-            self._times.logging(served.number, time.monotonic() - started)
+            self.waited(served.number, time.monotonic() - started)
         elif self._rows_in - self._rows_out > _MOST_ROWS:
             self.tight = True
+
+    def waited(self, version: int, seconds: float) -> None:
+        """Count time that an answer of a version waited for the log."""
+        self._times.logging(version, seconds)
 
     def begin(self) -> None:
         """Start the thread that brings all to the disk."""
@@ -157,7 +161,7 @@ class Book:
         if policy == "block":
             started = time.monotonic()
             self.flush()
-            self._times.logging(served.number, time.monotonic() - started)
+            self.waited(served.number, time.monotonic() - started)
         elif policy == "sample" and not any(chosen(a.id, RESERVED) for a in answers):
             return False
         full = self._rows_in - self._rows_out > _MOST_ROWS or self._bytes > self._most_bytes
