@@ -16,7 +16,7 @@ BUDGET ?= 60
 SOURCES := pyproject.toml README.md LICENSE \
   $(shell find src -not -name '*.pyc' -not -name __pycache__ 2>/dev/null)
 
-.PHONY: help install demo test check bench bench-loop test-integration picture docs lock clean
+.PHONY: help install demo test check bench bench-loop bench-serve test-integration picture docs lock clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort \
@@ -49,6 +49,10 @@ bench-loop: $(VENV)/.wheel ## measure the closed loop on a folder of data sets (
 	@$(PIP) install -q --group bench 2> /dev/null || $(PIP) install -q "river>=0.22" 2> /dev/null \
 	  || echo "River cannot be installed here: the row of the adaptive random forest is left out" >&2
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tamid.loopbench "$(DATA)" --minutes $(BUDGET) $(ARGS)
+
+# Peers live in environments of their own under out/bench-serve, made once and only by this target.
+bench-serve: $(VENV)/.wheel ## serve one pipeline with Tamid and with its peers, and compare (ARGS="--quick --peers fastapi")
+	@OMP_NUM_THREADS=1 PYTHONPATH=bench $(BIN)/python -m serve $(ARGS)
 
 test-integration: $(VENV)/.wheel ## the long and destructive tests
 	$(BIN)/pytest tests -m integration --timeout 1800 $(ARGS) || test $$? -eq 5
