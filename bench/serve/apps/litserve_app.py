@@ -1,10 +1,7 @@
 """LitServe, with batching if BENCH_BATCH is set."""
 
-from __future__ import annotations
-
 import os
 import sys
-from typing import Any
 
 import litserve as ls
 from common import scorer
@@ -12,22 +9,22 @@ from common import scorer
 BATCH = bool(os.environ.get("BENCH_BATCH"))
 
 
-class Churn(ls.LitAPI):  # type: ignore[misc, name-defined]
-    """Scores rows."""
+class Churn(ls.LitAPI):
+    """Scores rows. LitServe reads annotations of these methods, so that there are none."""
 
-    def setup(self, device: str) -> None:
+    def setup(self, device):
         """Load the model."""
         self.score = scorer()
 
-    def decode_request(self, request: Any) -> Any:
+    def decode_request(self, request):
         """Take the row."""
         return request
 
-    def predict(self, x: Any) -> Any:
+    def predict(self, x):
         """Score one row, or a batch."""
         return self.score(x) if BATCH else self.score([x])[0]
 
-    def encode_response(self, output: Any) -> dict[str, float]:
+    def encode_response(self, output):
         """Tell the score."""
         return {"score": output}
 
