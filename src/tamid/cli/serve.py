@@ -42,6 +42,10 @@ def add_serve(parser: ArgumentParser) -> None:
         help="a row outside the contract is refused, or answered by a lower rung (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--drill", metavar="env:NAME",
+        help="let `tamid drill` break things on purpose, with the secret in this variable",
+    )  # fmt: skip
+    parser.add_argument(
         "--workers", type=int, default=1, metavar="N",
         help="processes on the port, kept alive by one more (%(default)s)",
     )  # fmt: skip
@@ -64,7 +68,8 @@ def serve(args: Namespace, out: Output) -> int:
     from tamid.serving.wiring import application_of
 
     settings = Settings(
-        token=_token(args.token),
+        token=secret_in(args.token, "token") if args.token else "",
+        drill=secret_in(args.drill, "secret") if args.drill else "",
         hosts=frozenset(name.lower() for name in args.allow_host),
         lower=args.outside == "lower",
     )
@@ -88,27 +93,28 @@ def _crew(args: Namespace) -> int:
     model = one_model(find(args.workspace), args.name)
     words = ["-C", str(args.workspace), "serve", model, "--host", args.host]
     words += ["--port", str(args.port), "--outside", args.outside]
-    for option, value in (("--token", args.token), ("--deadline", args.deadline)):
+    for option, value in (
+        ("--token", args.token), ("--deadline", args.deadline), ("--drill", args.drill),
+    ):  # fmt: skip
         words += [option, value] if value is not None else []
     for name in args.allow_host:
         words += ["--allow-host", name]
     return lead(args.workers, words, args.host, args.port, _say)
 
 
-def _token(text: str | None) -> str:
-    if text is None:
-        return ""
+def secret_in(text: str, what: str) -> str:
+    """Return what the environment holds for `env:NAME`. Raises UsageError."""
     name = text.removeprefix("env:")
     if name == text:
         raise UsageError(
-            "a token is not given on the command line",
+            f"a {what} is not given on the command line",
             why="other users of the machine can read it there",
-            fix="Put it into the environment, and name it: --token env:NAME.",
+            fix="Put it into the environment, and name it: env:NAME.",
         )
     found = os.environ.get(name, "")
     if len(found) < _LEAST_TOKEN or not found.isascii():
         raise UsageError(
-            f"{name} holds no token of at least {_LEAST_TOKEN} ASCII signs",
+            f"{name} holds no {what} of at least {_LEAST_TOKEN} ASCII signs",
             why="a short one can be tried out",
             fix=f"Set {name}, for instance to 32 random letters.",
         )

@@ -109,12 +109,14 @@ def application_of(
         NotFound, UsageError: as :func:`brain_of`.
     """
     from tamid.serving.crew.mate import Mate, standing
+    from tamid.serving.http import drills
     from tamid.serving.http.app import Application
     from tamid.serving.log.watch import Watch
 
     brain = brain_of(start, model, deadline=deadline, say=say)
     book = book_of(start, brain.model)
     made = Application(brain, brain.model, settings, book, lookup_of(start, brain.model))
+    drills.add_routes(brain, settings, made.add)
     watch = Watch(book, brain.voices, made.counts.reasons)
     book.watchers.append(watch)
     book.endings.append(watch.end)

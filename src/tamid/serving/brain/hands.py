@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tamid.core.errors import UserCodeError
 from tamid.core.learning.bundle import Opened
 from tamid.serving.brain.jobs import Outcome
-from tamid.serving.brain.opening import CONTRACT, GOLDEN, Verified
+from tamid.serving.brain.opening import CONTRACT, GOLDEN, Verified, golden_rows
 from tamid.serving.seams import Process
 from tamid.serving.values import Row
 
@@ -65,6 +67,11 @@ class RuleHand(_Hand):
         self._inputs = found.opened.manifest.schema.inputs
         try:
             process.lay_files("rule", _rule_files(found.opened))
+            rows = [Row(values=values) for values in golden_rows(found)]
+            # Libraries are loaded with the first answer: not while somebody waits for it. What
+            # the rule says of rows that are nobody's is its own affair.
+            with contextlib.suppress(UserCodeError):
+                self.ask(rows, explain=False, timeout=_OPENING)
         except BaseException:
             process.close()
             raise

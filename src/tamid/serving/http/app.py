@@ -64,12 +64,12 @@ class Application:
         # Ids that no two processes share: a random beginning and a count.
         self._begin, self._count = secrets.token_hex(6), itertools.count(1)
         self._routes: dict[tuple[str, str], tuple[str, Route]] = {}
-        self._add("POST", f"/v1/models/{model}/predict", "predict", self._predict)
-        self._add("POST", f"/v1/models/{model}/labels", "labels", self._labels)
-        self._add("POST", "/invocations", "invocations", self._invocations)
+        self.add("POST", f"/v1/models/{model}/predict", "predict", self._predict)
+        self.add("POST", f"/v1/models/{model}/labels", "labels", self._labels)
+        self.add("POST", "/invocations", "invocations", self._invocations)
         self.crew: looking.Crew | None = None
-        self.looking = looking.add_routes(self, self._add)
-        v2.add_routes(self, self._add)
+        self.looking = looking.add_routes(self, self.add)
+        v2.add_routes(self, self.add)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI protocol."""
@@ -150,7 +150,8 @@ class Application:
     def _row_id(self, call: Call, place: int, rows: int) -> str:
         return call.name if rows == 1 else f"{call.name}-{place}"
 
-    def _add(self, method: str, path: str, label: str, route: Route) -> None:
+    def add(self, method: str, path: str, label: str, route: Route) -> None:
+        """Put a route into the table."""
         self._routes[method, path] = (label, route)
 
     async def _answered(

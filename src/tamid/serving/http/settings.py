@@ -9,12 +9,14 @@ from dataclasses import dataclass
 class Settings:
     """Limits and guards.
 
-    `token`: what callers must show, "" for nobody. `hosts`: names under which the server may be
-    called besides localhost and bare addresses. `lower`: rows outside the contract go to a lower
-    rung instead of being refused. Sizes in bytes, times in seconds.
+    `token`: what callers must show, "" for nobody. `drill`: the secret of who may break things on
+    purpose, "" for nobody. `hosts`: names under which the server may be called besides localhost
+    and bare addresses. `lower`: rows outside the contract go to a lower rung instead of being
+    refused. Sizes in bytes, times in seconds.
     """
 
     token: str = ""
+    drill: str = ""
     hosts: frozenset[str] = frozenset()
     lower: bool = False
     most_body: int = 8_000_000

@@ -1,0 +1,109 @@
+"""A drill of a real server: every fault of a worker and of a rung, and who may order one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from serving_world import CODE, MODEL, ROW, Server, World, contract
+
+from tamid.core import events as ev
+from tamid.ports import Known
+from tamid.wiring import lookup_in
+
+SECRET = {"DRILL_SECRET": "a secret for drills only"}
+
+
+def drill(server: Server, *words: str) -> tuple[int, Any]:
+    """Run `tamid drill` against a server."""
+    command = [sys.executable, "-m", "tamid", "drill", "--url", f"http://127.0.0.1:{server.port}"]
+    found = subprocess.run(
+        [*command, "--secret", "env:DRILL_SECRET", "--json", *words],
+        capture_output=True, timeout=240, check=False, env={**os.environ, **SECRET},
+    )  # fmt: skip
+    return found.returncode, json.loads(found.stdout or found.stderr.splitlines()[-1])
+
+
+def test_every_rung_holds_and_comes_back(tmp_path: Path) -> None:
+    """Hang, leak, segfault and exit of workers; errors, NaN, delays and overload; rung by rung."""
+    fallback = "[previous, last_score: 14d, rule: rules.py:score, default: 0.05], memory_mb: 450"
+    world = World(tmp_path, contract(deadline=500, fallback=fallback, features=CODE))
+    world.release(1, world.pack())
+    world.release(2, world.pack(seed=1, text=contract(deadline=500, features=CODE)), 1)
+    known = Known(entity="c1", as_of=None, inputs=None, score=0.77, version=1, made=time.time())
+    lookup_in(world.store, MODEL).write("k", [known])
+    with Server(world.root, "--drill", "env:DRILL_SECRET", env=SECRET) as server:
+        ends, secret = time.monotonic() + 60, SECRET["DRILL_SECRET"]
+        while (
+            len(server.call("GET", "/drill", x_tamid_drill=secret)[1]["loaded"]) < 3
+            or server.predict({**ROW, "customer": "c1"})[1]["version"] != 2
+        ):
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+        started = time.monotonic()
+        status, told = drill(server, "--entity", "c1", "--slack", "2s")
+        took = time.monotonic() - started
+        steps = {(s["fault"], s["rung"]): s for s in told["steps"]}
+        failed = [s for s in told["steps"] if s["verdict"] == "fails"]
+        assert (status, failed) == (0, []), json.dumps(failed)
+        rungs = ["champion", "previous", "last_score", "rule", "default"]
+        answered = [steps["all above", rung]["answered"] for rung in rungs[1:]]
+        assert answered == rungs[1:]
+        assert steps["all", "withheld"]["answered"] == "withheld"
+        for rung in ("champion", "previous", "rule"):
+            for fault in ("hang", "leak", "segfault", "exit"):
+                step = steps[f"worker: {fault}", rung]
+                assert step["verdict"] == "works", step
+                assert 0 < step["recovery_s"] < 60
+        # Who took no part in it is answered as ever, and the ledger has not heard of training.
+        assert server.predict(ROW)[1]["rung"] == "champion"
+        runs = [r for r in world.ledger.read(MODEL) if isinstance(r.event, ev.RunStarted)]
+        assert len(runs) == 2
+    assert took < 200
+
+
+def test_a_compiled_version_has_no_worker_to_break(tmp_path: Path) -> None:
+    """The rungs are drilled, the worker is told to be absent; with a token it must be shown."""
+    world = World(tmp_path, contract(fallback="[default: 0.05]"))
+    world.release(1, world.pack(tiny=False))
+    words = ("--drill", "env:DRILL_SECRET", "--token", "env:CALLERS")
+    callers = {**SECRET, "CALLERS": "the token of all callers"}
+    with Server(world.root, *words, env=callers) as server:
+        os.environ["CALLERS"] = callers["CALLERS"]
+        try:
+            status, told = drill(server, "--token", "env:CALLERS")
+        finally:
+            del os.environ["CALLERS"]
+        assert status == 0
+        verdicts = {s["fault"]: s["verdict"] for s in told["steps"] if s["rung"] == "champion"}
+        assert verdicts["worker: segfault"] == "absent"
+        assert verdicts["again and again"] == "works"
+        # A drill is no traffic: nothing of it was counted.
+        head = {"authorization": f"Bearer {callers['CALLERS']}"}
+        assert b"tamid_rows_total{" not in server.raw("GET", "/metrics", **head)[2]
+
+
+def test_nobody_else_can_break_anything(tmp_path: Path) -> None:
+    """Without the flag there is no such route; with it, only for who shows the secret."""
+    world = World(tmp_path, contract(fallback="[default: 0.05]"))
+    world.release(1, world.pack(tiny=False))
+    paths = (("GET", "/drill"), ("POST", "/drill/predict"), ("POST", "/drill/worker"))
+    with Server(world.root) as server:
+        for method, path in paths:
+            assert server.call(method, path, {}, x_tamid_drill="")[0] == 404
+        status, told = drill(server)
+        assert status != 0
+        assert "takes no drill" in told["error"]["what"]
+    with Server(world.root, "--drill", "env:DRILL_SECRET", env=SECRET) as server:
+        for method, path in paths:
+            for shown in ("", "a secret for drills onl", "another one"):
+                assert server.call(method, path, ROW, x_tamid_drill=shown)[0] == 404
+        secret = SECRET["DRILL_SECRET"]
+        for path in ("/drill/predict?break=champion:explode", "/drill/worker?fault=explode"):
+            assert server.call("POST", path, ROW, x_tamid_drill=secret)[0] == 400
+        assert server.predict(ROW)[1]["rung"] == "champion"
