@@ -52,7 +52,12 @@ class Desk:
 
     async def open(self) -> None:
         """Start the worker. Raises what the start raised."""
-        self._hand = await self._loop.run_in_executor(self._thread, self._start)
+        found = await self._loop.run_in_executor(self._thread, self._start)
+        if self._closed or self._hand is not None:
+            # The desk was closed, or another one was there first.
+            found.close()
+        else:
+            self._hand = found
 
     @property
     def down(self) -> bool:
@@ -167,8 +172,11 @@ class Desk:
             old.close()
         self._old.clear()
         if died and not self._closed:
-            # One that was replaced meanwhile is not missed.
-            self._again() if hand is self._hand else hand.close()
+            if hand is self._hand:
+                self._again()
+            else:  # one that was replaced meanwhile is not missed
+                self.deaths += 1
+                hand.close()
         elif hand is self._hand and hand.peak_mb > self._line > 0 and not self._renewing:
             self._renewing = True
             self._loop.create_task(self._renew())
@@ -215,13 +223,6 @@ class Desk:
         except Exception:  # whatever keeps it from starting may pass
             if not self._closed:
                 self._again()
-            return
-        self._leave_nothing()
-
-    def _leave_nothing(self) -> None:
-        """End a worker that came after the desk was closed."""
-        if self._closed and self._hand is not None:
-            self._hand.close()
 
     @staticmethod
     def _fail(job: Job, error: Exception) -> None:

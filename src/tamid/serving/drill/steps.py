@@ -124,7 +124,7 @@ class Drill:
                 fault=f"worker: {fault}", rung=rung, answered="", verdict="absent", note=note
             )
         above = dict.fromkeys(self._rungs[: self._rungs.index(rung)], "error")
-        counts = "renewals" if fault == "leak" else "restarts"
+        counts = "renewals" if fault == "leak" else "deaths"
         started, worst, leaks = time.monotonic(), 0.0, 1
         seen, all_well = dict[str, int](), True
         limit = 10 * self._deadline + _START

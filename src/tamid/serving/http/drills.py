@@ -60,7 +60,7 @@ class _Drills:
         turn = self._brain.turn
         desks = {rung: voice.desk for rung, voice in turn.voices.items()}
         workers = {
-            rung: {"restarts": desk.restarts, "renewals": desk.renewals}
+            rung: {"deaths": desk.deaths, "renewals": desk.renewals}
             for rung, desk in desks.items()
             if isinstance(desk, Desk)
         }
