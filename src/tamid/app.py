@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tamid.config import FILE, Config, find, reread
 from tamid.core.errors import ContractError, NotFound, TamidError, UsageError
 from tamid.core.values import Role
+from tamid.pseudonyms import unveiled, vault_in, veiled
 from tamid.wiring import (
     keys_in,
     load_contract,
@@ -66,6 +67,7 @@ class App:
         self.leases = SqliteLeases(config.store / "ledger.sqlite")
         self.blobs = FileBlobs(config.store / "blobs")
         self.tables = DeltaTables(config.store / "tables")
+        self.vault = vault_in(config, used=bool(self.ledger.streams()))
         self._salt = salt_in(config.store / "salt")
         self._rigs: dict[str, Rig] = {}
         self._states: dict[str, State] = {}
@@ -230,6 +232,8 @@ class App:
                 workers.close()
         self._scorer = self._trainer = None
         self._rigs.clear()
+        if self.vault is not None:
+            self.vault.close()
 
     def usable(self, model: str) -> Contract:
         """Return the folder's contract, or the one in force if that has problems."""
@@ -263,14 +267,14 @@ class App:
             leases=self.leases,
             blobs=self.blobs,
             tables=self.tables,
-            sources=sources_of(contract, path.parent),
+            sources=veiled(contract, sources_of(contract, path.parent), self.vault),
             trainer=self._trainer,
             scorer=self._scorer,
             rules=self._scorer if hasattr(self._scorer, "rule") else None,
             spool=spool_in(self.config.store, model),
             lookup=lookup_in(self.config.store, model),
             signer=signer,
-            sinks=sinks_of(contract, path.parent, self.clock),
+            sinks=unveiled(contract, sinks_of(contract, path.parent, self.clock), self.vault),
             progress=self.progress,
             parse=parse,
             generator=default_rng,

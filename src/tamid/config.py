@@ -18,7 +18,8 @@ from tamid.core.errors import NotFound, UsageError
 FILE = "tamid.toml"
 SINGLE = "contract.yaml"
 STORE = ".tamid"
-_KEYS = ("store", "models")
+_KEYS = ("store", "models", "entities")
+ENTITIES = ("plain", "pseudonyms")
 # What things cost, for replays of policies: amounts in one currency.
 _PRICES = ("cpu_hour", "gb_month", "review", "error")
 
@@ -27,6 +28,7 @@ _PRICES = ("cpu_hour", "gb_month", "review", "error")
 class Config:
     """Where a workspace lies, which contracts it holds, and what things cost there.
 
+    `entities`: whether the store knows them as they were given ("plain") or by pseudonym.
     `prices`: amounts by name (`cpu_hour`, `gb_month`, `review`, `error`), all in `currency`.
     """
 
@@ -35,6 +37,7 @@ class Config:
     contracts: tuple[Path, ...]
     prices: Mapping[str, float] = field(default_factory=dict)
     currency: str = ""
+    entities: str = "plain"
 
 
 def find(start: Path) -> Config:
@@ -73,10 +76,10 @@ def reread(config: Config) -> Config:
             fix="Bring it back; until then the contracts that it named are worked on.",
         )
     fresh = read(config.root)
-    if fresh.store != config.store:
+    if (fresh.store, fresh.entities) != (config.store, config.entities):
         raise UsageError(
-            f"{config.root / FILE} moves the store to {fresh.store}",
-            why=f"the ledger of this process is open in {config.store}",
+            f"{config.root / FILE} asks for another store: {fresh.store} ({fresh.entities})",
+            why=f"this process works in {config.store} ({config.entities} entities)",
             fix="Start anew to work in the other store, or take the change back.",
         )
     return fresh
@@ -106,6 +109,9 @@ def read(root: Path) -> Config:
         problems.append("store must be a path in quotes")
     if not isinstance(models, list) or not all(isinstance(m, str) for m in models):
         problems.append("models must be a list of paths to contracts")
+    entities = table.get("entities", ENTITIES[0])
+    if entities not in ENTITIES:
+        problems.append(f"entities must be one of {', '.join(ENTITIES)}")
     if problems:
         raise UsageError(f"{path} has problems", why="; ".join(problems), fix="Correct the file.")
     return Config(
@@ -114,6 +120,7 @@ def read(root: Path) -> Config:
         contracts=tuple(root / m for m in models),
         prices={name: float(amount) for name, amount in priced.items()},
         currency=currency,
+        entities=entities,
     )
 
 

@@ -256,13 +256,15 @@ def _environment(app: App, here: Scene) -> Iterator[Finding]:
 
 def _targets(model: str, sinks: Mapping[str, Sink]) -> Iterator[Finding]:
     """Say which targets can be handed scores, and what the others lack, such as a secret."""
+    from tamid.pseudonyms import UnveiledSink
     from tamid.wiring import Unreachable
 
     if not sinks:
         what = f"{model}: the scores go nowhere"
         yield Finding(state="warn", what=what, fix="Name targets in delivery.to.")
     for name, sink in sorted(sinks.items()):
-        if isinstance(sink, Unreachable):
-            yield _failed(f"{model}: target {name} cannot be reached", sink.why)
+        target = sink.sink if isinstance(sink, UnveiledSink) else sink
+        if isinstance(target, Unreachable):
+            yield _failed(f"{model}: target {name} cannot be reached", target.why)
         else:
             yield Finding(state="ok", what=f"{model}: target {name} is set up")

@@ -23,6 +23,8 @@ _WORKSPACE = """\
 [workspace]
 store = ".tamid"
 models = ["contract.yaml"]
+# Entities are stored by pseudonym; whom one stands for is in .tamid/vault.sqlite alone.
+entities = "pseudonyms"
 """
 _DRAFT = """\
 # The contract of one model. `tamid contract check` names every problem with its line;

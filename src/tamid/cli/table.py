@@ -90,6 +90,7 @@ TABLE: tuple[Group, ...] = (
             _row("keys revoke", "keys:revoke", "trust a key no longer"),
             _row("keys export", "keys:export", "write a public key for those who verify"),
             _row("skew", "skew:skew", "recompute served answers with the training code"),
+            _row("erase", "erasing:erase", "forget who an entity is, wherever it is stored"),
             _row("verify", "checking:verify", "check the ledger and all content that it names"),
             _row("replay", "replay:replay", "repeat decisions, try loop or policies on history"),
             _row("tune-policy", "policies:tune_policy", "find the retraining that costs least"),

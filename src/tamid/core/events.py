@@ -504,6 +504,13 @@ class CaseClosed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntityErased(Event):
+    """A person had an entity forgotten: its pseudonym stands for nobody any more."""
+
+    pseudonym: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Paused(Event):
     """A person stopped the loop from acting; scoring goes on."""
 

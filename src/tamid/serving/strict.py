@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tamid.core.errors import DataError, UsageError
+from tamid.core.pseudonym import pseudonym
 from tamid.serving.plain_json import Malformed, strictly
 from tamid.serving.values import Input, Row, Served, Value
 
@@ -193,7 +194,8 @@ class Codec:
     def _entity(self, values: Sequence[Any]) -> str | None:
         for value in values[len(self._names) + 1 : self._entities]:
             if value is not msgspec.UNSET and value is not None:
-                return str(value)
+                key = self._served.key
+                return pseudonym(str(value), key) if key else str(value)
         return None
 
     def _moment(self, values: Sequence[Any]) -> str | None:

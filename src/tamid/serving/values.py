@@ -51,6 +51,7 @@ class Served:
     for one row. `steps`: the ladder in the order in which it is climbed down. `time`: the column of
     the row's moment, which is now where a request leaves it out; `moment`: its name also where the
     model does not read it. `stale_after`: seconds after which looked-up features are too old.
+    `key`: of the pseudonyms under which entities are known and written down, empty for none.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Served:
     deadline: float = 0.05
     steps: tuple[Step, ...] = ()
     logged: Logged = field(default_factory=Logged)
+    key: bytes = b""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
     from tamid.adapters.blobs import FileBlobs
     from tamid.adapters.keys import Keys
     from tamid.adapters.sqlite import SqliteLedger
+    from tamid.pseudonyms import key_in
     from tamid.serving.brain.loading import World
     from tamid.wiring import lookup_in
     from tamid.workshop import parse
@@ -48,6 +49,7 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
         lasts=lookup_in(config.store, model),
         row_model=row_model_of,
         say=say,
+        key=key_in(config.store),
     )
 
 

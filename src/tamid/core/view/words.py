@@ -262,6 +262,7 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
         f"{e.sink} did not take {e.period}, attempt {e.attempt}: {e.error}"
     ),
     ev.CaseOpened: lambda e: f"Case {e.case} opened for the {e.role.value}: {e.title}",
+    ev.EntityErased: lambda e: f"Entity {e.pseudonym} was erased: it names nobody any more",
     ev.CaseCommented: lambda e: (
         f"Case {e.case} was escalated: {e.text}"
         if e.escalated_to

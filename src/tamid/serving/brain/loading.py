@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError
@@ -39,7 +39,8 @@ class World:
     """What the brain reads and starts; it writes nothing.
 
     `spawn_low`: starts a worker that gets only the time that others leave. `control`: returns who
-    is in the control group under a contract, None where it has none.
+    is in the control group under a contract, None where it has none. `key`: of the pseudonyms of
+    the store.
     """
 
     ledger: Ledger
@@ -52,10 +53,11 @@ class World:
     row_model: Callable[[Verified], RowModel | None] = field(default=lambda found: None)
     control: Callable[[Contract], Callable[[str | None], bool | None] | None] = _never
     say: Callable[[str], None] = field(default=lambda text: None)
+    key: bytes = b""
 
     def verified(self, ref: VersionRef) -> Verified:
         """Return a version whose signatures and digests hold. Raises IntegrityError."""
-        return verify(ref, self.blobs, self.signer, self.parse)
+        return replace(verify(ref, self.blobs, self.signer, self.parse), key=self.key)
 
 
 class Voices:

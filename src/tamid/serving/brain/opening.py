@@ -32,11 +32,15 @@ _KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A version whose signatures and digests were checked, with its own contract."""
+    """A version whose signatures and digests were checked, with its own contract.
+
+    `key`: of the pseudonyms of its store, empty where entities are stored as they were given.
+    """
 
     ref: VersionRef
     opened: Opened
     contract: Contract
+    key: bytes = b""
 
 
 def verify(ref: VersionRef, blobs: Blobs, signer: Signer, parse: Parse) -> Verified:
@@ -87,7 +91,8 @@ def served(found: Verified, in_force: Contract, steps: tuple[Step, ...]) -> Serv
         edges=edges,
         deadline=in_force.service.p99_ms / 1000,
         steps=steps,
-        logged=_logged(in_force, schema.inputs),
+        logged=_logged(in_force, schema.inputs, veiled=bool(found.key)),
+        key=found.key,
     )
 
 
@@ -97,7 +102,7 @@ def threshold_of(overlay: Overlay, task: Task) -> float | None:
     return overlay.threshold if known else None
 
 
-def _logged(contract: Contract, inputs: Sequence[str]) -> Logged:
+def _logged(contract: Contract, inputs: Sequence[str], *, veiled: bool) -> Logged:
     """Return what may be written down of a row: declared, and nothing personal."""
     data, log = contract.data, contract.service.log
     declared = (set(data.schema) | set(contract.features.aggregates)) - set(data.pii)
@@ -105,7 +110,8 @@ def _logged(contract: Contract, inputs: Sequence[str]) -> Logged:
     return Logged(
         names=names,
         entity=data.entity not in data.pii,
-        whole=len(names) == len(inputs) and data.entity not in data.pii,
+        # A request as a whole holds the entity as it was given.
+        whole=len(names) == len(inputs) and data.entity not in data.pii and not veiled,
         share=log.share,
         most_bytes=parse_size(log.max_disk),
         when_full=log.when_full,
