@@ -73,9 +73,7 @@ def veiled(
     return found
 
 
-def unveiled(
-    contract: Contract, sinks: Mapping[str, Sink], vault: Vault | None
-) -> dict[str, Sink]:
+def unveiled(contract: Contract, sinks: Mapping[str, Sink], vault: Vault | None) -> dict[str, Sink]:
     """Return the targets of a contract as a store with a vault hands over to them."""
     if vault is None or contract.data.entity is None:
         return dict(sinks)

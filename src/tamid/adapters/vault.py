@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class Vault:
         self._pseudonyms = {n: p for p, n in self._names.items() if n is not None}
         self._version = version
 
-    def _write(self, statement: str, rows: list[tuple[str, ...]]) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
         try:
             with self._file:
                 self._file.executemany(statement, rows)

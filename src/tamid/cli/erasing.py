@@ -36,7 +36,7 @@ def erase(args: Namespace, out: Output) -> int:
             raise UsageError(
                 "this store holds entities as they were given",
                 why="only what is stored by pseudonym can be made nobody's",
-                fix="Begin a store with `entities = \"pseudonyms\"` in tamid.toml, and take the "
+                fix='Begin a store with `entities = "pseudonyms"` in tamid.toml, and take the '
                 "history in anew.",
             )
         made = app.vault.erase(args.entity)

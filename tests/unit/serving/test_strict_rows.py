@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tamid.core.errors import TamidError
+from tamid.core.pseudonym import pseudonym
 from tamid.core.values import Task
 from tamid.serving.strict import Codec, Malformed, OutsideContract, TooMany, strictly
 from tamid.serving.values import Input, Served
@@ -138,3 +140,12 @@ def test_any_object_is_decoded_or_refused(row: dict[str, object]) -> None:
     assert type(values["calls"]) is float
     assert values["calls"] == row["calls"]
     assert type(values["vip"]) in (bool, type(None))
+
+
+def test_an_entity_is_known_by_pseudonym_where_its_store_says_so() -> None:
+    """The name does not get beyond the decoder: number or text, the same pseudonym."""
+    key = b"k" * 32
+    codec = Codec(replace(SERVED, key=key))
+    bodies = (b'{"calls": 1, "customer": 7}', b'{"calls": 1, "customer": "7"}')
+    found = {codec.one(body).rows[0].entity for body in bodies}
+    assert found == {pseudonym("7", key)}

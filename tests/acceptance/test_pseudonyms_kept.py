@@ -1,0 +1,136 @@
+"""A workspace that stores entities by pseudonym: the vault alone knows who they are."""
+
+from __future__ import annotations
+
+import csv
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from processes import present, put_week, sunday, tamid
+
+from tamid.adapters.memory_clock import SimulatedClock
+from tamid.adapters.vault import FILE, Vault
+from tamid.app import App
+from tamid.config import find
+from tamid.core import events as ev
+from tamid.core.pseudonym import pseudonym
+from tamid.pseudonyms import key_in
+from tamid.serving.wiring import lookup_of
+
+CONTRACT = """\
+tamid: 1
+name: churn
+task: binary
+calendar: {week_starts: sunday}
+data:
+  source: {path: rows/*.csv, owner: mlops_engineer}
+  entity: customer
+  time: week
+  label:
+    {column: left, positive: 1, horizon: 7d, reporting_lag: 2d, source: {path: labels/*.csv}}
+  schema:
+    minutes: {type: number, min: 0, max: 10080}
+    calls: {type: number, min: 0}
+training: {model: logistic}
+gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
+service: {p99_ms: 5000, memory_mb: 4000, fallback: [previous, last_score: 30d, default: 0.3]}
+monitoring: {every: 7d, quality: {metric: f1, at_least: 0.3}}
+delivery: {every: 7d, to: [{csv: "out/{period}.csv"}], control_group: 20%}
+"""
+NAMES = {f"c{n}" for n in range(150)}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a champion, two served weeks, and the truth about the first of them."""
+    root = tmp_path_factory.mktemp("veiled") / "shop"
+    root.mkdir()
+    (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
+    (root / "tamid.toml").write_text(
+        '[workspace]\nmodels = ["contract.yaml"]\nentities = "pseudonyms"\n'
+    )
+    for week in range(14, 3, -1):
+        put_week(root, sunday(week))
+    clock = SimulatedClock(sunday(4))
+    app = App(find(root), clock=clock)
+    try:
+        app.tick("churn")
+        put_week(root, sunday(3))
+        clock.set(sunday(3))
+        app.tick("churn")
+        clock.set(sunday(2) + timedelta(days=5))
+        app.tick("churn")
+    finally:
+        app.close()
+    return root
+
+
+def delivered(root: Path, weeks_ago: int) -> list[str]:
+    """Return the entities of a delivered file."""
+    with (root / "out" / f"{sunday(weeks_ago).date()}.csv").open() as file:
+        return [row["entity"] for row in csv.DictReader(file)]
+
+
+def test_the_loop_works_on_pseudonyms_and_delivers_names(shop: Path) -> None:
+    """Rows, labels and predictions meet under pseudonyms; the file says who is meant."""
+    state = present(shop)
+    assert state.champion == 1
+    assert set(delivered(shop, 3)) == NAMES
+    measured = state.measure("quality", 1, f"{sunday(4).date()}")
+    assert measured is not None
+    assert measured.rows > 100, "labels found their rows"
+    assert not state.open_incidents
+
+
+def test_no_name_lies_in_the_store(shop: Path) -> None:
+    """In no table, blob, spool or ledger; the vault alone knows."""
+    app = App(find(shop))
+    tables = [p.name for p in (shop / ".tamid" / "tables").iterdir()]
+    assert {"churn.rows", "churn.labels", "churn.predictions"} <= set(tables)
+    for table in tables:
+        pin = app.tables.latest(table)
+        assert pin is not None
+        for column in app.tables.read(pin).iter_columns():
+            if column.dtype.base_type().__name__ == "String":
+                assert not NAMES & set(column.to_list()), f"{table}: {column.name}"
+    app.close()
+    quoted = [f'"{name}"'.encode() for name in NAMES]
+    for path in (shop / ".tamid").rglob("*"):
+        if path.is_file() and path.name != FILE:
+            content = path.read_bytes()
+            assert not [name for name in quoted if name in content], path
+
+
+def test_servers_know_entities_under_the_same_pseudonym(shop: Path) -> None:
+    """What the loop wrote for them is found by the hash of the name, and not by the name."""
+    found = lookup_of(shop, "churn")
+    assert found.get(pseudonym("c7", key_in(shop / ".tamid"))) is not None
+    assert found.get("c7") is None
+
+
+def test_an_erased_entity_is_named_nowhere_again(shop: Path) -> None:
+    """Its coming rows are passed over, its score goes to nobody, and the proof still holds."""
+    told = tamid(shop, "erase", "c7", "--as", "mlops_engineer", "--reason", "ticket 812")
+    assert told.returncode == 0, told.stderr
+    made = pseudonym("c7", key_in(shop / ".tamid"))
+    assert made in told.stdout
+    assert Vault(shop / ".tamid").names([made]) == {}
+    put_week(shop, sunday(0))
+    done = tamid(shop, "tick")
+    assert done.returncode == 0, done.stderr
+    assert set(delivered(shop, 0)) == NAMES - {"c7"}
+    app = App(find(shop))
+    erased = [r for r in app.ledger.read("churn") if isinstance(r.event, ev.EntityErased)]
+    app.close()
+    assert [(r.event.pseudonym, r.reason) for r in erased] == [(made, "ticket 812")]  # type: ignore[attr-defined]
+    proof = tamid(shop, "verify")
+    assert proof.returncode == 0, proof.stdout
+
+
+def test_only_the_engineer_erases(shop: Path) -> None:
+    """And not without saying why."""
+    refused = tamid(shop, "erase", "c8", "--as", "ml_developer", "--reason", "asked")
+    assert refused.returncode == 2
+    assert tamid(shop, "erase", "c8", "--as", "mlops_engineer").returncode == 2
+    assert Vault(shop / ".tamid").pseudonyms(["c8"])["c8"] is not None
