@@ -219,7 +219,7 @@ def test_doctor_finds_a_fit_machine_and_an_open_store(shop: Path) -> None:
     assert {f["state"] for f in findings} <= {"ok", "warn"}
     assert any(f["state"] == "warn" and "chmod 700" in f["fix"] for f in findings)
     assert any("a worker starts in" in f["what"] for f in findings)
-    assert any("source rows has 10 batch(es)" in f["what"] for f in findings)
+    assert any("source rows (rows/*.csv) has 10 batch(es)" in f["what"] for f in findings)
 
 
 def test_a_dry_run_tries_the_code_and_records_no_run(shop: Path) -> None:
