@@ -59,9 +59,8 @@ def serve() -> None:
     def rule(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
         from tamid.adapters.spawn.handover import read_files, read_frame
 
-        found = run_rule(
-            read_files(here / "rule"), request["code"], read_frame(here / "rows.arrow")
-        )
+        rows = read_frame(here / "rows.arrow")
+        found = run_rule(read_files(here / "rule"), request["code"], rows)
         found.write_ipc(here / "scores.arrow", compression="uncompressed")
         return {"rows": found.height}
 
