@@ -64,6 +64,7 @@ class FileSpool:
             path.rename(place / path.name)
         names = sorted(path.name for path in place.iterdir())
         if not names:
+            place.rmdir()
             return None
         named = self._folder / f"{_CLAIM}{names[0].removesuffix(SEALED)}"
         return place.rename(named)

@@ -6,7 +6,7 @@ Made of the very rows that a batch is scored on, so that an answer by entity is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +16,15 @@ from tamid.core.contract.model import Contract
 from tamid.core.ladder import CHAMPION, LAST_SCORE, PREVIOUS
 from tamid.core.learning.bundle import read_manifest
 from tamid.core.state import State
-from tamid.core.values import ENTITY, TIME, canonical_json, digest_of, instant
+from tamid.core.values import ENTITY, TIME, digest_of
 from tamid.ports import Known
 from tamid.stages import dataset, joining
 from tamid.stages.rig import Rig
 
 # Periods of rows whose newest row of an entity counts: this one, and the one before it.
 _PERIODS = 2
+# Where the newest period has about as many rows as the one before, that one is not read.
+_WHOLE = 0.98
 # Periods of scores that are looked through where the contract names no age.
 _SCORED = 8
 
@@ -35,8 +37,8 @@ def materialise(rig: Rig, state: State, now: datetime) -> bool:
     mine = rig.contract(ref.contract)
     if mine.data.entity is None:
         return False
-    sources = ("rows", "predictions", *sorted(mine.data.tables))
-    pins = [state.pins[t] for name in sources if (t := rig.table(name)) in state.pins]
+    # Events that come later say nothing new about a row's moment: rows and scores do.
+    pins = [state.pins[t] for n in ("rows", "predictions") if (t := rig.table(n)) in state.pins]
     key = digest_of({"version": ref.ref, "pins": pins, "contract": state.contract})
     if rig.lookup.key() == key:
         return False
@@ -55,31 +57,45 @@ def materialise(rig: Rig, state: State, now: datetime) -> bool:
     return True
 
 
-def input_value(value: Any) -> Any:
-    """Return a frame's value as a server takes it: moments as text, what is missing as None."""
-    if isinstance(value, datetime):
-        return instant(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def _features(
     rig: Rig, mine: Contract, state: State, now: datetime
 ) -> Iterator[tuple[str, float | None, str]]:
+    """Yield entity, moment (seconds since 1970) and inputs of each entity's newest row."""
     if rig.table("rows") not in state.pins:
         return
     periods = sorted(state.periods)[-_PERIODS:]
-    rows = dataset.good(joining.joined(rig.tables, mine, state.pins, periods, now))
-    newest = rows.sort(TIME, maintain_order=True).unique(ENTITY, keep="last")
+    if _volume(state, periods[-1:]) >= _WHOLE * _volume(state, periods[:1]):
+        periods = periods[-1:]
+    # Period by period: this turn has read the newest one already.
+    parts = [
+        dataset.good(joining.joined(rig.tables, mine, state.pins, [period], now))
+        for period in periods
+    ]
+    rows = pl.concat(parts, how="diagonal_relaxed").sort(TIME, maintain_order=True)
+    newest = rows.unique(ENTITY, keep="last")
     manifest = read_manifest(rig.blobs.get(state.versions[state.champion].registered.ref.bundle))
     names = [n for n in manifest.schema.inputs if n in newest.columns]
-    moments = newest.get_column(TIME).to_list()
-    entities = newest.get_column(ENTITY).to_list()
-    columns = [newest.get_column(name).to_list() for name in names]
-    for place, (entity, moment) in enumerate(zip(entities, moments, strict=True)):
-        row = {n: input_value(c[place]) for n, c in zip(names, columns, strict=True)}
-        yield str(entity), None if moment is None else moment.timestamp(), canonical_json(row)
+    told = newest.select(
+        pl.col(ENTITY).cast(pl.String),
+        pl.col(TIME).dt.timestamp("us") / 1e6,
+        pl.struct(_plain(newest.schema[n], n) for n in names).struct.json_encode().alias("inputs"),
+    )
+    yield from told.iter_rows()
+
+
+def _volume(state: State, periods: Sequence[str]) -> int:
+    return sum(state.volume.get(p, 0) for p in periods)
+
+
+def _plain(dtype: pl.DataType, name: str) -> pl.Expr:
+    """Return a column as a server takes it: moments as text with a zone, no NaN."""
+    if dtype.is_temporal():
+        moment = pl.col(name).cast(pl.Datetime("us", "UTC"))
+        return moment.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
+    if dtype.is_float():
+        finite = pl.when(pl.col(name).is_finite()).then(pl.col(name))
+        return finite.alias(name)
+    return pl.col(name).cast(pl.String) if dtype == pl.Categorical else pl.col(name)
 
 
 def _last_scores(rig: Rig, contract: Contract, state: State) -> dict[str, Known]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,6 @@ from tamid.core.values import (
     BATCH,
     ENTITY,
     KNOWN_AT,
-    PERIOD,
     TIME,
     TablePin,
     digest_of,
@@ -51,14 +51,16 @@ def posted(
     state: State,
     claim: Claim,
     pin: TablePin | None,
+    periods: Sequence[str],
     now: datetime,
     token: int,
 ) -> Posted:
     """Put the labels of a claim into the inbox.
 
     A label belongs to the answer with its id, served online or in a batch; answers are looked for
-    as far back as `service.log.keep`. `pin`: the answers that came with the claim. Whoever may ask
-    may send labels: what cannot be understood is counted, and is no bug of a source.
+    as far back as `service.log.keep`. `pin`: the answers with those that came with the claim, which
+    are about `periods`. Whoever may ask may send labels: what cannot be understood is counted, and
+    is no bug of a source.
     """
     sent = [x for s in claim.segments.values() for body in s.of(SENT) for x in body["labels"]]
     if not sent:
@@ -69,7 +71,7 @@ def posted(
         orient="row",
     )
     valid = _understood(contract, given)
-    about = _answers(rig, contract, state, pin, set(valid.get_column("id")), now)
+    about = _answers(rig, contract, state, pin, periods, set(valid.get_column("id")), now)
     both = valid.join(about, on="id", how="inner")
     name = f"posted/{claim.name}"
     heard = _heard(contract, both, name, now)
@@ -129,6 +131,7 @@ def _answers(
     contract: Contract,
     state: State,
     pin: TablePin | None,
+    fresh: Sequence[str],
     ids: set[str],
     now: datetime,
 ) -> pl.DataFrame:
@@ -137,11 +140,11 @@ def _answers(
     rule = rule_of(contract)
     since = period_of(rule, now - contract.service.log.keep) if rule else ""
     places = [
-        (pin or state.pins.get(rig.table(SERVED)), {*state.answered, *_periods(rig, pin)}),
-        (state.pins.get(rig.table(_PREDICTIONS)), set(state.scored)),
+        (pin or state.pins.get(rig.table(SERVED)), {*_since(state.answered, since), *fresh}),
+        (state.pins.get(rig.table(_PREDICTIONS)), _since(state.scored, since)),
     ]
     for table, periods in places:
-        for period in sorted((p for p in periods if p >= since), reverse=True):
+        for period in sorted(periods, reverse=True):
             if table is None or not ids:
                 break
             rows = rig.tables.read(table, periods=[period], columns=["id", ENTITY, TIME])
@@ -151,10 +154,8 @@ def _answers(
     return pl.concat(found)
 
 
-def _periods(rig: Rig, pin: TablePin | None) -> set[str]:
-    if pin is None:
-        return set()
-    return set(rig.tables.read(pin, columns=[PERIOD]).get_column(PERIOD))
+def _since(periods: Iterable[str], first: str) -> set[str]:
+    return {p for p in periods if p >= first}
 
 
 def _text(contract: Contract, value: Any) -> str | None:

@@ -55,7 +55,8 @@ def _taken(
     clocked = _stored(rig, TIMINGS, claim, times(contract, segments, now), token)
     answered, lost = totals(segments)
     killed = tuple(str(body["process"]) for s in segments if not s.sealed for body in s.of(BEGIN))
-    labels = posted(rig, contract, state, claim, pin, now, token)
+    periods = tuple(rows.get_column(PERIOD).unique().sort())
+    labels = posted(rig, contract, state, claim, pin, periods, now, token)
     yield AnswersTaken(
         key=f"{rig.model}.{SERVED}/{claim.name}",
         claim=claim.name,
@@ -65,7 +66,7 @@ def _taken(
         rows=rows.height,
         answered=answered,
         lost=lost,
-        periods=tuple(rows.get_column(PERIOD).unique().sort()),
+        periods=periods,
         killed=killed,
         unknown=labels.unknown,
         invalid=labels.invalid,
