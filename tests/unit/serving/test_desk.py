@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 
 from tamid.core.errors import UserCodeError, WorkerDied
 from tamid.serving.brain.desk import Desk
-from tamid.serving.brain.jobs import Busy, Outcome, Restarting
+from tamid.serving.brain.jobs import Busy, Outcome, Pace, Restarting
 from tamid.serving.values import Row
 
 
@@ -154,7 +155,7 @@ def test_a_deadline_frees_the_caller_and_not_the_others(gate: threading.Event) -
         gate.clear()
         first = asyncio.create_task(desk.ask([row(1)], explain=False, timeout=5))
         await asyncio.sleep(0.01)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(Busy):
             await desk.ask([row(2)], explain=False, timeout=0.05)
         gate.set()
         assert (await first)[0].score == 2.0
@@ -210,3 +211,71 @@ def test_a_drilled_death_is_met_like_any_other(gate: threading.Event) -> None:
         return desk.restarts
 
     assert asyncio.run(play()) == 1
+
+
+def test_the_pace_of_batches_is_learnt() -> None:
+    """A part for the batch and a part for each row; alike batches count each row alike."""
+    pace = Pace()
+    assert pace.expect(100) == 0.0
+    pace.add(10, 0.08)
+    assert pace.expect(20) == pytest.approx(0.16)
+    for rows in (1, 50, 5, 30, 2, 40, 10, 1, 60):
+        pace.add(rows, 0.05)
+    assert 0.03 < pace.expect(100) < 0.12
+    linear = Pace()
+    for rows in (1, 50, 5, 30, 2, 40):
+        linear.add(rows, 0.008 * rows)
+    assert linear.expect(100) == pytest.approx(0.8, rel=0.01)
+
+
+def test_a_batch_is_as_large_as_its_first_can_wait(gate: threading.Event) -> None:
+    """Rows that would make the first of them late go into the next batch."""
+    seen: list[int] = []
+
+    class Slow(Clerk):
+        """Takes ten milliseconds a row."""
+
+        def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
+            """Answer."""
+            time.sleep(0.01 * len(rows))
+            return super().ask(rows, explain=explain, timeout=timeout)
+
+    async def play() -> list[object]:
+        desk = Desk("d", lambda: Slow(gate, seen), 5)
+        await desk.open()
+        for _ in range(3):
+            await desk.ask([row(1)], explain=False, timeout=5)
+        asked = (desk.ask([row(i)], explain=False, timeout=0.5) for i in range(200))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        desk.close()
+        return [type(f) for f in found]
+
+    found = asyncio.run(play())
+    assert set(found) <= {list, Busy}
+    assert 15 < found.count(list) < 60
+    assert max(seen) < 45
+
+
+def test_nobody_waits_behind_what_hangs(gate: threading.Event) -> None:
+    """Once a batch takes far longer than batches do, who comes is told at once."""
+
+    async def play() -> None:
+        desk = Desk("d", lambda: Clerk(gate, []), 5)
+        await desk.open()
+        await desk.ask([row(1)], explain=False, timeout=1)
+        gate.clear()
+        hangs = asyncio.create_task(desk.ask([row(1)], explain=False, timeout=0.1))
+        await asyncio.sleep(0.01)
+        behind = asyncio.create_task(desk.ask([row(1)], explain=False, timeout=0.1))
+        with pytest.raises(TimeoutError):
+            await hangs
+        with pytest.raises(Busy):
+            await behind
+        started = time.monotonic()
+        with pytest.raises(Busy):
+            await desk.ask([row(1)], explain=False, timeout=0.1)
+        assert time.monotonic() - started < 0.05
+        gate.set()
+        desk.close()
+
+    asyncio.run(play())

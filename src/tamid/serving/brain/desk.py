@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tamid.core.errors import SystemFailure, WorkerDied
-from tamid.serving.brain.jobs import Busy, Hand, Job, Outcome, Restarting, answered
+from tamid.serving.brain.jobs import Busy, Hand, Job, Outcome, Pace, Restarting, answered
 from tamid.serving.values import Row
 
 # Rows that are handed over together at most: more would make the first of them wait.
@@ -26,8 +26,10 @@ _GRACE = 1.0
 # A worker is replaced when it holds so many times what it held with its first answer, and more
 # than the contract gives.
 _ROOM = 1.5
-# Weight of the newest batch in the expected time of a row.
-_NEWEST = 0.2
+# Of the time that rows have, what is planned for: estimates are no promises.
+_PLANNED = 0.8
+# A batch that takes so many times what was expected hangs: nobody is let wait behind it.
+_HANGS = 4.0
 
 
 class Desk:
@@ -48,7 +50,8 @@ class Desk:
         self._waiting: deque[Job] = deque()
         self._hand: Hand | None = None
         self._busy = self._closed = False
-        self._deaths, self._row_seconds, self._rows, self._began = 0, 0.0, 0, 0.0
+        self._deaths, self._rows, self._doing, self._began = 0, 0, 0, 0.0
+        self._pace = Pace()
 
     async def open(self) -> None:
         """Start the worker. Raises what the start raised."""
@@ -85,15 +88,21 @@ class Desk:
         """
         if self._hand is None or self._closed:
             raise Restarting(f"{self.name} is starting again")
-        if self._row_seconds * self._rows > timeout:
+        if self._rows and self._until_done(len(rows), timeout) > _PLANNED * timeout:
             raise Busy(f"{self._rows} rows wait for {self.name}")
-        job = Job(rows, explain, self._loop.create_future(), self._loop.time())
+        now = self._loop.time()
+        job = Job(rows, explain, self._loop.create_future(), now, due=now + timeout)
         self._waiting.append(job)
         self._rows += len(rows)
         self._next()
         try:
             async with asyncio.timeout(timeout):
                 return await job.future
+        except TimeoutError:
+            if job.begun:
+                raise
+            # It was not even begun: that is no failure of the worker's own.
+            raise Busy(f"{self.name} did not come to it") from None
         finally:
             if spent is not None:
                 waited = (job.begun or self._loop.time()) - job.came
@@ -123,26 +132,45 @@ class Desk:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
+    def _until_done(self, rows: int, timeout: float) -> float:
+        """Return how long rows that come now will probably take; endless behind what hangs."""
+        left, now = 0.0, self._loop.time()
+        if self._busy:
+            usual, taken = self._pace.expect(self._doing), now - self._began
+            if taken > max(timeout, _HANGS * usual):
+                return math.inf
+            left = max(0.0, usual - taken)
+        return left + self._pace.expect(self._rows - self._doing + rows)
+
     def _next(self) -> None:
+        """Begin with as many of the waiting rows as will be done while each has time."""
         if self._busy or self._hand is None:
             return
+        due = math.inf
         jobs: list[Job] = []
         rows = 0
         while self._waiting and (not jobs or rows + len(self._waiting[0].rows) <= MOST_ROWS):
             job = self._waiting[0]
             if job.future.done():
                 self._rows -= len(job.rows)
-            elif jobs and (job.explain != jobs[0].explain or job.fault or jobs[0].fault):
+            elif jobs and not self._goes_with(jobs[0], job, rows, due):
                 break
             else:
                 jobs.append(job)
-                rows += len(job.rows)
+                rows, due = rows + len(job.rows), min(due, job.due)
             self._waiting.popleft()
         if jobs:
-            self._busy, self._began = True, self._loop.time()
+            self._busy, self._began, self._doing = True, self._loop.time(), rows
             for job in jobs:
                 job.begun = self._began
             self._loop.create_task(self._work(jobs, self._hand))
+
+    def _goes_with(self, first: Job, job: Job, rows: int, due: float) -> bool:
+        """Say whether a job may join a batch and all of it will still be done in time."""
+        if job.explain != first.explain or job.fault or first.fault:
+            return False
+        left = min(due, job.due) - self._loop.time()
+        return self._pace.expect(rows + len(job.rows)) <= _PLANNED * left
 
     async def _work(self, jobs: list[Job], hand: Hand) -> None:
         watch = self._loop.call_later(self._kill_after + _GRACE, hand.close)
@@ -156,13 +184,12 @@ class Desk:
             watch.cancel()
         rows = sum(len(job.rows) for job in jobs)
         self._rows -= rows
-        self._busy = False
+        self._busy, self._doing = False, 0
         died = any(isinstance(result, WorkerDied) for result in results)
         if not died and rows:
             self._deaths = 0
             self._line = self._line or max(self._most_mb, _ROOM * hand.peak_mb)
-            each = (self._loop.time() - self._began) / max(rows, 1)
-            self._row_seconds += _NEWEST * (each - self._row_seconds)
+            self._pace.add(rows, self._loop.time() - self._began)
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, Exception):
                 self._fail(job, result)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tamid.core.errors import SystemFailure, TamidError, WorkerDied
 from tamid.serving.values import Row
+
+# Weight of the newest batch in what is expected of the next.
+_NEWEST = 0.2
+# Spread of the sizes of batches, as a part of their square, below which they are alike.
+_ALIKE = 0.02
 
 
 class Busy(SystemFailure):
@@ -59,7 +65,37 @@ class Job:
     future: asyncio.Future[Sequence[Outcome]]
     came: float
     begun: float = 0.0
+    due: float = math.inf
     fault: str = ""
+
+
+class Pace:
+    """How long a batch takes, learnt from those before: a part for any, a part for each row."""
+
+    def __init__(self) -> None:
+        self._rows = self._seconds = self._squares = self._products = 0.0
+
+    def add(self, rows: int, seconds: float) -> None:
+        """Learn from a batch."""
+        newest = _NEWEST if self._rows else 1.0
+        self._rows += newest * (rows - self._rows)
+        self._seconds += newest * (seconds - self._seconds)
+        self._squares += newest * (rows * rows - self._squares)
+        self._products += newest * (rows * seconds - self._products)
+
+    def expect(self, rows: int) -> float:
+        """Return the seconds that a batch of so many rows will take; 0 before the first one.
+
+        Batches that were all alike say nothing of the two parts: then each row counts alike.
+        """
+        if not self._rows:
+            return 0.0
+        spread = self._squares - self._rows * self._rows
+        each = self._seconds / self._rows
+        if spread > _ALIKE * self._rows * self._rows:
+            slope = (self._products - self._rows * self._seconds) / spread
+            each = min(max(slope, 0.0), each)
+        return max(self._seconds - each * self._rows, 0.0) + each * rows
 
 
 def answered(
