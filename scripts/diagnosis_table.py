@@ -1,10 +1,11 @@
-"""Measure the check for data bugs: bugs caught by kind, and sound weeks that are suspected.
+"""Measure the check for data bugs: bugs caught by kind, sound weeks and drifts suspected.
 
     PYTHONPATH=src python scripts/diagnosis_table.py FOLDER [SET ...]
 
 FOLDER holds NAME.parquet and NAME.json. One setting for all sets. Rows are cut into weeks by the
 time column, or into chunks of equal size where there is none or it spans less than half a year; 26
-weeks are the reference, all later weeks are checked as they are and every third with each bug.
+weeks are the reference, all later weeks are checked as they are and every third with each bug, or,
+among permuted weeks, with each drift: the same rows drawn again by odds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tamid.core.stats.bugcheck import check_week
 
 SETS = ("hotel_bookings", "bike_sharing_hourly", "elec2", "occupancy")
 BUGS = ("unit x100", "unit x1.6", "offset", "missing", "stuck", "swap", "recode", "scramble")
+DRIFTS = ("tilt of one", "tilt of three", "segment x5")
 REFERENCE, CHUNK, MOST_ROWS, EVERY = 26, 360, 1000, 3
 WEEK = 7 * 86_400 * 10**6
 # A bug that alters fewer rows than this has not happened in that week (zero times a hundred).
@@ -37,7 +39,7 @@ def main(folder: str, *names: str) -> None:
             weeks, kinds = _weeks(Path(folder), name)
             if permuted:
                 weeks = [weeks[i] for i in rng.permutation(len(weeks))]
-            for kind, hit in _checks(weeks, kinds, rng):
+            for kind, hit in (_drifts if permuted else _checks)(weeks, kinds, rng):
                 key = f"{kind}{' (weeks permuted)' if permuted and kind == 'sound' else ''}"
                 seen.setdefault(key, []).append(hit)
                 total.setdefault(key, []).append(hit)
@@ -46,6 +48,8 @@ def main(folder: str, *names: str) -> None:
     sys.stdout.write(f"ALL: {_line(total)}\n")
     caught = [h for k, v in total.items() if k in BUGS[:-1] for h in v]
     sys.stdout.write(f"caught without scramble: {np.mean(caught):.3f} of {len(caught)}\n")
+    drifts = [h for k, v in total.items() if k in DRIFTS for h in v]
+    sys.stdout.write(f"drifts suspected: {np.mean(drifts):.3f} of {len(drifts)}\n")
 
 
 def _checks(
@@ -60,6 +64,43 @@ def _checks(
             broken = _broken(weeks[t], np.concatenate(past), kinds, bug, rng)
             if broken is not None:
                 yield bug, check_week(past, broken, kinds).suspected
+
+
+def _drifts(
+    weeks: list[Floats], kinds: list[bool], rng: np.random.Generator
+) -> Iterator[tuple[str, bool]]:
+    for t in range(REFERENCE, len(weeks)):
+        past = weeks[t - REFERENCE : t]
+        yield "sound", check_week(past, weeks[t], kinds).suspected
+        if t % EVERY:
+            continue
+        for drift in DRIFTS:
+            odds = _odds(weeks[t], np.concatenate(past), kinds, drift, rng)
+            rows = rng.choice(len(weeks[t]), len(weeks[t]), p=odds / odds.sum())
+            yield drift, check_week(past, weeks[t][rows], kinds).suspected
+
+
+def _odds(
+    week: Floats, past: Floats, kinds: list[bool], drift: str, rng: np.random.Generator
+) -> Floats:
+    """Return the odds of each row: growing along one or three numbers, or five times for a few."""
+    alive = [j for j in range(week.shape[1]) if _varies(past[:, j]) and _varies(week[:, j])]
+    numbers = [j for j in alive if not kinds[j]]
+    if drift.startswith("tilt"):
+        count = min(1 if drift.endswith("one") else 3, len(numbers))
+        total = np.zeros(len(week))
+        for j in rng.choice(numbers, count, replace=False):
+            column = np.nan_to_num(week[:, j], nan=float(np.nanmedian(week[:, j])))
+            ranks = np.argsort(np.argsort(column, kind="stable"), kind="stable") / len(week)
+            total += (ranks - 0.5) * np.sqrt(12.0)
+        return np.exp(total / np.sqrt(count))
+    pool = [j for j in alive if kinds[j]] or numbers
+    j = pool[int(rng.integers(len(pool)))]
+    known = past[:, j][~np.isnan(past[:, j])]
+    if not kinds[j]:
+        return np.where(week[:, j] > np.quantile(known, 0.8), 5.0, 1.0)
+    words, counts = np.unique(known, return_counts=True)
+    return np.where(week[:, j] == words[np.argsort(counts)[len(words) // 2]], 5.0, 1.0)
 
 
 def _broken(

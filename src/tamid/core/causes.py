@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import fmean
 
 from tamid.core.alarms import reference_losses
@@ -16,6 +17,7 @@ from tamid.core.events import Diagnosed, Measured
 from tamid.core.paging import ONLINE
 from tamid.core.state import Alarm, State
 from tamid.core.stats.labelrate import join_fell, label_rate
+from tamid.core.stats.steps import at_once, step_share
 from tamid.core.suspicion import diagnosed, suspicion
 from tamid.core.values import Role
 
@@ -26,16 +28,38 @@ EXCESS = 0.03
 EXCESS_ERRORS = 3.0
 # Share of a fall that must vanish at the usual share of positives to be put down to it.
 PREVALENCE_EXPLAINS = 0.5
+# One batch has a label bug when it holds so many times its share of the wrong answers.
+FEED_SHARE = 2.0
 # Above this PSI of scores the inputs have moved far (a rule of thumb; used to name, not to alarm).
 SHIFTED = 0.25
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """The batch of labels that most of the wrong answers sit in.
+
+    `share`: its share of the wrong answers over its share of the rows; `without`: the metric on the
+    rows whose labels came otherwise.
+    """
+
+    name: str
+    share: float
+    without: float
+
+
 def cause_of(
-    alarm: Alarm, state: State, sign: float, label_owner: Role, *, all_due: bool = True
+    alarm: Alarm,
+    state: State,
+    sign: float,
+    label_owner: Role,
+    *,
+    all_due: bool = True,
+    feed: Feed | None = None,
 ) -> Diagnosed:
     """Return the diagnosis of a quality alarm on what was measured in its periods.
 
-    `all_due`: a matured period has all its labels, so that missing ones are missing.
+    `all_due`: a matured period has all its labels, so that missing ones are missing. `feed`: where
+    the wrong answers sit, if the labels came in several batches.
     """
     raised = alarm.raised
     version = int(raised.alarm.split("/")[1])
@@ -52,15 +76,23 @@ def cause_of(
     if (found := suspicion(state, raised.periods)) is not None:
         cause, confirmed, owner, reasons = found
         return diagnosed(alarm, cause, confirmed, owner, reasons, "blocked")
-    if reasons := _label_bug(facts, usual) or (_unjoined(facts, seen) if all_due else []):
+    worst = max(reference_losses(state, version, sign), default=math.nan)
+    if reasons := (
+        _label_bug(facts, usual)
+        or (_unjoined(facts, seen) if all_due else [])
+        or _one_feed(feed, worst, sign)
+    ):
         return diagnosed(alarm, "label_bug", False, label_owner, reasons, "blocked")
+    pace = _pace(seen, state, version, sign, raised.periods)
     if reasons := _prevalence(facts, state, version, sign):
-        return diagnosed(alarm, "prevalence", False, Role.ML_DEVELOPER, reasons, "useless")
-    if reasons := _concept(facts):
-        return diagnosed(alarm, "concept_drift", True, Role.ML_DEVELOPER, reasons, "needed")
+        return diagnosed(alarm, "prevalence", False, Role.ML_DEVELOPER, reasons + pace, "useless")
+    if reasons := _concept(facts) or _excess(facts, seen):
+        told = reasons + _inputs(state, raised.periods) + pace
+        return diagnosed(alarm, "concept_drift", True, Role.ML_DEVELOPER, told, "needed")
     if reasons := _shift(state, version, raised.periods):
-        return diagnosed(alarm, "covariate_shift", False, Role.ML_DEVELOPER, reasons, "needed")
-    reasons = ["no bug, label bug or shift was found; the fall itself is confirmed"]
+        told = reasons + _as_announced(facts) + pace
+        return diagnosed(alarm, "covariate_shift", False, Role.ML_DEVELOPER, told, "needed")
+    reasons = ["no bug, label bug or shift was found; the fall itself is confirmed", *pace]
     return diagnosed(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, "needed")
 
 
@@ -135,7 +167,70 @@ def _concept(facts: list[Measured]) -> list[str]:
     return []
 
 
+def _one_feed(feed: Feed | None, worst: float, sign: float) -> list[str]:
+    """Wrong answers that sit in one batch of labels, without which the quality is as usual."""
+    if feed is None or feed.share < FEED_SHARE or not -sign * feed.without <= worst:
+        return []
+    return [
+        f"the wrong answers sit in the labels of {feed.name}, {feed.share:.1f} times its share of "
+        f"the rows; without them the metric is {feed.without:.3f}, as usual"
+    ]
+
+
+def _excess(facts: list[Measured], seen: Mapping[str, Measured]) -> list[str]:
+    """Errors beyond what the scores announce, more than in the periods before."""
+    names = {f.period for f in facts}
+    before = [
+        m.detail["excess"] for p, m in seen.items() if p not in names and "excess" in m.detail
+    ]
+    usual = fmean(before) if before else 0.0
+    for fact in facts:
+        excess, limit = fact.detail.get("excess"), fact.detail.get("excess_limit")
+        if excess is not None and limit is not None and excess - usual > limit:
+            return [
+                f"{excess - usual:.3f} more wrong answers a row than the scores of {fact.period} "
+                f"announce ({limit:.3f} by chance at most): the same inputs now lead elsewhere"
+            ]
+    return []
+
+
+def _as_announced(facts: list[Measured]) -> list[str]:
+    """Say that the errors are as announced: the inputs moved, and not what they lead to."""
+    told = [f for f in facts if "excess" in f.detail]
+    if told and all(f.detail["excess"] <= f.detail["excess_limit"] for f in told):
+        most = max(f.detail["excess"] for f in told)
+        return [f"wrong answers are as the scores announce ({most:+.3f} a row beyond them)"]
+    return []
+
+
+def _inputs(state: State, periods: tuple[str, ...]) -> list[str]:
+    """Say whether the inputs moved as well, or stayed where they were."""
+    checks = [state.checked[p] for p in periods if p in state.checked]
+    moved = sorted({column for check in checks for column in check.shifted})
+    if moved:
+        return [f"the inputs moved as well: {', '.join(moved[:3])}"]
+    return ["no column moved further than before"] if checks else []
+
+
+def _pace(
+    seen: Mapping[str, Measured], state: State, version: int, sign: float, periods: tuple[str, ...]
+) -> list[str]:
+    """Say whether the fall came at once, as a deploy or a feed does, or by and by."""
+    losses = reference_losses(state, version, sign)
+    known = [p for p in sorted(seen) if p <= min(periods, default="")]
+    series = [-sign * seen[p].value for p in known]
+    if not losses or len(series) < 2 or not all(map(math.isfinite, series)):
+        return []
+    share = step_share(series, fmean(losses))
+    way = "it came at once" if at_once(series, fmean(losses)) else "it came by and by"
+    return [f"{way}: {share:.0%} of the way in one period"]
+
+
 def _shift(state: State, version: int, periods: tuple[str, ...]) -> list[str]:
+    shifted = [p for p in periods if p in state.checked and state.checked[p].shifted]
+    if shifted:
+        named = ", ".join(state.checked[shifted[0]].shifted[:3])
+        return [f"{named} moved further than ever in {shifted[0]}, and what goes with them"]
     for period in periods:
         seen = state.measure("score_psi", version, period)
         if seen is not None and seen.value > SHIFTED:

@@ -86,6 +86,7 @@ class PeriodChecked(Event):
 
     `confirmed`: missing, stuck or far out of range, not only unlike. `oddity` is the oddest
     column's, `level` what it had to reach, `against` how many periods it was compared with.
+    `shifted`: columns that moved further than ever, as the world moves them and not alone.
     """
 
     period: str
@@ -99,6 +100,7 @@ class PeriodChecked(Event):
     level: float = 0.0
     rows: int = 0
     against: int = 0
+    shifted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from tamid.core.stats.concept import concept_change
 from tamid.core.stats.intervals import metric_interval
 from tamid.core.stats.metrics import terms
 from tamid.core.values import Interval, Task
@@ -113,10 +114,26 @@ def _binary_detail(
         "false_positive_rate": fpr,
         "precision": _share(positive[called].sum(), weights[called].sum()),
     }
+    detail |= _concept_detail(y, score, called, weights)
     if metric == "f1":
         detail["expected"] = expected_f1(score, weights, threshold)
         detail["at_reference_prevalence"] = f1_at_rate(tpr, fpr, usual_rate)
     return detail
+
+
+def _concept_detail(
+    y: Floats, score: Floats, called: npt.NDArray[np.bool_], weights: Floats
+) -> dict[str, float]:
+    """Errors beyond what the scores announce, as far as the scores are chances."""
+    if len(score) and (score.min() < 0 or score.max() > 1):
+        return {}
+    found = concept_change(y, score, called, weights=weights)
+    return {
+        "excess": found.excess,
+        "excess_limit": found.excess_limit,
+        "gap": found.gap,
+        "gap_limit": found.gap_limit,
+    }
 
 
 def _share(part: float, whole: float) -> float:

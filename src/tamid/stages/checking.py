@@ -159,6 +159,7 @@ def _checked(
         level=check.level,
         rows=mine.rows,
         against=len(before),
+        shifted=tuple(names[o.column] for o in check.shifted[:_NAMED]),
     )
     return _with_findings(made, check, names, before, this, categorical)
 

@@ -1,7 +1,9 @@
 """A week of rows against reference weeks: is something broken, in which column, and how.
 
-Six statistics a column (missing, commonest, unseen, outside, moved, unexplained) and, where the
-same entities come again, a seventh (`other_entity`) share one budget of false alarms.
+Four statistics a column (missing, unseen, outside, unexplained) and, where the same entities come
+again, a fifth (`other_entity`) share one budget of false alarms: what the world does not do. Two
+more (moved, commonest) say that a column's distribution is another. The world does that, too: they
+are a bug's only where the columns that go with it stayed where they were.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tamid.core.stats.arrays import Floats
+from tamid.core.stats.comovement import moved_along
 from tamid.core.stats.dependence import (
     Bins,
     Sums,
@@ -43,6 +46,8 @@ SCALES: Mapping[str, Scale] = {
     "unexplained": Scale(least=-9.0, spread=0.08),
     "other_entity": Scale(least=0.02, spread=0.02),
 }
+# What a changed mix of sound rows does to a column as well.
+_SOFT = ("moved", "commonest")
 # A column that is one value throughout most weeks follows the calendar; it steps by construction.
 _CALENDAR = 0.97
 # A column is stuck when so many rows are one value and no reference week came near.
@@ -56,10 +61,12 @@ class BugCheck:
     """What a week's check found: columns beyond the level, oddest first, with the level.
 
     `nearest`: the oddest column, alarm or not. `reliable`: whether there were reference weeks
-    enough to say anything.
+    enough to say anything. `shifted`: columns that moved further than ever as the world moves them,
+    not alone: no bug, but news.
     """
 
     found: tuple[Oddest, ...]
+    shifted: tuple[Oddest, ...] = ()
     nearest: Oddest | None
     level: float
     reliable: bool
@@ -96,26 +103,41 @@ def check_week(
     weeks = [w for w in reference if len(w)]
     if len(weeks) < MIN_WEEKS or not len(now):
         return BugCheck(found=(), nearest=None, level=MOST, reliable=False)
-    past, present = _statistics(weeks, now, categorical)
+    bins = bins_of(np.concatenate(list(weeks)), categorical)
+    sums = [sums_of(bins, w) for w in weeks]
+    mine = sums_of(bins, now)
+    past, present = _statistics(weeks, now, categorical, bins, sums, mine)
     if entity_reference is not None and entity_now is not None:
         past = {**past, "other_entity": entity_reference}
         present = {**present, "other_entity": entity_now}
-    ranked = _stuck(oddest(_paired(past), present, SCALES), past, present)
+    paired = _paired(past)
+    hard = {n: t for n, t in paired.items() if n not in _SOFT}
+    soft = {n: t for n, t in paired.items() if n in _SOFT}
+    ranked = _stuck(oddest(hard, present, SCALES), past, present)
+    found = [o for o in ranked if o.alarm]
+    known = {o.column for o in found}
+    moved = [o for o in oddest(soft, present, SCALES) if o.alarm and o.column not in known]
+    alone = [o for o in moved if moved_along(bins, sums, mine, o.column).stayed]
+    found = sorted([*found, *alone], key=lambda o: (-o.oddity, o.column))
     return BugCheck(
-        found=tuple(o for o in ranked if o.alarm),
-        nearest=ranked[0] if ranked else None,
+        found=tuple(found),
+        shifted=tuple(o for o in moved if o not in alone),
+        nearest=found[0] if found else ranked[0] if ranked else None,
         level=ranked[0].level if ranked else MOST,
         reliable=True,
     )
 
 
 def _statistics(
-    weeks: Sequence[Floats], now: Floats, categorical: Sequence[bool]
+    weeks: Sequence[Floats],
+    now: Floats,
+    categorical: Sequence[bool],
+    bins: Bins,
+    sums: Sequence[Sums],
+    mine: Sums,
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Return each statistic of the reference weeks (weeks, d) and of this week (d,)."""
-    bins = bins_of(np.concatenate(list(weeks)), categorical)
-    sums = [sums_of(bins, w) for w in weeks]
-    mine, total = sums_of(bins, now), added(sums)
+    total = added(sums)
     past = {
         "missing": np.stack([missing_shares(w) for w in weeks]),
         "commonest": np.stack([commonest_shares(w) for w in weeks]),

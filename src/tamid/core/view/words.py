@@ -111,6 +111,11 @@ def _refused(e: ev.DataRefused) -> str:
 
 
 def _checked(e: ev.PeriodChecked) -> str:
+    if not e.suspected and e.shifted:
+        return (
+            f"the rows of {e.period} are another mix of known ones: {', '.join(e.shifted)} moved "
+            "further than ever, and what goes with them moved along"
+        )
     if not e.suspected:
         return f"the rows of {e.period} are like those of {count(e.against, 'earlier period')}"
     sure = "are broken" if e.confirmed else "may be broken"

@@ -1,0 +1,128 @@
+"""Causes told apart: concept drift, covariate shift, a label feed, and what is said of the pace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from tamid.core import events as ev
+from tamid.core.causes import Feed, cause_of
+from tamid.core.quality import realised
+from tamid.core.state import Alarm
+from tamid.core.values import Role, Task, VersionRef
+from tamid.testing.histories import Story
+
+GOOD = 0.85
+REFERENCE = {"quality": tuple(0.84 + 0.002 * i for i in range(12)), "positive_rate": (0.5,) * 12}
+
+
+def story(*values: float, detail: Mapping[str, float] | None = None) -> Story:
+    """A champion whose last measured period has this detail."""
+    told = Story()
+    ref = VersionRef(number=1, bundle="b", overlay="o")
+    told.tell(
+        ev.VersionRegistered(ref=ref, run="r", contract="c", reference=REFERENCE),
+        ev.Promoted(number=1, previous=0, reason="first", evidence=""),
+    )
+    for i, value in enumerate(values):
+        last = i == len(values) - 1
+        told.tell(
+            ev.Measured(
+                signal="quality",
+                period=f"p{i:02d}",
+                value=value,
+                model_version=1,
+                rows=1000,
+                detail=dict(detail or {}) if last else {"excess": 0.0, "excess_limit": 0.03},
+            )
+        )
+    return told
+
+
+def diagnosed(told: Story, feed: Feed | None = None) -> ev.Diagnosed:
+    """The diagnosis of an alarm about the last period."""
+    period = max(told.state.measured["quality@1"])
+    raised = ev.AlarmRaised(
+        alarm=f"quality/1/{period}", signal="quality", failure="model_failure",
+        severity="critical", period=period, periods=(period,), noticed_by="t", message="m",
+    )  # fmt: skip
+    return cause_of(
+        Alarm(raised=raised, at=told.now), told.state, 1.0, Role.ML_DEVELOPER, feed=feed
+    )
+
+
+def measured(turned: bool, moved: float, seed: int) -> Mapping[str, float]:
+    """The detail of a period of accuracy: its inputs moved, or what they lead to turned around."""
+    rng = np.random.default_rng(seed)
+    p = 1 / (1 + np.exp(-2 * (rng.normal(size=1500) + moved)))
+    y = (rng.random(1500) < p) * 1.0
+    if turned:
+        half = rng.random(1500) < 0.35
+        y = np.where(half, 1 - y, y)
+    found = realised("accuracy", Task.BINARY, y, p, threshold=0.5, weights=np.ones(1500))
+    return found.detail
+
+
+def test_turned_outcomes_are_concept_drift_and_moved_inputs_are_not() -> None:
+    """Route accuracy on 40 injected drifts of a metric other than F1: all of them right."""
+    concept = [diagnosed(story(GOOD, 0.7, detail=measured(True, 0.0, s))) for s in range(20)]
+    moved = [diagnosed(story(GOOD, 0.7, detail=measured(False, 0.8, s))) for s in range(20)]
+    assert {d.cause for d in concept} == {"concept_drift"}
+    assert {d.retraining for d in concept} == {"needed"}
+    assert "concept_drift" not in {d.cause for d in moved}
+    assert "more wrong answers a row than the scores" in concept[0].reasons[0]
+
+
+def test_a_model_that_always_promised_too_much_is_measured_by_its_own_habit() -> None:
+    """Errors that were always there beyond the announced ones are no drift."""
+    told = story(GOOD, GOOD, 0.7, detail={"excess": 0.05, "excess_limit": 0.03})
+    assert diagnosed(told).cause == "concept_drift"
+    for period in ("p00", "p01"):
+        told.tell(
+            ev.Measured(
+                signal="quality",
+                period=period,
+                value=GOOD,
+                model_version=1,
+                rows=1000,
+                detail={"excess": 0.045, "excess_limit": 0.03},
+            )
+        )
+    assert diagnosed(told).cause == "unknown"
+
+
+def test_columns_that_moved_together_are_a_covariate_shift_with_evidence() -> None:
+    """The check of the rows says which columns, the labels that errors are as announced."""
+    told = story(GOOD, 0.7, detail={"excess": 0.001, "excess_limit": 0.03})
+    told.tell(
+        ev.PeriodChecked(period="p01", suspected=False, owner=Role.ML_DEVELOPER, shifted=("fee",))
+    )
+    found = diagnosed(told)
+    assert found.cause == "covariate_shift"
+    assert "fee moved further than ever in p01" in found.reasons[0]
+    assert "as the scores announce" in found.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("feed", "cause"),
+    [
+        (Feed(name="north", share=3.0, without=0.86), "label_bug"),
+        (Feed(name="north", share=3.0, without=0.7), "unknown"),
+        (Feed(name="north", share=1.2, without=0.86), "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_wrong_answers_in_one_feed_are_a_label_bug(feed: Feed | None, cause: str) -> None:
+    """Only if they crowd there, and the others are as good as usual."""
+    found = diagnosed(story(GOOD, 0.7), feed)
+    assert found.cause == cause
+    assert found.retraining == ("blocked" if cause == "label_bug" else "needed")
+
+
+def test_the_pace_is_told() -> None:
+    """At once, or by and by."""
+    assert "it came at once" in " ".join(diagnosed(story(0.85, 0.85, 0.6)).reasons)
+    slow = diagnosed(story(0.85, 0.8, 0.75, 0.7, 0.65))
+    assert "it came by and by" in " ".join(slow.reasons)
