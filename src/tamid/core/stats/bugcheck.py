@@ -3,7 +3,7 @@
 Four statistics a column (missing, unseen, outside, unexplained) and, where the same entities come
 again, a fifth (`other_entity`) share one budget of false alarms: what the world does not do. Two
 more (moved, commonest) say that a column's distribution is another. The world does that, too: they
-are a bug's only where the columns that go with it stayed where they were.
+are a bug's only where the columns that go with it stayed where they were, or no mix does that.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def check_week(
     found = [o for o in ranked if o.alarm]
     known = {o.column for o in found}
     moved = [o for o in oddest(soft, present, SCALES) if o.alarm and o.column not in known]
-    alone = [o for o in moved if moved_along(bins, sums, mine, o.column).stayed]
+    alone = [o for o in moved if moved_along(bins, sums, mine, o.column).alone]
     found = sorted([*found, *alone], key=lambda o: (-o.oddity, o.column))
     return BugCheck(
         found=tuple(found),

@@ -18,7 +18,7 @@ from tamid.core.stats.arrays import Floats
 MIN_WEEKS = 8
 # The level that the oddest of a week must reach whatever the reference says, in spreads above the
 # reference's maximum, and the one that is always enough: one odd reference week hides no bug.
-LEAST, MOST = 2.0, 6.0
+LEAST, MOST = 2.5, 6.0
 # Share of reference weeks whose oddest statistic must stay below.
 _SHARE = 0.9
 # What cannot be odd at all.
@@ -67,14 +67,14 @@ def family_level(reference: Mapping[str, Floats], scales: Mapping[str, Scale]) -
     """Return the oddity that a week must reach, over all statistics and columns at once.
 
     Formula: the 90 % quantile, over reference weeks, of the largest oddity of a week held against
-    the other weeks, kept between 2 and 6. For exchangeable weeks the oddest of the next week
+    the other weeks, kept between 2.5 and 6. For exchangeable weeks the oddest of the next week
     exceeds the oddest of n others with chance 1 / (n + 1) already at level 0 and one statistic;
     the quantile pays for the number of statistics and columns (max-statistic calibration).
     Source: Westfall and Young (1993), Resampling-based Multiple Testing (single step max T).
 
     >>> quiet = {"a": np.zeros((10, 2))}
     >>> family_level(quiet, {"a": Scale(least=0.0, spread=1.0)})
-    2.0
+    2.5
     """
     table = np.concatenate([np.asarray(t, dtype=np.float64) for t in reference.values()], axis=1)
     least, spread = _limits(reference, scales)
