@@ -57,7 +57,7 @@ def measured(turned: bool, moved: float, seed: int) -> Mapping[str, float]:
     """The detail of a period of accuracy: its inputs moved, or what they lead to turned around."""
     rng = np.random.default_rng(seed)
     p = 1 / (1 + np.exp(-2 * (rng.normal(size=1500) + moved)))
-    y = (rng.random(1500) < p) * 1.0
+    y = (rng.random(1500) < p).astype(np.float64)
     if turned:
         half = rng.random(1500) < 0.35
         y = np.where(half, 1 - y, y)

@@ -43,9 +43,12 @@ def campaign(seed: int) -> Half:
         saved = treated & (rng.random(CUSTOMERS) < PREVENTED)
         chance = np.where(high, SHARE, 1.0)
         weeks.append((score, would, np.where(saved, 0.0, would), treated, chance))
-    score, would, left, treated, chance = (np.concatenate(c) for c in zip(*weeks, strict=True))
+    columns = zip(*weeks, strict=True)
+    score, would, left, treated, chance = (np.concatenate(c) for c in columns)
     return Half(
-        score=score, would_leave=would, left=left, treated=treated, chance=chance,
+        score=score.astype(np.float64), would_leave=would.astype(np.float64),
+        left=left.astype(np.float64), treated=treated.astype(bool),
+        chance=chance.astype(np.float64),
         entity=np.tile(np.arange(CUSTOMERS, dtype=np.float64), WEEKS),
     )  # fmt: skip
 

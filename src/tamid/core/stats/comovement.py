@@ -49,7 +49,7 @@ class Comovement:
 
     @property
     def alone(self) -> bool:
-        """Whether the column is taken for broken: the others stayed, or no mix of rows does that."""
+        """Whether no mix of sound rows explains it: the others stayed, or too much moved."""
         return self.stayed or self.distance >= _TORN
 
 
