@@ -118,9 +118,10 @@ def _counts(metric: str, y: Floats, old: Floats, new: Floats, level: float) -> P
         return Paired(difference=y * (new - old), worth=rows / max(float(y.sum()), 1.0))
     if metric == "precision":
         gain = (y * (1 - level) - (1 - y) * level) * (new - old)
-        return Paired(difference=gain, worth=rows / max(float(old.sum()), 1.0))
+        return Paired(difference=gain, worth=rows / max(float(new.sum()), 1.0))
     price = level / (2.0 - level)
-    mass = float((y + old).sum())  # 2 TP + FP + FN
+    # Of the new model, 2 TP + FP + FN: then the gain is exact where the level is the old model's.
+    mass = float((y + new).sum())
     worth = (2.0 - level) * rows / max(mass, 1.0)
     return Paired(difference=(y - (1 - y) * price) * (new - old), worth=worth)
 

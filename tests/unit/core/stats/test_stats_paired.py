@@ -76,6 +76,15 @@ def test_the_worth_of_a_difference_is_that_of_the_metric() -> None:
         assert found.difference.mean() * found.worth == pytest.approx(gain, rel=0.05)
 
 
+@pytest.mark.parametrize("metric", ["f1", "precision", "recall", "accuracy"])
+def test_a_large_gain_is_told_exactly(metric: str) -> None:
+    """From a poor to a perfect model the band lies around the gain of the metric itself."""
+    y, a, _ = _rows(Task.BINARY, 2, 400)
+    old = terms(metric, Task.BINARY, y, a).point()
+    found = loss_differences(metric, Task.BINARY, y, Side(score=a), Side(score=y), level=old)
+    assert found.difference.mean() * found.worth == pytest.approx(1.0 - old)
+
+
 def test_weights_count_and_stay_within_bounds() -> None:
     """The weighted mean keeps its sign, and a weight above the bound is cut."""
     found = Paired(difference=np.array([1.0, -1.0, -1.0]), worth=1.0)
