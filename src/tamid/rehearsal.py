@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from tamid.core.errors import DataError
 from tamid.workshop import inline_scorer, inline_trainer, parse
 
 if TYPE_CHECKING:
@@ -46,8 +47,15 @@ class Untimed:
 
 
 def whole(source: Source) -> pl.DataFrame:
-    """Return everything that a source has."""
-    return pl.concat([source.read(b) for b in source.batches()], how="diagonal_relaxed")
+    """Return everything that a source has. Raises DataError if it has nothing."""
+    batches = source.batches()
+    if not batches:
+        raise DataError(
+            "a source has no data",
+            why="no file matches its path in the contract",
+            fix="Run `tamid doctor`: it names the path.",
+        )
+    return pl.concat([source.read(b) for b in batches], how="diagonal_relaxed")
 
 
 def dealt(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tamid.ports import Progress, Source
     from tamid.stages.matrix import Matrix
     from tamid.stages.rig import Rig
+    from tamid.stages.supply import Supply
     from tamid.stages.tensor import Made
 
 # A batch costs a check and a write, whatever its size: single weeks would outlast the fits.
@@ -132,6 +133,18 @@ def history(contract: Contract, path: Path, until: datetime) -> Matrix:
         return matrix(rig, contract, state, features, until)
 
 
+def supplied(contract: Contract, path: Path, until: datetime) -> Supply:
+    """Return how many rows and labels a contract's files hold; no code of the user runs.
+
+    Raises:
+        DataError: there is none.
+    """
+    from tamid.stages.supply import supply
+
+    with _taken_in(contract, path, until) as (rig, state):
+        return supply(rig, contract, state, until)
+
+
 @contextmanager
 def _taken_in(contract: Contract, path: Path, until: datetime) -> Iterator[tuple[Rig, State]]:
     """Take all batches in, as the loop would, into tables in memory."""
@@ -167,6 +180,8 @@ def _batches(
     clock = SimulatedClock(until + every)
 
     def history(frame: pl.DataFrame, known: pl.Series) -> HistorySource:
+        if contract.data.time is None:  # rows without a moment are there from the first
+            known = pl.repeat(until, len(known), dtype=pl.Datetime("us", "UTC"), eager=True)
         there = (known <= until).fill_null(value=False)
         frame, known = frame.filter(there), known.filter(there)
         begin = known.min() or until

@@ -42,6 +42,7 @@ TABLE: tuple[Group, ...] = (
             _row("contract diff", "contract:diff", "compare two contracts: what must be done?"),
             _row("contract schema", "contract:schema", "print the JSON Schema for editors"),
             _row("contract adopt", "setup:adopt", "bring the contract into force for new runs"),
+            _row("plan", "planning:plan", "say what the data can show, before any training"),
             _row("doctor", "doctor:doctor", "look whether everything needed is there"),
         ),
     ),
