@@ -1,0 +1,82 @@
+"""What happens around a server for years needs no restart: keys that change, a disk that fills."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving_world import MODEL, ROW, Server, World, contract
+
+from tamid.adapters.report_files import FileReports
+
+
+def until(fits: Any, seconds: float = 40.0) -> None:
+    """Wait for something true."""
+    end = time.monotonic() + seconds
+    while not fits():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a small file system in memory; only root may."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    words = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)]
+    done = subprocess.run(words, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"this machine mounts no tmpfs: {done.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_rotated_key_is_followed(tmp_path: Path) -> None:
+    """A version signed with a key made meanwhile answers; one of a revoked key never does."""
+    world = World(tmp_path, contract(fallback="[default: 0.05]"))
+    world.release(1, world.pack(tiny=False))
+    stolen = world.pack(seed=3, tiny=False)
+    with Server(world.root) as server:
+        old = world.keys.known()[0].id
+        world.keys.rotate()
+        world.release(2, world.pack(seed=1, tiny=False), 1)
+        until(lambda: server.predict(ROW)[1]["version"] == 2)
+        world.keys.revoke(old)
+        world.release(3, stolen, 2)
+        until(lambda: "was revoked" in (world.root / "serve.log").read_text())
+        assert server.predict(ROW)[1]["version"] == 2
+        world.release(4, world.pack(seed=4, tiny=False), 3)
+        until(lambda: server.predict(ROW)[1]["version"] == 4)
+
+
+def test_a_full_disk_that_is_freed(disk: Path) -> None:
+    """While nothing can be written all are answered; once there is room all is as before."""
+    world = World(disk / "world", contract(fallback="[default: 0.05]"))
+    world.release(1, world.pack(tiny=False))
+    two, reports = world.pack(seed=1, tiny=False), FileReports(world.store / "reports")
+    with Server(world.root) as server:
+        until(lambda: server.predict(ROW)[0] == 200 and bool(reports.heard(MODEL)))
+        stuffing = disk / "stuffing"
+        with stuffing.open("wb", buffering=0) as file:
+            while True:
+                try:
+                    file.write(b"x" * 65_536)
+                except OSError:
+                    break
+        for _ in range(300):
+            status, answer = server.predict(ROW)
+            assert (status, answer["rung"]) == (200, "champion")
+        time.sleep(6)
+        (before,) = reports.heard(MODEL)
+        stuffing.unlink()
+        until(lambda: reports.heard(MODEL)[0].rungs.get("champion", 0) >= 301)
+        assert reports.heard(MODEL)[0].process == before.process
+        world.release(2, two, 1)
+        until(lambda: server.predict(ROW)[1]["version"] == 2)
