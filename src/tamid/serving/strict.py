@@ -128,6 +128,8 @@ class Codec:
     def body(self, values: tuple[Any, ...]) -> bytes:
         """Return the JSON in which a row as :meth:`quick` reads it would have come."""
         pairs = zip(self._keys, values, strict=False)
+        if UNSET not in values[: len(self._names)] and set(values[len(self._names) :]) == {UNSET}:
+            return _encode(dict(zip(self._names, values, strict=False)))
         return _encode({key: value for key, value in pairs if value is not UNSET})
 
     def many(self, body: bytes) -> Decoded:

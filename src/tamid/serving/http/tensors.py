@@ -72,3 +72,25 @@ def pack(kind: str, values: Sequence[Any]) -> bytes:
         return struct.pack(f"<{len(values)}{PACKED[kind]}", *values)
     texts = [text.encode() for text in values]
     return b"".join(struct.pack("<I", len(text)) + text for text in texts)
+
+
+def plain_values(kind: str, raw: bytes, count: int) -> Sequence[Any] | None:
+    """Return the values of a packed tensor; None where it is not plain. Raises Malformed."""
+    if kind == "BYTES":
+        return _plain_texts(raw, count)
+    if kind == "FP64" and len(raw) == 8 * count:
+        numbers = struct.unpack(f"<{count}d", raw)
+        total = sum(numbers)
+        if total - total == 0:  # nothing is missing and nothing infinite
+            return numbers
+    return unpacked(memoryview(raw), kind, count)
+
+
+def _plain_texts(raw: bytes, count: int) -> list[str] | None:
+    """Return packed texts; None where they do not fill their bytes."""
+    found, at = [], 0
+    for _ in range(min(count, len(raw))):
+        end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
+        found.append(raw[at + 4 : end].decode())
+        at = end
+    return found if at == len(raw) else None

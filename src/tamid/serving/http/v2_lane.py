@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from tamid.core.errors import TamidError
-from tamid.serving.http.tensors import NUMBERS, PACKED, TEXTS, pack, unpacked
+from tamid.serving.http.tensors import NUMBERS, TEXTS, pack, plain_values
+from tamid.serving.http.v2_words import Asked, Tensor, all_keys, top_keys
 from tamid.serving.strict import ENTITY, ID, UNSET
 from tamid.serving.values import Answer, Served
 
@@ -30,6 +31,7 @@ _TYPES: dict[str, set[type]] = {
 _NONE = {type(None)}
 # Forms of requests that are remembered; clients send the same one again and again.
 _MOST_FORMS = 64
+_MOST_HEADS = 256
 _MOST_ROWS = 1_000_000
 # Stands for a score, and is none.
 _MARK = -12345.0625
@@ -43,20 +45,6 @@ _ODD = (
 )  # fmt: skip
 
 
-class _Tensor(msgspec.Struct, gc=False):
-    name: str
-    shape: tuple[int, ...]
-    datatype: str
-    data: list[Any] | msgspec.UnsetType = UNSET
-    parameters: dict[str, Any] | msgspec.UnsetType = UNSET
-
-
-class _Asked(msgspec.Struct, gc=False):
-    inputs: list[_Tensor]
-    id: str | msgspec.UnsetType = UNSET
-    parameters: dict[str, Any] | msgspec.UnsetType = UNSET
-
-
 @dataclass(frozen=True, slots=True)
 class _Form:
     """How requests of one form are read; `rows` is 0 where they are not plain."""
@@ -65,6 +53,15 @@ class _Form:
     width: int
     floats: tuple[bool, ...]
     order: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the JSON before packed tensors of one row says: datatype, bytes and count of each."""
+
+    parts: tuple[tuple[str, int, int], ...]
+    form: _Form
+    packed: bool
 
 
 @dataclass(slots=True)
@@ -80,7 +77,7 @@ class V2Lane:
     """Reads and answers plain requests for one version."""
 
     def __init__(self, served: Served, kinds: Sequence[Answer]) -> None:
-        self._decode = msgspec.json.Decoder(_Asked).decode
+        self._decode = msgspec.json.Decoder(Asked).decode
         self._inputs = {i.name: place for place, i in enumerate(served.inputs)}
         self._kind_of = {i.name: i.kind for i in served.inputs}
         for place, name in enumerate((ID, ENTITY, served.entity), len(self._inputs)):
@@ -93,6 +90,7 @@ class V2Lane:
             TEXTS: [i.name for i in served.inputs if i.kind not in numeric],
         }
         self._forms: dict[_Key, _Form] = {}
+        self._heads: dict[bytes, _Head] = {}
         about = f'"model_name":{_text(served.name)},"model_version":"{served.number}"'
         self._about = about
         self._decisions = [-1 if k.decision is None else k.decision for k in kinds]
@@ -103,8 +101,11 @@ class V2Lane:
         """Return a plain request; `length`: of its JSON, behind which packed tensors stand."""
         head = body if length == len(body) else body[:length]
         try:
+            known = self._heads.get(head)
+            if known is not None:
+                return _unpacked(known, body, length)
             asked = self._decode(head)
-            if head.count(b":") != _keys(asked):
+            if head.count(b":") != all_keys(asked):
                 return None
             return self._laid(asked, head, body[length:])
         except _ODD:
@@ -145,7 +146,7 @@ class V2Lane:
             return b"%b%r%b" % (head, score, end), 0
         return head + _double(score) + raw, len(head)
 
-    def _laid(self, asked: _Asked, head: bytes, packed: bytes) -> Read | None:
+    def _laid(self, asked: Asked, head: bytes, packed: bytes) -> Read | None:
         tensors = asked.inputs
         key = tuple([(t.name, t.datatype, t.shape) for t in tensors])
         form = self._forms.get(key)
@@ -158,14 +159,14 @@ class V2Lane:
         if form.rows == 1 and not packed:
             # Numbers and words are looked at by the lane, type by type.
             flat = [value for tensor in tensors for value in tensor.data]  # type: ignore[union-attr]
-            if head.count(b":") != _top(asked) + 4 * len(tensors) or len(flat) != form.width:
+            if head.count(b":") != top_keys(asked) + 4 * len(tensors) or len(flat) != form.width:
                 return None
             if int in set(map(type, flat)):
                 flat = [float(v) if type(v) is int and fp else v
                         for v, fp in zip(flat, form.floats, strict=True)]  # fmt: skip
             flat.append(UNSET)
             return Read(rows=[form.order(tuple(flat))], id=name, packed=wants)
-        if head.count(b":") != _keys(asked):
+        if head.count(b":") != all_keys(asked):
             return None
         held: list[Any] = []
         for tensor in tensors:
@@ -180,8 +181,20 @@ class V2Lane:
         if packed:
             return None
         if form.rows == 1:
+            if not name and all(t.data is UNSET for t in tensors):
+                self._remember(head, form, tensors, wants)
             return Read(rows=[form.order((*held, UNSET))], id=name, packed=wants)
         return Read(rows=_rows(held, form), id=name, packed=wants)
+
+    def _remember(self, head: bytes, form: _Form, tensors: list[Tensor], wants: bool) -> None:
+        """Keep what a head without an id says, where all values stand behind it."""
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        parts = []
+        for tensor in tensors:
+            size = tensor.parameters["binary_data_size"]  # type: ignore[index]
+            parts.append((tensor.datatype, size, tensor.shape[-1] if len(tensor.shape) == 2 else 1))
+        self._heads[head] = _Head(tuple(parts), form, wants)
 
     def _form(self, key: _Key) -> _Form:
         """Return how a request of this form is read, and remember it."""
@@ -235,7 +248,7 @@ def _again(column: Any) -> Any:
     return repeat(UNSET) if isinstance(column, repeat) else column
 
 
-def _values(tensor: _Tensor, count: int, packed: bytes) -> tuple[Sequence[Any] | None, bytes]:
+def _values(tensor: Tensor, count: int, packed: bytes) -> tuple[Sequence[Any] | None, bytes]:
     """Return a tensor's values (None where it is not plain), and what is packed behind it."""
     kind, data = tensor.datatype, tensor.data
     if kind not in _TYPES:
@@ -250,41 +263,22 @@ def _values(tensor: _Tensor, count: int, packed: bytes) -> tuple[Sequence[Any] |
     size = tensor.parameters.get("binary_data_size") if tensor.parameters is not UNSET else None
     if type(size) is not int or not 0 <= size <= len(packed):
         return None, packed
-    part, rest = packed[:size], packed[size:]
-    if kind == "FP64" and size == 8 * count:
-        numbers = struct.unpack(f"<{count}{PACKED[kind]}", part)
-        total = sum(numbers)
-        if total - total == 0:  # nothing is missing and nothing infinite
-            return numbers, rest
-    if kind == "BYTES":
-        return _texts(part, count), rest
-    return unpacked(memoryview(part), kind, count), rest
+    return plain_values(kind, packed[:size], count), packed[size:]
 
 
-def _texts(raw: bytes, count: int) -> list[str] | None:
-    """Return packed texts; None where they do not fill their bytes."""
-    found, at = [], 0
-    for _ in range(min(count, len(raw))):
-        end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
-        found.append(raw[at + 4 : end].decode())
-        at = end
-    return found if at == len(raw) else None
-
-
-def _top(asked: _Asked) -> int:
-    """Count the keys that came beside the tensors', if all are known."""
-    found = 1 + (asked.id is not UNSET)
-    return found if asked.parameters is UNSET else found + 1 + len(asked.parameters)
-
-
-def _keys(asked: _Asked) -> int:
-    """Count the keys that came, if all are known."""
-    found = _top(asked)
-    for tensor in asked.inputs:
-        found += 3 + (tensor.data is not UNSET)
-        if tensor.parameters is not UNSET:
-            found += 1 + len(tensor.parameters)
-    return found
+def _unpacked(known: _Head, body: bytes, at: int) -> Read | None:
+    """Read the one row of a body whose JSON is known."""
+    flat: list[Any] = []
+    for kind, size, count in known.parts:
+        values = plain_values(kind, body[at : at + size], count)
+        if values is None:
+            return None
+        flat += values
+        at += size
+    flat.append(UNSET)
+    if at != len(body) or len(flat) != known.form.width + 1:
+        return None
+    return Read(rows=[known.form.order(tuple(flat))], id="", packed=known.packed)
 
 
 def _text(given: str) -> str:
