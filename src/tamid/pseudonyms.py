@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from tamid.core.errors import UsageError
-from tamid.stages.reading import name_of
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tamid.adapters.vault import Vault
     from tamid.config import Config
     from tamid.core.contract.model import Contract
@@ -34,6 +33,11 @@ class VeiledSource:
 
     def read(self, batch: Batch) -> pl.DataFrame:
         """Return a batch's rows; what is no entity stays as it is, for the contract to judge."""
+        # On use: the model server asks this module for a key, and loads no tables.
+        import polars as pl
+
+        from tamid.stages.reading import name_of
+
         frame = self._source.read(batch)
         if self._column not in frame.columns:
             return frame
@@ -53,6 +57,8 @@ class UnveiledSink:
 
     def deliver(self, parcel: Parcel) -> str:
         """Put the names back and hand the parcel over."""
+        import polars as pl
+
         entities = parcel.frame.get_column("entity")
         names = self._vault.names(entities.unique().to_list())
         told = pl.Series("entity", [names.get(p) for p in entities.to_list()], dtype=pl.String)
