@@ -62,6 +62,9 @@ def test_the_loop_follows_a_growing_service(bikes: Path) -> None:
     assert found.weeks[0].others["frozen"] == pytest.approx(found.weeks[0].served)
     late = found.weeks[-2:]
     assert sum(w.served for w in late) < 0.75 * sum(w.others["frozen"] for w in late)
+    # Days of a week that is not over are no broken week, and too few rows are waited for.
+    assert "failed" not in kinds(found)
+    assert [h.text for h in found.happenings if h.kind == "case"] == []
 
 
 def test_a_replay_repeats_itself_and_leaves_nothing_behind(

@@ -12,14 +12,14 @@ import statistics
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.events import PeriodChecked
-from tamid.core.periods import period_of
+from tamid.core.periods import PeriodRule, period_of, start_of
 from tamid.core.state import State
 from tamid.core.stats.arrays import Floats, Ints
 from tamid.core.stats.bugcheck import BugCheck, check_week
@@ -29,7 +29,7 @@ from tamid.core.stats.family import MIN_WEEKS, Oddest
 from tamid.core.stats.joins import changed
 from tamid.core.stats.units import unit_change
 from tamid.core.suspicion import HARD, cause_of_oddity, words_for
-from tamid.core.values import ENTITY, Role
+from tamid.core.values import ENTITY, Role, parse_instant
 from tamid.stages import dataset, joining
 from tamid.stages.feeds import ROWS, rule_of
 from tamid.stages.rig import Rig
@@ -45,6 +45,8 @@ _COLUMNS = 50
 _FEWEST_ROWS = 50
 # A period that is still coming in is checked once it has half of its usual rows.
 _ENOUGH = 0.5
+# So much of a period may be missing at its end, against the usual last row.
+_SLACK = 1 / 14
 # Findings named in an event.
 _NAMED = 5
 _PERIODS_REMEMBERED = 256
@@ -92,7 +94,7 @@ def check_periods(
         past = [p for p in sorted(state.periods) if p < period and p not in suspected]
         past = [p for p in past if p not in special]
         past = past[-_REFERENCE:]
-        if len(past) < MIN_WEEKS or (period >= current and not _enough(state, past, period)):
+        if len(past) < MIN_WEEKS or (period >= current and not _come(state, rule, past, period)):
             continue
         event = _checked(rig, contract, state, columns, past, period, now)
         if event is None:
@@ -101,9 +103,21 @@ def check_periods(
         yield event
 
 
-def _enough(state: State, past: Sequence[str], period: str) -> bool:
+def _come(state: State, rule: PeriodRule, past: Sequence[str], period: str) -> bool:
+    """Say whether a period has come: where rows come day by day, half a week is unlike a week."""
     usual = statistics.median(state.volume.get(p, 0) for p in past)
-    return state.volume.get(period, 0) >= _ENOUGH * usual
+    if state.volume.get(period, 0) < _ENOUGH * usual:
+        return False
+    reached = [_reached(state, rule, p) for p in (*past, period) if state.latest.get(p)]
+    if len(reached) <= len(past):
+        return True
+    return reached[-1] >= statistics.median(reached[:-1]) - _SLACK
+
+
+def _reached(state: State, rule: PeriodRule, period: str) -> float:
+    """Return the share of a period that has gone by at its last row."""
+    gone = parse_instant(state.latest[period]) - start_of(rule, period)
+    return gone / timedelta(days=rule.days)
 
 
 def _columns(rig: Rig, contract: Contract, state: State) -> tuple[str, ...]:

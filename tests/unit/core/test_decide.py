@@ -134,6 +134,26 @@ def test_a_held_matter_is_tried_again_on_much_more_evidence() -> None:
     assert len(story.state.cases) == 1
 
 
+def test_a_fall_is_answered_when_its_rows_can_tune_and_judge_a_candidate() -> None:
+    """A week of 168 rows is waited out, two of them are enough; no run fails for want of rows."""
+    story = Story()
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.live(known(30))
+    story.now += timedelta(days=10)
+    pin = TablePin(table="m.rows", version=1, digest="d")
+    volume = dict.fromkeys(weeks(32)[-2:], 168)
+    story.tell(
+        ev.DataAccepted(
+            source="rows", batch="b", fingerprint="f", pin=pin, rows=336, quarantined={},
+            periods=tuple(volume), volume=volume,
+        ),
+        *fallen(1, weeks(31)[-1]),
+    )  # fmt: skip
+    assert "Train" not in kinds(story.live(known(31)))
+    story.now += timedelta(days=7)
+    assert "Train" in kinds(story.live(known(32)))
+
+
 def test_changed_code_works_on_the_open_case_and_its_release_closes_it() -> None:
     """The developer's answer names the case; when it is live the case is closed."""
     story = released()
