@@ -53,7 +53,7 @@ def test_two_processes_are_one_server(tmp_path: Path) -> None:
         os.kill(mates[0], signal.SIGKILL)
         until(lambda: len(set(children(server.process.pid)) - set(mates)) == 1)
         until(lambda: metric(server, "tamid_processes ") == 2)
-        assert metric(server, r"tamid_rows_total\{.*champion") == 60
+        until(lambda: metric(server, r"tamid_rows_total\{.*champion") == 60)
         world.release(2, world.pack(seed=1, tiny=False), 1)
         until(lambda: {server.predict(ROW)[1]["version"] for _ in range(12)} == {2})
         assert mates[1] in children(server.process.pid)

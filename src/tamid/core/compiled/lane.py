@@ -59,6 +59,7 @@ def lane_fields(rules: Sequence[Rule], features: Sequence[Feature]) -> tuple[Lan
 
     None: there is no lane, as a feature is no input, or an input of a kind that needs more.
 
+    >>> from tamid.core.learning.model import Feature
     >>> fields = lane_fields([Rule(name="a", kind="number", low=0)], [Feature(name="a")])
     >>> fields[0].low, fields[0].high
     (0.0, inf)

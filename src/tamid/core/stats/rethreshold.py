@@ -65,6 +65,7 @@ def try_threshold(
     Source: sample splitting, Cox (1975), Biometrika 62; prior shift moves the best threshold and no
     ranking, Saerens, Latinne and Decaestecker (2002), Neural Computation 14.
 
+    >>> import numpy as np
     >>> from tamid.core.stats.threshold import best_for_f1
     >>> y = np.tile([0.0, 0.0, 0.0, 1.0], 200)
     >>> score = np.tile([0.1, 0.2, 0.6, 0.8], 200)
