@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
 from tamid.core.ladder import CHAMPION, PREVIOUS
@@ -21,9 +20,8 @@ from tamid.core.policy import policy_of
 from tamid.core.state import State
 from tamid.core.stats.compare import compare
 from tamid.core.stats.drift import number_counts, profile_numbers, psi
-from tamid.core.stats.metrics import Terms, terms
 from tamid.core.usual import SCORE_PSI
-from tamid.core.values import ENTITY, LABEL, TIME, WEIGHT, Task
+from tamid.core.values import ENTITY, TIME, Task
 from tamid.core.watching import (
     AFTER,
     CONSTANT,
@@ -36,9 +34,9 @@ from tamid.core.watching import (
 from tamid.stages import dataset, joining
 from tamid.stages.evidence import groups_of
 from tamid.stages.quality import judged_rows, rescored
-from tamid.stages.registry import threshold_of, voice
+from tamid.stages.registry import voice
 from tamid.stages.rig import Rig
-from tamid.stages.sidebyside import side_by_side
+from tamid.stages.sidebyside import side_by_side, terms_of_version
 
 # Where labels trickle in, open rows stand for what they may become, and no bet can be made on them.
 # A wrong verdict would undo a good release: one in 200 for a period, one in 50 over the watch.
@@ -190,8 +188,8 @@ def _by_interval(
 ) -> Measured:
     """Return the gain with an interval drawn by entity, one-sided at `ALPHA` on either end."""
     found = compare(
-        _terms(rig, contract, state, both, "old", state.previous),
-        _terms(rig, contract, state, both, "new", state.champion),
+        terms_of_version(rig, contract, state, both, "old", state.previous),
+        terms_of_version(rig, contract, state, both, "new", state.champion),
         groups_of(both),
         margin=0.0,
         rng=rig.generator(contract.training.seed),
@@ -206,17 +204,4 @@ def _by_interval(
         interval=found.difference,
         model_version=state.champion,
         rows=both.height,
-    )
-
-
-def _terms(
-    rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, column: str, number: int
-) -> Terms:
-    return terms(
-        quality_metric(contract),
-        contract.task,
-        rows.get_column(LABEL).cast(pl.Float64).to_numpy(),
-        rows.get_column(column).cast(pl.Float64).to_numpy(),
-        threshold=threshold_of(rig, state, number),
-        weights=rows.get_column(WEIGHT).to_numpy(),
     )

@@ -43,7 +43,7 @@ _ROWS = 500
 _COLUMNS = 50
 # Fewer rows show no share.
 _FEWEST_ROWS = 50
-# A period that is still coming in is checked once it has half of its usual rows.
+# A period that is not over is checked once it has half of its usual rows, up to the usual last one.
 _ENOUGH = 0.5
 # So much of a period may be missing at its end, against the usual last row.
 _SLACK = 1 / 14

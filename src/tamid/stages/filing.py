@@ -101,6 +101,11 @@ def latest_moments(frame: pl.DataFrame) -> dict[str, str]:
     return {period: instant(moment) for period, moment in last.iter_rows()}
 
 
+def floats(rows: pl.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """Return a column as numbers, (n,), what is missing as NaN."""
+    return rows.get_column(column).cast(pl.Float64).to_numpy()
+
+
 def numbered(rows: pl.DataFrame) -> npt.NDArray[np.int64]:
     """Return a number of each row's entity, (n,): alike where the entity is, in the order of names.
 

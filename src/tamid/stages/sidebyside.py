@@ -12,15 +12,16 @@ from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
 from tamid.core.policy import policy_of
 from tamid.core.state import State
-from tamid.core.stats.arrays import Floats, Ints, codes_of
+from tamid.core.stats.arrays import Ints, codes_of
 from tamid.core.stats.betting import Bets, observe_differences
 from tamid.core.stats.blocks import design_effect
-from tamid.core.stats.metrics import terms
+from tamid.core.stats.metrics import Terms, terms
 from tamid.core.stats.paired import Paired, Side, block_means, loss_differences, weighted
 from tamid.core.values import ENTITY, LABEL, WEIGHT
 from tamid.core.watching import with_band
 from tamid.stages import dataset, treated
 from tamid.stages.evidence import groups_of
+from tamid.stages.filing import floats
 from tamid.stages.registry import threshold_of
 from tamid.stages.rig import Rig
 
@@ -48,8 +49,8 @@ def side_by_side(
     paired = _differences(rig, contract, state, rows, period, old, new)
     bets = observe_differences(Bets(margin=0.0), paired.difference.tolist())
     planned = max(int(policy_of(contract).watch / contract.delivery.every), 1)
-    gain = _point(rig, contract, state, rows, "new", new)
-    gain -= _point(rig, contract, state, rows, "old", old)
+    gain = terms_of_version(rig, contract, state, rows, "new", new).point()
+    gain -= terms_of_version(rig, contract, state, rows, "old", old).point()
     sign = 1.0 if METRIC_FACTS[quality_metric(contract)].higher_is_better else -1.0
     seen = Measured(
         key=f"{signal}/{new}/{period}",
@@ -77,12 +78,12 @@ def _differences(
     found = loss_differences(
         quality_metric(contract),
         contract.task,
-        _floats(rows, LABEL),
-        Side(score=_floats(rows, "old"), threshold=threshold_of(rig, state, old)),
-        Side(score=_floats(rows, "new"), threshold=threshold_of(rig, state, new)),
+        floats(rows, LABEL),
+        Side(score=floats(rows, "old"), threshold=threshold_of(rig, state, old)),
+        Side(score=floats(rows, "new"), threshold=threshold_of(rig, state, new)),
         level=_level(state, old, period),
     )
-    found = weighted(found, _floats(rows, WEIGHT), _largest_weight(contract))
+    found = weighted(found, floats(rows, WEIGHT), _largest_weight(contract))
     return block_means(found, *_blocks(rows, found))
 
 
@@ -126,18 +127,15 @@ def _returning(rig: Rig, state: State, rows: pl.DataFrame, period: str) -> float
     return mine.join(known, on=ENTITY, how="semi", nulls_equal=True).height / max(mine.height, 1)
 
 
-def _point(
+def terms_of_version(
     rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, column: str, number: int
-) -> float:
+) -> Terms:
+    """Return the contract's metric of scores in a column, by the threshold of a version."""
     return terms(
         quality_metric(contract),
         contract.task,
-        _floats(rows, LABEL),
-        _floats(rows, column),
+        floats(rows, LABEL),
+        floats(rows, column),
         threshold=threshold_of(rig, state, number),
-        weights=_floats(rows, WEIGHT),
-    ).point()
-
-
-def _floats(rows: pl.DataFrame, column: str) -> Floats:
-    return rows.get_column(column).cast(pl.Float64).to_numpy()
+        weights=floats(rows, WEIGHT),
+    )

@@ -18,10 +18,10 @@ from tamid.core.learning.choice import threshold_for
 from tamid.core.rules.retraining import drifted
 from tamid.core.rules.threshold import THRESHOLD, triable
 from tamid.core.state import State
-from tamid.core.stats.arrays import Bools, Floats
+from tamid.core.stats.arrays import Bools
 from tamid.core.stats.rethreshold import Trial, try_threshold
 from tamid.core.values import ENTITY, LABEL, WEIGHT, Task
-from tamid.stages.filing import numbered
+from tamid.stages.filing import floats, numbered
 from tamid.stages.packaging import restate
 from tamid.stages.quality import judged_periods, level_of, matured
 from tamid.stages.registry import reference_of, threshold_of
@@ -99,9 +99,9 @@ def _trial(
         return None
     return try_threshold(
         quality_metric(contract),
-        _floats(rows, LABEL),
-        _floats(rows, "score"),
-        _floats(rows, WEIGHT),
+        floats(rows, LABEL),
+        floats(rows, "score"),
+        floats(rows, WEIGHT),
         entities=numbered(rows),
         learns=_learns(rig, rows, salt),
         old=threshold_of(rig, state, state.champion),
@@ -130,7 +130,3 @@ def _movable(contract: Contract) -> bool:
     spec = contract.training.threshold
     free = spec.fixed is None and spec.maximise is not None
     return contract.task is Task.BINARY and quality_metric(contract) in _REPAIRABLE and free
-
-
-def _floats(rows: pl.DataFrame, column: str) -> Floats:
-    return rows.get_column(column).cast(pl.Float64).to_numpy()
