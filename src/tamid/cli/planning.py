@@ -62,13 +62,15 @@ def _said(contract: Contract, supply: Supply, seen: Foresight) -> dict[str, str]
 
 
 def _history(contract: Contract, supply: Supply) -> str:
+    from tamid.core.view.scene import count
+
     rows, whole = sum(supply.rows), supply.whole()
-    text = f"{_count(rows)} good rows"
+    text = count(rows, "good row")
     if supply.matured is not None or len(supply.periods) > 1:
         text += f" in {len(supply.periods)} periods, {len(whole)} with all their labels"
     known, positives = sum(supply.known), sum(supply.positives)
     if contract.task.value == "binary" and known:
-        text += f"; {_count(positives)} positives ({positives / known:.1%} of those known)"
+        text += f"; {count(positives, 'positive')} ({positives / known:.1%} of those known)"
     if supply.matured is not None:
         text += f"; a period's labels are in {_days(supply.matured)} after it begins"
     return text + "."
@@ -104,19 +106,21 @@ def _visible(contract: Contract, seen: Foresight) -> str:
 
 
 def _gate(contract: Contract, supply: Supply, seen: Foresight) -> str:
+    from tamid.core.view.scene import count
     from tamid.core.windows import FEWEST_COMPARED, FEWEST_POSITIVES, FEWEST_TO_START
 
     if supply.matured is None and len(supply.periods) == 1:
         return "a share of the rows is judged at once."
-    what = "positives" if contract.task.value == "binary" else "rows"
+    what = "positive" if contract.task.value == "binary" else "row"
     if seen.missing:
         return (
             f"a first run needs about {seen.missing} more periods: {FEWEST_TO_START} with all "
-            f"labels, and {FEWEST_POSITIVES} {what} in those it is judged on (now {seen.mass})."
+            f"labels, and {FEWEST_POSITIVES} {what}s in those it is judged on (now {seen.mass})."
         )
     return (
-        f"a first run can be decided now: {len(seen.judged)} periods with {_count(seen.mass)} "
-        f"{what} judge it; two versions are told apart on {FEWEST_COMPARED} periods or more."
+        f"a first run can be decided now: {len(seen.judged)} periods with "
+        f"{count(seen.mass, what)} judge it; two versions are told apart on {FEWEST_COMPARED} "
+        "periods or more."
     )
 
 
@@ -135,10 +139,6 @@ def _repair(contract: Contract, seen: Foresight) -> str:
 def _days(span: timedelta) -> str:
     days = span / timedelta(days=1)
     return f"{days:.3g} days" if days != 1 else "1 day"
-
-
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
 
 
 def _positive(text: str) -> float:
