@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,8 @@ WEEK = 7 * 86_400 * 10**6
 # A bug that alters fewer rows than this has not happened in that week (zero times a hundred).
 LEAST_CHANGED = 0.1
 
+Change = Callable[[Floats, Floats, list[bool], np.random.Generator], Iterator[tuple[str, Floats]]]
+
 
 def main(folder: str, *names: str) -> None:
     rng = np.random.default_rng(7)  # noqa: TID251 - a script may draw
@@ -39,7 +41,7 @@ def main(folder: str, *names: str) -> None:
             weeks, kinds = _weeks(Path(folder), name)
             if permuted:
                 weeks = [weeks[i] for i in rng.permutation(len(weeks))]
-            for kind, hit in (_drifts if permuted else _checks)(weeks, kinds, rng):
+            for kind, hit in _checked(weeks, kinds, rng, _drifts if permuted else _bugs):
                 key = f"{kind}{' (weeks permuted)' if permuted and kind == 'sound' else ''}"
                 seen.setdefault(key, []).append(hit)
                 total.setdefault(key, []).append(hit)
@@ -52,32 +54,33 @@ def main(folder: str, *names: str) -> None:
     sys.stdout.write(f"drifts suspected: {np.mean(drifts):.3f} of {len(drifts)}\n")
 
 
-def _checks(
-    weeks: list[Floats], kinds: list[bool], rng: np.random.Generator
+def _checked(
+    weeks: list[Floats], kinds: list[bool], rng: np.random.Generator, change: Change
 ) -> Iterator[tuple[str, bool]]:
+    """Yield what was suspected: each week as it is, every third also changed in each way."""
     for t in range(REFERENCE, len(weeks)):
         past = weeks[t - REFERENCE : t]
         yield "sound", check_week(past, weeks[t], kinds).suspected
-        if t % EVERY:
-            continue
-        for bug in BUGS:
-            broken = _broken(weeks[t], np.concatenate(past), kinds, bug, rng)
-            if broken is not None:
-                yield bug, check_week(past, broken, kinds).suspected
+        if t % EVERY == 0:
+            for name, rows in change(weeks[t], np.concatenate(past), kinds, rng):
+                yield name, check_week(past, rows, kinds).suspected
+
+
+def _bugs(
+    week: Floats, past: Floats, kinds: list[bool], rng: np.random.Generator
+) -> Iterator[tuple[str, Floats]]:
+    for bug in BUGS:
+        broken = _broken(week, past, kinds, bug, rng)
+        if broken is not None:
+            yield bug, broken
 
 
 def _drifts(
-    weeks: list[Floats], kinds: list[bool], rng: np.random.Generator
-) -> Iterator[tuple[str, bool]]:
-    for t in range(REFERENCE, len(weeks)):
-        past = weeks[t - REFERENCE : t]
-        yield "sound", check_week(past, weeks[t], kinds).suspected
-        if t % EVERY:
-            continue
-        for drift in DRIFTS:
-            odds = _odds(weeks[t], np.concatenate(past), kinds, drift, rng)
-            rows = rng.choice(len(weeks[t]), len(weeks[t]), p=odds / odds.sum())
-            yield drift, check_week(past, weeks[t][rows], kinds).suspected
+    week: Floats, past: Floats, kinds: list[bool], rng: np.random.Generator
+) -> Iterator[tuple[str, Floats]]:
+    for drift in DRIFTS:
+        odds = _odds(week, past, kinds, drift, rng)
+        yield drift, week[rng.choice(len(week), len(week), p=odds / odds.sum())]
 
 
 def _odds(

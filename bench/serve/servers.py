@@ -6,7 +6,7 @@ import json
 import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,16 +127,23 @@ def two_tensors(row: Row) -> dict[str, Any]:
     }
 
 
+def _score(answer: Any) -> float:
+    return float(answer["score"])
+
+
+def _first(answer: Any) -> float:
+    return float(answer["predictions"][0])
+
+
 def _v2_score(answer: Any) -> float:
     return float(next(o for o in answer["outputs"] if o["name"] == "score")["data"][0])
 
 
 _PREDICT, _INFER = f"/v1/models/{MODEL}/predict", f"/v2/models/{MODEL}/infer"
 _plain = _json("/predict", dict)
-_score: Callable[[Any], float] = lambda answer: float(answer["score"])  # noqa: E731
 _instances = _json(f"/v1/models/{MODEL}:predict", lambda row: {"instances": [row]})
-_first: Callable[[Any], float] = lambda answer: float(answer["predictions"][0])  # noqa: E731
-_kserve = {"packages": ("kserve",), "command": _script("kserve_app.py"), "score": _first}
+_kserve = Server(name="kserve", packages=("kserve",), command=_script("kserve_app.py"),
+                 asked=_instances, score=_first)  # fmt: skip
 
 SERVERS = (
     Server(name="echo", command=lambda _, port, world: [
@@ -153,7 +160,7 @@ SERVERS = (
            env={"TAMID_KERNEL_CACHE": "off"}, ours=True),
     Server(name="fastapi", packages=("fastapi", "uvicorn"), command=_uvicorn, asked=_plain,
            score=_score),
-    Server(name="kserve", asked=_instances, **_kserve),  # type: ignore[arg-type]
+    _kserve,
     Server(name="mlserver", packages=("mlserver", "uvloop<0.22"), command=_mlserver,
            asked=_json(_INFER, _typed_columns), score=_v2_score),
     Server(name="bentoml", packages=("bentoml",), command=_bento,
@@ -170,8 +177,7 @@ SERVERS = (
            score=lambda answer: float(answer["predictions"][0][1])),
     Server(name="fastapi+ours", packages=("fastapi", "uvicorn"), command=_uvicorn, asked=_plain,
            score=_score, env={"BENCH_COMPILED": "1"}, ours=True),
-    Server(name="kserve+ours", asked=_instances, env={"BENCH_COMPILED": "1"}, ours=True,
-           **_kserve),  # type: ignore[arg-type]
+    replace(_kserve, name="kserve+ours", env={"BENCH_COMPILED": "1"}, ours=True),
 )  # fmt: skip
 
 
