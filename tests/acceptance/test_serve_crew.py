@@ -46,14 +46,15 @@ def test_two_processes_are_one_server(tmp_path: Path) -> None:
         until(lambda: metric(server, "tamid_ready ") == 1)
         for _ in range(60):
             assert server.predict(ROW)[0] == 200
-        # What another process counts is added with a lag of half a second.
-        until(lambda: metric(server, r"tamid_rows_total\{.*champion") == 60)
+        # What another process counts is added with a lag of half a second. On a loaded machine a
+        # row may be answered from a lower rung, in time.
+        until(lambda: metric(server, r"tamid_rows_total\{") == 60)
         mates = children(server.process.pid)
         assert len(mates) == 2
         os.kill(mates[0], signal.SIGKILL)
         until(lambda: len(set(children(server.process.pid)) - set(mates)) == 1)
         until(lambda: metric(server, "tamid_processes ") == 2)
-        until(lambda: metric(server, r"tamid_rows_total\{.*champion") == 60)
+        until(lambda: metric(server, r"tamid_rows_total\{") == 60)
         world.release(2, world.pack(seed=1, tiny=False), 1)
         until(lambda: {server.predict(ROW)[1]["version"] for _ in range(12)} == {2})
         assert mates[1] in children(server.process.pid)

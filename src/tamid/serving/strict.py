@@ -13,8 +13,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tamid.core.errors import DataError, UsageError
+from tamid.core.errors import UsageError
 from tamid.core.pseudonym import pseudonym
+from tamid.serving.outside import OutsideContract, told_of
 from tamid.serving.plain_json import Malformed, strictly
 from tamid.serving.values import Input, Row, Served, Value
 
@@ -41,16 +42,6 @@ _TYPES: Mapping[str, Any] = {
 
 _encode = msgspec.json.Encoder().encode
 _astuple = msgspec.structs.astuple
-
-
-class OutsideContract(DataError):
-    """The rows do not keep the contract."""
-
-    fix = "See /openapi.json for the columns, their types and limits."
-
-    def __init__(self, what: str, *, why: str = "", problems: Sequence[str] = ()) -> None:
-        super().__init__(what, why=why)
-        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +78,7 @@ class Codec:
 
     def one(self, body: bytes) -> Decoded:
         """Decode the object of one row. Raises Malformed, OutsideContract."""
-        found = _decoded(self._one, body)
+        found = self._decoded(self._one, body)
         values = msgspec.structs.astuple(found)
         if body.count(b":") != len(values) - values.count(msgspec.UNSET):
             strictly(body)
@@ -134,7 +125,7 @@ class Codec:
 
     def many(self, body: bytes) -> Decoded:
         """Decode an array of rows. Raises Malformed, OutsideContract."""
-        found = _decoded(self._many, body)
+        found = self._decoded(self._many, body)
         self._refuse_many(len(found))
         _refuse_twice(body, sum(map(_given, found)))
         return self._checked(found)
@@ -145,8 +136,22 @@ class Codec:
         try:
             found = [msgspec.convert(dict(row), self._struct) for row in rows]
         except msgspec.ValidationError as error:
-            raise OutsideContract("a row does not keep the contract", why=_said(error)) from None
+            why = told_of(error, self._keys)
+            raise OutsideContract("a row does not keep the contract", why=why) from None
         return self._checked(found)
+
+    def _decoded(self, decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            why = told_of(error, self._keys)
+            raise OutsideContract("the rows do not keep the contract", why=why) from None
+        except UnicodeDecodeError:
+            raise Malformed("the body is not UTF-8") from None
+        except msgspec.DecodeError as error:
+            raise Malformed("the body is not JSON", why=str(error)) from None
+        except RecursionError:
+            raise Malformed("the body is nested too deeply") from None
 
     def _refuse_many(self, count: int) -> None:
         if count > self.most_rows:
@@ -266,26 +271,8 @@ def _given(struct: Any) -> int:
     return sum(value is not msgspec.UNSET for value in msgspec.structs.astuple(struct))
 
 
-def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise OutsideContract("the rows do not keep the contract", why=_said(error)) from None
-    except UnicodeDecodeError:
-        raise Malformed("the body is not UTF-8") from None
-    except msgspec.DecodeError as error:
-        raise Malformed("the body is not JSON", why=str(error)) from None
-    except RecursionError:
-        raise Malformed("the body is nested too deeply") from None
-
-
 def _refuse_twice(body: bytes, keys: int) -> None:
     """Refuse the same key twice: each key has a colon, so as many colons as keys means none."""
     if body.count(b":") == keys:
         return
     strictly(body)
-
-
-def _said(error: Exception) -> str:
-    """Return the parser's words, which name the place and the types and never the value."""
-    return str(error)[:300]

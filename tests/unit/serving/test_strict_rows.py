@@ -153,3 +153,12 @@ def test_an_entity_is_known_by_pseudonym_where_its_store_says_so() -> None:
     bodies = (b'{"calls": 1, "customer": 7}', b'{"calls": 1, "customer": "7"}')
     found = {codec.one(body).rows[0].entity for body in bodies}
     assert found == {pseudonym("7", key)}
+
+
+@pytest.mark.parametrize("body", [b'{"4580-1111": 1}', b'[{"calls": 1, "4580-1111": 1}]'])
+def test_an_unknown_key_is_not_repeated(body: bytes) -> None:
+    """What came where a name belongs may be anybody's secret, so only its place is told."""
+    with pytest.raises(OutsideContract) as error:
+        (CODEC.many if body[:1] == b"[" else CODEC.one)(body)
+    assert "a key that no column has" in error.value.why
+    assert "4580" not in f"{error.value.what} {error.value.why}"

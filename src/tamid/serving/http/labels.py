@@ -13,6 +13,7 @@ import msgspec
 from tamid.core.spool import LABELS
 from tamid.serving.http.wire import Call, Refused, Reply, dumped
 from tamid.serving.log.book import NotKept
+from tamid.serving.outside import told_of
 from tamid.serving.seams import LogBook
 from tamid.serving.strict import LONGEST_ID, Malformed, OutsideContract, TooMany, strictly
 
@@ -58,6 +59,7 @@ def _decoded(body: bytes) -> Sequence[_Label]:
     try:
         return _many(body) if body.lstrip()[:1] == b"[" else [_one(body)]
     except msgspec.ValidationError as error:
-        raise OutsideContract("these are no labels", why=str(error)[:300]) from None
+        why = told_of(error, _Label.__struct_fields__)
+        raise OutsideContract("these are no labels", why=why) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Malformed("the body is not JSON", why=str(error)[:300]) from None
