@@ -8,17 +8,39 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
 from tamid.config import find
 from tamid.core.state import State
 
 # How long a process may take for what it does, in seconds; the machine may be busy.
 PATIENCE_S = 100.0
+# What a workspace of weekly CSV files promises; tests change single lines of it.
+WEEKLY = """\
+tamid: 1
+name: churn
+task: binary
+calendar: {week_starts: sunday}
+data:
+  source: {path: rows/*.csv, owner: mlops_engineer}
+  entity: customer
+  time: week
+  label:
+    {column: left, positive: 1, horizon: 7d, reporting_lag: 2d, source: {path: labels/*.csv}}
+  schema:
+    minutes: {type: number, min: 0, max: 10080}
+    calls: {type: number, min: 0}
+training: {model: logistic}
+gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
+service: {p99_ms: 5000, memory_mb: 4000, fallback: [previous, last_score: 30d, default: 0.3]}
+monitoring: {every: 7d, quality: {metric: f1, at_least: 0.3}}
+delivery: {every: 7d, to: [{csv: "out/{period}.csv"}]}
+"""
 
 
 def tamid(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -85,13 +107,42 @@ def killed_while_writing(program: str, *words: str, chance: random.Random, withi
 
 
 def put_week(root: Path, start: datetime, rows: int = 150) -> None:
-    """Put a week's rows and labels down, as a producer does: written elsewhere, then renamed."""
-    chance, stamp = random.Random(start.toordinal()), start.isoformat()
+    """Put a week's rows and labels down, as a producer does: written elsewhere, then renamed.
+
+    The values hang on how many weeks ago it was and not on the date: a test is the same every day.
+    """
+    chance, stamp = random.Random((sunday(0) - start).days // 7), start.isoformat()
     people = [(f"c{n}", stamp, chance.uniform(0, 1000), chance.randint(0, 20)) for n in range(rows)]
     left = [(c, s, int(chance.random() < (0.9 if m < 250 else 0.03))) for c, s, m, _ in people]
     name = f"{start.date()}.csv"
     _write(root / "rows" / name, ("customer", "week", "minutes", "calls"), people)
     _write(root / "labels" / name, ("customer", "week", "left"), left)
+
+
+def make_shop(root: Path, text: str, weeks: Iterable[int], entities: str = "plain") -> Path:
+    """Make a workspace with the rows and labels of some weeks."""
+    root.mkdir()
+    (root / "contract.yaml").write_text(text, encoding="utf-8")
+    (root / "tamid.toml").write_text(
+        f'[workspace]\nmodels = ["contract.yaml"]\nentities = "{entities}"\n'
+    )
+    for week in weeks:
+        put_week(root, sunday(week))
+    return root
+
+
+def serve_weeks(root: Path, first: int, *later: int) -> None:
+    """Turn the loop once on a Sunday some weeks ago, then each later week with its new files."""
+    clock = SimulatedClock(sunday(first))
+    app = App(find(root), clock=clock)
+    try:
+        app.tick("churn")
+        for week in later:
+            put_week(root, sunday(week))
+            clock.set(sunday(week))
+            app.tick("churn")
+    finally:
+        app.close()
 
 
 def _write(path: Path, head: tuple[str, ...], rows: list[tuple[object, ...]] | object) -> None:

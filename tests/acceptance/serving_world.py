@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,6 +53,15 @@ gates: {{}}
 """
 FALLBACK = "[previous, last_score: 14d, rule: rules.py:score, default: 0.05]"
 _PLAIN = "def build(frame):\n    return frame\n"
+_BURNS = """\
+import time
+
+def build(frame):
+    end = time.process_time() + {seconds} * len(frame)
+    while time.process_time() < end:
+        pass
+    return frame
+"""
 CODE = '{code: "features.py:build"}'
 
 
@@ -118,6 +128,30 @@ class World:
         """Register and promote."""
         self.register(number, packed)
         self.promote(number, previous)
+
+
+@contextmanager
+def one_version(root: Path) -> Iterator[Server]:
+    """Serve one compiled version, below it the default."""
+    world = World(root, contract(fallback="[default: 0.05]"))
+    world.release(1, world.pack(tiny=False))
+    with Server(world.root) as running:
+        yield running
+
+
+def until(fits: Callable[[], Any], seconds: float = 40.0) -> Any:
+    """Wait for something true and return it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := fits():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come")
+
+
+def burning(seconds: float) -> str:
+    """Return feature code that works for so many seconds of processor time a row."""
+    return _BURNS.format(seconds=seconds)
 
 
 class Server:

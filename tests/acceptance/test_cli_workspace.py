@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from processes import PATIENCE_S, eventually, put_week, sunday, tamid
+from processes import PATIENCE_S, WEEKLY, eventually, make_shop, put_week, sunday, tamid
 
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
@@ -26,37 +26,15 @@ from tamid.core.chain import Recorded
 # What these tests share is made once, not once a worker.
 pytestmark = pytest.mark.xdist_group("workspace")
 
-CONTRACT = """\
-tamid: 1
-name: churn
-task: binary
-calendar: {week_starts: sunday}
-data:
-  source: {path: rows/*.csv, owner: mlops_engineer}
-  entity: customer
-  time: week
-  label:
-    {column: left, positive: 1, horizon: 7d, reporting_lag: 2d, source: {path: labels/*.csv}}
-  schema:
-    minutes: {type: number, min: 0, max: 10080}
-    calls: {type: number, min: 0}
-training: {model: logistic}
-gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
-service: {p99_ms: 5000, memory_mb: 4000}
-monitoring: {every: 1d, quality: {metric: f1, at_least: 0.3}}
-delivery: {every: 7d, to: [{csv: "out/{period}.csv"}]}
-"""
+CONTRACT = WEEKLY.replace(", fallback: [previous, last_score: 30d, default: 0.3]", "").replace(
+    "{every: 7d, quality", "{every: 1d, quality"
+)
 TAMID = [sys.executable, "-m", "tamid"]
 
 
 def make(root: Path) -> Path:
     """Make a workspace with ten weeks of rows and labels."""
-    root.mkdir()
-    (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
-    (root / "tamid.toml").write_text('[workspace]\nmodels = ["contract.yaml"]\n')
-    for week in range(11, 1, -1):
-        put_week(root, sunday(week))
-    return root
+    return make_shop(root, CONTRACT, range(11, 1, -1))
 
 
 @pytest.fixture(scope="module")

@@ -7,55 +7,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from processes import present, put_week, sunday, tamid
+from processes import WEEKLY, make_shop, present, put_week, serve_weeks, sunday, tamid
 
-from tamid.adapters.memory_clock import SimulatedClock
-from tamid.app import App
 from tamid.cli.main import main
-from tamid.config import find
 
-CONTRACT = """\
-tamid: 1
-name: churn
-task: binary
-calendar: {week_starts: sunday}
-data:
-  source: {path: rows/*.csv, owner: mlops_engineer}
-  entity: customer
-  time: week
-  label:
-    {column: left, positive: 1, horizon: 7d, reporting_lag: 2d, source: {path: labels/*.csv}}
-  schema:
-    minutes: {type: number, min: 0, max: 10080}
-    calls: {type: number, min: 0}
-training: {model: logistic}
-gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
-service: {p99_ms: 5000, memory_mb: 4000, fallback: [previous, last_score: 30d, default: 0.3]}
-monitoring: {every: 7d, quality: {metric: f1, at_least: 0.3}}
-delivery: {every: 7d, by: "Sunday 00:00", to: [{csv: "out/{period}.csv"}]}
-"""
+CONTRACT = WEEKLY.replace("delivery: {every: 7d,", 'delivery: {every: 7d, by: "Sunday 00:00",')
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose champion went live four weeks ago and served every week but this one."""
-    root = tmp_path_factory.mktemp("missing") / "shop"
-    root.mkdir()
-    (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
-    for week in range(14, 3, -1):
-        put_week(root, sunday(week))
-    clock = SimulatedClock(sunday(4))
-    app = App(find(root), clock=clock)
-    try:
-        app.tick("churn")
-        for week in (3, 2, 1):
-            put_week(root, sunday(week))
-            clock.set(sunday(week))
-            app.tick("churn")
-        assert app.state("churn").champion == 1
-        assert not app.state("churn").incidents
-    finally:
-        app.close()
+    root = make_shop(tmp_path_factory.mktemp("missing") / "shop", CONTRACT, range(14, 3, -1))
+    serve_weeks(root, 4, 3, 2, 1)
+    assert present(root).champion == 1
+    assert not present(root).incidents
     return root
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from processes import present, put_week, sunday, tamid
+from processes import WEEKLY, make_shop, present, put_week, serve_weeks, sunday, tamid
 
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.adapters.vault import FILE, Vault
@@ -18,48 +18,20 @@ from tamid.core.pseudonym import pseudonym
 from tamid.pseudonyms import key_in
 from tamid.serving.wiring import lookup_of
 
-CONTRACT = """\
-tamid: 1
-name: churn
-task: binary
-calendar: {week_starts: sunday}
-data:
-  source: {path: rows/*.csv, owner: mlops_engineer}
-  entity: customer
-  time: week
-  label:
-    {column: left, positive: 1, horizon: 7d, reporting_lag: 2d, source: {path: labels/*.csv}}
-  schema:
-    minutes: {type: number, min: 0, max: 10080}
-    calls: {type: number, min: 0}
-training: {model: logistic}
-gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
-service: {p99_ms: 5000, memory_mb: 4000, fallback: [previous, last_score: 30d, default: 0.3]}
-monitoring: {every: 7d, quality: {metric: f1, at_least: 0.3}}
-delivery: {every: 7d, to: [{csv: "out/{period}.csv"}], control_group: 20%}
-"""
 NAMES = {f"c{n}" for n in range(150)}
+# When the truth about the first served week has come.
+PLAYED = sunday(2) + timedelta(days=5)
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a champion, two served weeks, and the truth about the first of them."""
-    root = tmp_path_factory.mktemp("veiled") / "shop"
-    root.mkdir()
-    (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
-    (root / "tamid.toml").write_text(
-        '[workspace]\nmodels = ["contract.yaml"]\nentities = "pseudonyms"\n'
-    )
-    for week in range(14, 3, -1):
-        put_week(root, sunday(week))
-    clock = SimulatedClock(sunday(4))
-    app = App(find(root), clock=clock)
+    text = WEEKLY.replace('csv"}]}', 'csv"}], control_group: 20%}')
+    folder = tmp_path_factory.mktemp("veiled") / "shop"
+    root = make_shop(folder, text, range(14, 3, -1), "pseudonyms")
+    serve_weeks(root, 4, 3)
+    app = App(find(root), clock=SimulatedClock(PLAYED))
     try:
-        app.tick("churn")
-        put_week(root, sunday(3))
-        clock.set(sunday(3))
-        app.tick("churn")
-        clock.set(sunday(2) + timedelta(days=5))
         app.tick("churn")
     finally:
         app.close()
@@ -82,8 +54,7 @@ def test_the_loop_works_on_pseudonyms_and_delivers_names(shop: Path) -> None:
     assert measured.rows > 100, "labels found their rows"
     # Another test turns the loop by the real clock, for which later rows are missing; the key is
     # new in each run, so who is in the control group, and the F1 of 150 rows, are chance.
-    played = sunday(2) + timedelta(days=5)
-    early = [i.opened.incident for i in state.open_incidents.values() if i.at <= played]
+    early = [i.opened.incident for i in state.open_incidents.values() if i.at <= PLAYED]
     assert not [name for name in early if not name.startswith("alarm/")]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving_world import MODEL, ROW, Server, World, contract
+from serving_world import MODEL, ROW, Server, one_version
 
 pytestmark = pytest.mark.integration
 
@@ -74,9 +74,7 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of one compiled version."""
-    made = World(tmp_path_factory.mktemp("clients"), contract(fallback="[default: 0.05]"))
-    made.release(1, made.pack(tiny=False))
-    with Server(made.root) as running:
+    with one_version(tmp_path_factory.mktemp("clients")) as running:
         yield running
 
 

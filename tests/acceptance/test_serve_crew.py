@@ -9,10 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from serving_world import CODE, ROW, Server, World, contract
+from serving_world import CODE, ROW, Server, World, contract, until
 
 
 def children(pid: int) -> list[int]:
@@ -27,14 +28,8 @@ def metric(server: Server, pattern: str) -> float:
     return sum(float(line.split()[-1]) for line in text.splitlines() if re.match(pattern, line))
 
 
-def until(fits: Any, seconds: float = 40.0) -> Any:
-    """Wait for something true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := fits():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
+def _gone(path: Path) -> bool:
+    return not path.exists()
 
 
 def test_two_processes_are_one_server(tmp_path: Path) -> None:
@@ -112,7 +107,7 @@ def test_a_process_that_keeps_dying_is_started_more_and_more_seldom(tmp_path: Pa
         for _ in range(3):
             other = until(lambda: [p for p in children(server.process.pid) if p != stays])[0]
             os.kill(other, signal.SIGKILL)
-            until(lambda pid=other: not Path(f"/proc/{pid}").exists())
+            until(partial(_gone, Path(f"/proc/{other}")))
         until(lambda: len(children(server.process.pid)) == 2)
         said = (world.root / "serve.log").read_text()
     pauses = [float(p) for p in re.findall(r"again in ([0-9.]+) s", said)]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving_world import ROW, Server, World, contract
+from serving_world import ROW, Server, one_version
 
 pytestmark = pytest.mark.integration
 
@@ -25,9 +25,7 @@ _MOST_GROWTH = 40_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of one compiled version."""
-    made = World(tmp_path_factory.mktemp("fuzzed"), contract(fallback="[default: 0.05]"))
-    made.release(1, made.pack(tiny=False))
-    with Server(made.root) as running:
+    with one_version(tmp_path_factory.mktemp("fuzzed")) as running:
         yield running
 
 

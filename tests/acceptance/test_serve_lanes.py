@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from serving_world import MODEL, ROW, Server, World, contract
+from serving_world import MODEL, ROW, Server, one_version
 
 INFER = f"/v2/models/{MODEL}/infer"
 ROWS = [
@@ -23,9 +23,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of one compiled version."""
-    made = World(tmp_path_factory.mktemp("lanes"), contract(fallback="[default: 0.05]"))
-    made.release(1, made.pack(tiny=False))
-    with Server(made.root) as running:
+    with one_version(tmp_path_factory.mktemp("lanes")) as running:
         yield running
 
 

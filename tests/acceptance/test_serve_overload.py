@@ -10,19 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from serving_world import CODE, MODEL, ROW, Server, World, contract
+from serving_world import CODE, MODEL, ROW, Server, World, burning, contract
 
 # Each row costs eight milliseconds, as the deadline counts them; the machine may do other things.
 COSTS = "import time\n\ndef build(frame):\n    time.sleep(0.008 * len(frame))\n    return frame\n"
-BURNS = """\
-import time
-
-def build(frame):
-    end = time.process_time() + 0.008 * len(frame)
-    while time.process_time() < end:
-        pass
-    return frame
-"""
+BURNS = burning(0.008)
 CAPACITY, TIMES = 125, 6
 
 

@@ -7,20 +7,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from serving_world import MODEL, ROW, Server, World, contract
+from serving_world import MODEL, ROW, Server, World, contract, until
 
 from tamid.adapters.report_files import FileReports
-
-
-def until(fits: Any, seconds: float = 40.0) -> None:
-    """Wait for something true."""
-    end = time.monotonic() + seconds
-    while not fits():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ import statistics
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from serving_world import CODE, MODEL, ROW, Server, World, contract
+from serving_world import CODE, MODEL, ROW, Server, World, contract, until
 
 from tamid.adapters.report_files import FileReports
 from tamid.core import events as ev
@@ -39,16 +38,6 @@ def heard(world: World) -> ServerReport:
     """Return what the only process of the server told last."""
     (report,) = FileReports(world.store / "reports").heard(MODEL)
     return report
-
-
-def until(fits: Callable[[], Any], seconds: float = 40.0) -> Any:
-    """Wait for something true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := fits():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
 
 
 def row_of(entity: str) -> dict[str, Any]:

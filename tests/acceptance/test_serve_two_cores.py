@@ -12,18 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-from serving_world import CODE, MODEL, ROW, Server, World, contract
+from serving_world import CODE, MODEL, ROW, Server, World, burning, contract
 
 # Four milliseconds of processor time a row, whatever the size of the batch.
-BURNS = """\
-import time
-
-def build(frame):
-    end = time.process_time() + 0.004 * len(frame)
-    while time.process_time() < end:
-        pass
-    return frame
-"""
+BURNS = burning(0.004)
 ROUNDS, SECONDS, CALLERS = 3, 5, 32
 
 
