@@ -13,6 +13,7 @@ from tamid.config import FILE, Config, find, reread
 from tamid.core.errors import ContractError, NotFound, TamidError, UsageError
 from tamid.core.values import Role
 from tamid.pseudonyms import unveiled, vault_in, veiled
+from tamid.store import begun, missing, refuse_without_secrets
 from tamid.wiring import (
     keys_in,
     load_contract,
@@ -67,8 +68,11 @@ class App:
         self.leases = SqliteLeases(config.store / "ledger.sqlite")
         self.blobs = FileBlobs(config.store / "blobs")
         self.tables = DeltaTables(config.store / "tables")
-        self.vault = vault_in(config, used=bool(self.ledger.streams()))
-        self._salt = salt_in(config.store / "salt")
+        used = bool(self.ledger.streams())
+        begun(config.store, used=used, entities=config.entities)
+        lost = missing(config.store)
+        self.vault = None if lost else vault_in(config, used=used)
+        self._salt = "" if lost else salt_in(config.store / "salt")
         self._rigs: dict[str, Rig] = {}
         self._states: dict[str, State] = {}
         self._texts: dict[str, tuple[str, Contract]] = {}
@@ -169,6 +173,7 @@ class App:
         """Bring the contract and code that stand in the folder into force for new runs."""
         from tamid.stages.loop import adopt
 
+        refuse_without_secrets(self.config.store, "turn the loop")
         path = self.models()[model]
         text = path.read_text("utf-8")
         if self._texts.get(model, ("",))[0] != text:

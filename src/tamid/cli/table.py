@@ -84,6 +84,13 @@ TABLE: tuple[Group, ...] = (
         ),
     ),
     Group(
+        title="Keep the workspace",
+        commands=(
+            _row("backup", "keeping:backup", "copy it whole to a new folder, while the loop turns"),
+            _row("restore", "keeping:restore", "compare a backup byte by byte, and put it back"),
+        ),
+    ),
+    Group(
         title="Prove",
         commands=(
             _row("keys", "keys:list_keys", "list the keys that sign bundles"),

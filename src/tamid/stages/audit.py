@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -16,8 +16,9 @@ from tamid.core.fold import evolve
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
-from tamid.core.values import TablePin, canonical_json, jsonable
+from tamid.core.values import canonical_json, jsonable
 from tamid.stages.loop import conclude
+from tamid.stages.naming import named_blobs, named_bundles, named_pins
 from tamid.stages.packaging import unpack
 from tamid.stages.rig import Rig
 
@@ -163,48 +164,6 @@ def prove(rig: Rig, records: Sequence[Recorded]) -> Proof:
         bundles=len(bundles),
         faults=tuple(sorted(faults, key=lambda f: (f.event, f.what))),
     )
-
-
-def named_blobs(event: ev.Event) -> Iterator[str]:
-    """Yield the digests of stored content that an event names."""
-    match event:
-        case ev.ContractAdopted():
-            yield from (event.contract, *event.code.values())
-        case ev.RunStarted():
-            yield from (event.contract, *event.code.values())
-        case ev.RunFinished():
-            yield from (event.bundle, event.overlay, event.report)
-        case ev.Judged() | ev.CaseOpened():
-            yield event.report
-        case ev.VersionRegistered():
-            yield from (event.ref.bundle, event.ref.overlay, event.contract)
-            if event.usual:
-                yield event.usual
-        case ev.ThresholdMoved():
-            yield event.overlay
-        case ev.NormalAccepted():
-            yield from (event.overlay, event.usual)
-        case ev.Promoted():
-            yield event.evidence
-
-
-def named_pins(event: ev.Event) -> Iterator[TablePin]:
-    """Yield the versions of tables that an event names."""
-    match event:
-        case ev.DataAccepted() | ev.LabelsAccepted() | ev.Scored():
-            yield event.pin
-        case ev.RunStarted() | ev.Measured():
-            yield from event.pins
-        case ev.RunFinished() if event.judged is not None:
-            yield event.judged
-
-
-def named_bundles(event: ev.Event) -> Iterator[tuple[str, str]]:
-    """Yield the bundles, each with its policy overlay, that an event names."""
-    if isinstance(event, ev.RunFinished):
-        yield event.bundle, event.overlay
-    if isinstance(event, ev.VersionRegistered):
-        yield event.ref.bundle, event.ref.overlay
 
 
 def _first_named(pairs: Iterable[tuple[int, _T]]) -> dict[_T, int]:

@@ -1,0 +1,80 @@
+"""What a ledger names of all that is stored: contents, versions of tables, bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tamid.core import events as ev
+from tamid.core.chain import Recorded
+from tamid.core.learning.bundle import read_manifest
+from tamid.core.values import TablePin
+from tamid.ports import Blobs
+
+
+def blobs_named(records: Iterable[Recorded], blobs: Blobs) -> frozenset[str]:
+    """Return the digests of all content that events need: named by them, or by a bundle they name.
+
+    Raises:
+        NotFound, IntegrityError: the manifest of a bundle is gone or altered.
+    """
+    found: set[str] = set()
+    bundles: set[str] = set()
+    for record in records:
+        found.update(digest for digest in named_blobs(record.event) if digest)
+        bundles.update(bundle for bundle, _ in named_bundles(record.event))
+    for bundle in bundles:
+        found.update(read_manifest(blobs.get(bundle)).files.values())
+    return frozenset(found | bundles)
+
+
+def newest_named(records: Iterable[Recorded]) -> dict[str, int]:
+    """Return the highest version of each table that events name."""
+    found: dict[str, int] = {}
+    for record in records:
+        for pin in named_pins(record.event):
+            found[pin.table] = max(pin.version, found.get(pin.table, 0))
+    return found
+
+
+def named_blobs(event: ev.Event) -> Iterator[str]:
+    """Yield the digests of stored content that an event names."""
+    match event:
+        case ev.ContractAdopted():
+            yield from (event.contract, *event.code.values())
+        case ev.RunStarted():
+            yield from (event.contract, *event.code.values())
+        case ev.RunFinished():
+            yield from (event.bundle, event.overlay, event.report)
+        case ev.Judged() | ev.CaseOpened():
+            yield event.report
+        case ev.VersionRegistered():
+            yield from (event.ref.bundle, event.ref.overlay, event.contract)
+            if event.usual:
+                yield event.usual
+        case ev.ThresholdMoved():
+            yield event.overlay
+        case ev.NormalAccepted():
+            yield from (event.overlay, event.usual)
+        case ev.Promoted():
+            yield event.evidence
+
+
+def named_pins(event: ev.Event) -> Iterator[TablePin]:
+    """Yield the versions of tables that an event names."""
+    match event:
+        case ev.DataAccepted() | ev.LabelsAccepted() | ev.Scored():
+            yield event.pin
+        case ev.RunStarted() | ev.Measured():
+            yield from event.pins
+        case ev.RunFinished() if event.judged is not None:
+            yield event.judged
+        case ev.AnswersTaken():
+            yield from (pin for pin in (event.pin, event.times) if pin is not None)
+
+
+def named_bundles(event: ev.Event) -> Iterator[tuple[str, str]]:
+    """Yield the bundles, each with its policy overlay, that an event names."""
+    if isinstance(event, ev.RunFinished):
+        yield event.bundle, event.overlay
+    if isinstance(event, ev.VersionRegistered):
+        yield event.ref.bundle, event.ref.overlay
