@@ -198,6 +198,8 @@ class App:
         from tamid.stages.loop import tick
 
         broken = ""
+        if self.state(model).retired:
+            return tick(self.rig(model), self.holder, self._states.get(model), stop)
         try:
             self.adopt(model, reason="the files in the folder changed")
         except (ContractError, NotFound) as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tamid.core.errors import UsageError
+from tamid.core.errors import ModelRetired, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +118,16 @@ def needs_contract(model: str, state: State) -> None:
             f"model {model!r} has no contract in force yet",
             why="nothing was adopted and no tick was made",
             fix="Run `tamid contract adopt`, or `tamid tick`.",
+        )
+    refuse_retired(model, state)
+
+
+def refuse_retired(model: str, state: State) -> None:
+    """Refuse to act on a model that is out of service. Raises ModelRetired."""
+    if state.retired:
+        raise ModelRetired(
+            f"model {model!r} was retired {state.retired.words}",
+            fix=f"`tamid retire {model} --undo` brings it back.",
         )
 
 

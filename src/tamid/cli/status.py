@@ -37,6 +37,9 @@ def status(args: Namespace, out: Output) -> int:
 def page(snap: Snapshot) -> Iterator[str]:
     """Yield the lines of one model's status."""
     yield f"{snap.model}, {_moment(snap.now)}"
+    if snap.turning.retired:
+        yield f"RETIRED {snap.turning.retired}"
+        yield "What follows is how it stood; `tamid retire --undo` brings it back."
     yield ""
     yield from _question(snap.service)
     yield ""
@@ -145,6 +148,9 @@ def _work(snap: Snapshot) -> Iterator[str]:
 
 def _turning(snap: Snapshot) -> Iterator[str]:
     turning = snap.turning
+    if turning.retired:
+        yield "loop        rests: the model is retired"
+        return
     if turning.paused_by:
         until = f" until {turning.paused_until}" if turning.paused_until else ""
         yield f"paused      by {turning.paused_by}{until}; scoring goes on"

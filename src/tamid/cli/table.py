@@ -78,6 +78,7 @@ TABLE: tuple[Group, ...] = (
             _row("rollback", "people:rollback", "bring an earlier version back at once"),
             _row("pause", "people:pause", "stop training and releasing; scoring goes on"),
             _row("resume", "people:resume", "let the loop act again"),
+            _row("retire", "retiring:retire", "take a model out of service; its record stays"),
             _row("cases", "casework:cases", "list the cases, or show one"),
             _row("cases comment", "casework:comment", "add to a case what was learnt"),
             _row("cases resolve", "casework:resolve", "close a case by hand"),

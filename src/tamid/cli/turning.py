@@ -112,7 +112,7 @@ def _raise_overdue(app: App, model: str) -> str:
     from tamid.core.view.scene import moment
 
     state, now = app.state(model), app.clock.now()
-    if state.last_tick is None or not state.contract:
+    if state.last_tick is None or not state.contract or state.retired:
         return ""
     every = app.contract(model).monitoring.every
     if not overdue(state.last_tick, every, now):

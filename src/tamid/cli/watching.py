@@ -101,6 +101,8 @@ class Watch:
     def _due(self, model: str) -> str:
         """Return why the model is to be turned now, or ""."""
         state, now = self._app.state(model), self._app.clock.now()
+        if state.retired:
+            return ""
         every = self._every or self._app.contract(model).monitoring.every
         last = max(filter(None, (state.last_tick, self._tried.get(model))), default=None)
         if last is None or now >= last + every:

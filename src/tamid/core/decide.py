@@ -44,9 +44,11 @@ def decide(policy: Policy, state: State, signals: Signals, now: datetime) -> Dec
     """Return what to do now, with reasons.
 
     Laws: pure; no action without a reason and a key; a paused model is scored and delivered but
-    neither trained nor released; never two runs or two releases at once; training never follows
-    from a system failure.
+    neither trained nor released, a retired one is left alone; never two runs or two releases at
+    once; training never follows from a system failure.
     """
+    if state.retired:
+        return Decision(waiting=(f"the model was retired {state.retired.words}",))
     rules = DUTIES if state.paused else VOICES + DUTIES + CHANGES
     for rule in rules:
         if actions := rule(policy, state, signals, now):

@@ -2,7 +2,8 @@
 
 TamidError
 ├── UsageError            the command line or a call is wrong                    exit 2
-│   └── NotFound          a name, version, case or period that does not exist    exit 2
+│   ├── NotFound          a name, version, case or period that does not exist    exit 2
+│   └── ModelRetired      the model answers no more; its record can be read      exit 2
 ├── ContractError         the contract has problems (all of them, with lines)    exit 1
 ├── DataError             data that breaks the contract or cannot be read        exit 1
 │   ├── BatchRefused      a batch above the quarantine limit or outside the schema
@@ -62,6 +63,13 @@ class NotFound(UsageError):
 
     code = "T101"
     fix = "List what exists: `tamid models`, `tamid cases`, `tamid runs`."
+
+
+class ModelRetired(UsageError):
+    """The model was retired: it is neither scored nor trained, and its record stays."""
+
+    code = "T104"
+    fix = "`tamid status`, `why`, `log` and `which` still tell all of it; `tamid retire --undo`."
 
 
 class MissingExtra(TamidError):

@@ -525,6 +525,18 @@ class Resumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retired(Event):
+    """A person took the model out of service: no scores, training or alarms; its record stays."""
+
+    champion: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reinstated(Event):
+    """A person brought a retired model back into service."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided(Event):
     """What one tick decided on what it knew; the audit decides again and compares bytes."""
 

@@ -11,7 +11,7 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.releases import RELEASES, put
 from tamid.core.restated import accepted_normal, threshold_moved
-from tamid.core.state import SUSPECTED, Alarm, Case, Incident, Refusal, Run, State
+from tamid.core.state import SUSPECTED, Alarm, Case, Incident, Refusal, Retirement, Run, State
 from tamid.core.values import Role
 
 
@@ -195,6 +195,11 @@ def _case_closed(s: State, e: ev.CaseClosed, r: Recorded) -> State:
     return replace(s, cases=put(s.cases, e.case, case), taken_as_sound=sound)
 
 
+def _retired(s: State, e: ev.Retired, r: Recorded) -> State:
+    out = Retirement(at=r.at, actor=r.actor, role=r.role.value, reason=r.reason)
+    return replace(s, retired=out)
+
+
 _STEPS: Mapping[type[ev.Event], Any] = {
     **RELEASES,
     ev.ContractAdopted: _adopted,
@@ -224,5 +229,7 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.CaseClosed: _case_closed,
     ev.Paused: lambda s, e, r: replace(s, paused=e),
     ev.Resumed: lambda s, e, r: replace(s, paused=None),
+    ev.Retired: _retired,
+    ev.Reinstated: lambda s, e, r: replace(s, retired=None),
     ev.Ticked: lambda s, e, r: replace(s, last_tick=r.at),
 }

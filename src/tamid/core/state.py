@@ -122,6 +122,21 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """When a model was taken out of service, by whom and why."""
+
+    at: datetime
+    actor: str
+    role: str
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """Return it as a sentence's end."""
+        return f"on {self.at.date()} by {self.actor} ({self.role}): {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """The present of one model. Mappings are never changed in place.
 
@@ -166,6 +181,7 @@ class State:
     answered: Mapping[str, int] = field(default_factory=dict)
     cases: Mapping[int, Case] = field(default_factory=dict)
     paused: ev.Paused | None = None
+    retired: Retirement | None = None
     last_tick: datetime | None = None
     servers: Mapping[str, ev.ServerReported] = field(default_factory=dict)
     served_at: datetime | None = None

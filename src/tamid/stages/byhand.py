@@ -13,7 +13,7 @@ from typing import cast
 
 from tamid.core.actions import Action, Train
 from tamid.core.chain import Recorded
-from tamid.core.errors import Conflict, NotFound, UsageError, Waiting
+from tamid.core.errors import Conflict, ModelRetired, NotFound, UsageError, Waiting
 from tamid.core.policy import policy_of
 from tamid.core.rules.retraining import drifted, forbidden
 from tamid.core.rules.scoring import deliver, score
@@ -159,4 +159,6 @@ def _held(rig: Rig, holder: str) -> Iterator[tuple[Journal, datetime, int]]:
                 why="nobody adopted one",
                 fix="Run `tamid contract adopt`.",
             )
+        if out := journal.state.retired:
+            raise ModelRetired(f"model {rig.model!r} was retired {out.words}")
         yield journal, now, lease.token

@@ -112,6 +112,8 @@ def tick(
                 why="nobody adopted one",
                 fix="Run `tamid contract adopt`, or `tamid tick` in the folder of the contract.",
             )
+        if journal.state.retired:
+            return _rest(journal, now)
         return _turn(rig, journal, now, lease.token, stop)
 
 
@@ -137,6 +139,15 @@ def conclude(rig: Rig, state: State, now: datetime) -> tuple[Signals, Decision]:
     contract = rig.contract(state.contract)
     signals = observe(rig, contract, state, now)
     return signals, decide(policy_of(contract), state, signals, now)
+
+
+def _rest(journal: Journal, now: datetime) -> TickReport:
+    """Return the turn of a retired model: nothing is taken in, noticed or done."""
+    assert journal.state.retired is not None
+    said = (f"nothing: the model was retired {journal.state.retired.words}",)
+    return TickReport(
+        tick=instant(now), now=now, state=journal.state, actions=(), waiting=said, records=()
+    )
 
 
 def _turn(

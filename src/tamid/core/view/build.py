@@ -72,8 +72,11 @@ def turning(scene: Scene) -> Turning:
         last=last,
         every=format_duration(every),
         due=last + every if last else None,
-        overdue=last is not None and overdue(last, every, scene.now),
+        overdue=last is not None
+        and scene.state.retired is None
+        and overdue(last, every, scene.now),
         paused_by=f"{paused.role} {paused.actor}: {paused.reason}" if paused else "",
+        retired=scene.state.retired.words if scene.state.retired else "",
         paused_until=scene.state.paused.until if scene.state.paused else "",
     )
 

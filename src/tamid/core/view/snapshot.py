@@ -207,6 +207,7 @@ class Turning:
     overdue: bool
     paused_by: str = ""
     paused_until: str = ""
+    retired: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +240,10 @@ class Snapshot:
         """The one word that `--exit-code` turns into a status; the worst that holds.
 
         A degraded service comes first, then a candidate that a gate holds, then waiting for a
-        person (or, before the first release, for labels).
+        person (or, before the first release, for labels). A retired model owes nothing.
         """
+        if self.turning.retired:
+            return "fine"
         if self.service.reply in ("no", "degraded"):
             return "degraded"
         if any(case.kind == "held" and case.closed_at is None for case in self.cases):

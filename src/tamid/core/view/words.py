@@ -276,6 +276,11 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.CaseClosed: lambda e: f"Case {e.case} closed: {e.resolution}",
     ev.Paused: lambda e: "The loop was paused" + (f" until {e.until}" if e.until else ""),
     ev.Resumed: lambda e: "The loop was resumed",
+    ev.Retired: lambda e: (
+        "The model was retired: it is neither scored nor trained any more"
+        + (f"; version {e.champion} was live" if e.champion else "")
+    ),
+    ev.Reinstated: lambda e: "The model was brought back into service",
     ev.Decided: lambda e: f"Decided in round {e.round + 1} of the tick of {e.tick[:16]}",
     ev.Ticked: lambda e: f"The tick of {e.tick[:16]} ended",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tamid.core.contract.kinds import parse_stage
 from tamid.core.contract.model import Contract
-from tamid.core.errors import TamidError, Waiting
+from tamid.core.errors import ModelRetired, TamidError, Waiting
 from tamid.core.fold import fold
 from tamid.core.ladder import CHAMPION, PREVIOUS, RULE_RUNG, Step, ladder
 from tamid.core.state import State
@@ -73,12 +73,14 @@ class Follower:
         self._wanted: Wanted | None = None
         self._trial: tuple[OnTrial, Trial] | None = None
         self._golden: list[dict[str, Value]] = []
-        self._retry_at = 0.0
+        self._retry_at, self._gone = 0.0, ""
         self._task: asyncio.Task[None] | None = None
 
     @property
     def turn(self) -> Ladder:
-        """Return the turn in force. Raises Waiting before the first one."""
+        """Return the turn in force. Raises Waiting before the first one, ModelRetired."""
+        if self._gone:
+            raise ModelRetired(self._gone)
         if self._turn is None:
             raise Waiting(
                 f"no version of {self.model!r} is loaded",
@@ -141,7 +143,9 @@ class Follower:
         if self._trial is not None and (why := self._trial[1].look(time.monotonic())):
             self._world.say(f"version {self._trial[1].number} was stopped: {why}")
         self._state = await asyncio.to_thread(self._read)
-        wanted = _wanted(self._state)
+        if self._state.retired or self._gone:
+            self._rest(self._state)
+        wanted = None if self._gone else _wanted(self._state)
         if wanted is None or (wanted == self._wanted and time.monotonic() < self._retry_at):
             return
         if wanted != self._wanted:
@@ -245,6 +249,18 @@ class Follower:
         self._turn = fresh
         self._turns.append(fresh)
         self.swaps += 1
+        self._tidy()
+
+    def _rest(self, state: State) -> None:
+        """Answer nobody any more, or again: as the ledger says of the model."""
+        out = state.retired
+        if bool(out) == bool(self._gone):
+            return
+        self._gone = f"model {self.model!r} was retired {out.words}" if out else ""
+        if self._turn is not None:
+            self._turn.retired = True
+        self._turn = self._wanted = self._trial = None
+        self._world.say(self._gone or f"model {self.model!r} is back in service")
         self._tidy()
 
     def _tidy(self) -> None:

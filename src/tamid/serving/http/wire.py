@@ -138,7 +138,7 @@ def refusal(error: Refused, name: str) -> Reply:
 
 def from_error(error: TamidError) -> Refused:
     """Return the answer to what the request did wrong."""
-    from tamid.core.errors import NotFound, Waiting
+    from tamid.core.errors import ModelRetired, NotFound, Waiting
     from tamid.serving.strict import Malformed, OutsideContract, TooMany
 
     text = f"{error.what}: {error.why}" if error.why else error.what
@@ -148,6 +148,8 @@ def from_error(error: TamidError) -> Refused:
         return Refused(400, "malformed", text)
     if isinstance(error, TooMany):
         return Refused(413, "too_many_rows", text)
+    if isinstance(error, ModelRetired):
+        return Refused(410, "retired", error.what)
     if isinstance(error, NotFound):
         return Refused(404, "not_found", error.what)
     if isinstance(error, Waiting):
