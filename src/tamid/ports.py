@@ -245,6 +245,7 @@ class TrainingJob:
     index or number), `_weight` (1 / chance of being observed), and the joined columns. Where labels
     trickle in, `_period` and `_known_at` tell when a label became known, and `_fit_weight` (1 /
     chance of being known by now) counts when a row is learnt from, not when it is looked at.
+    `held` is the window in force: another is taken only if it is shown to be better.
     """
 
     run: str
@@ -257,6 +258,7 @@ class TrainingJob:
     degraded: bool = False
     judge_salt: str = ""
     resume: str = ""
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

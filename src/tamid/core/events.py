@@ -261,7 +261,11 @@ class IncidentClosed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A passage through training began, with all that it rests on pinned."""
+    """A passage through training began, with all that it rests on pinned.
+
+    `held`: the window in force; `out_of_season`: windows left out because they lack a season of the
+    coming month.
+    """
 
     run: str
     trigger: str
@@ -277,6 +281,8 @@ class RunStarted(Event):
     environment: str = ""
     git: str = ""
     dirty: bool = False
+    held: str = ""
+    out_of_season: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

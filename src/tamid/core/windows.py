@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, timedelta
 
 from tamid.core.stats.distributions import normal_quantile
 
@@ -23,6 +24,10 @@ FEWEST_FRESH = 2
 # "long" covers half a year of weeks, "short" two months: a season, and what happened lately.
 LONG = 26
 SHORT = 8
+
+# A window is to know the season of so many weeks ahead, or to reach back a year.
+COMING = 4
+YEAR = 52
 
 # A first run needs this many matured periods: to fit, to tune and to judge one after another.
 FEWEST_TO_START = 8
@@ -83,6 +88,61 @@ def windows(periods: Sequence[str], choice: str) -> dict[str, tuple[str, ...]]:
     if choice in found:
         return {choice: found[choice]}
     return found
+
+
+def quarter(day: str) -> int:
+    """Return the season of a day: the quarter of the year that its name says, from 0.
+
+    >>> quarter("2026-01-04"), quarter("2025-12-28")
+    (0, 3)
+    """
+    return (int(day[5:7]) - 1) // 3
+
+
+def knows_season(
+    coming: Collection[int], default: Collection[int], window: Collection[int], *, a_year: bool
+) -> bool:
+    """Say whether a window knows the seasons of the coming month, as far as the default does.
+
+    What no window knows excludes none; `a_year`: the window reaches back a year, whatever it holds.
+
+    >>> knows_season({3}, {0, 1, 2, 3}, {1, 2}, a_year=False)
+    False
+    >>> knows_season({3}, {1, 2}, {2}, a_year=False)
+    True
+    """
+    return a_year or set(coming) & set(default) <= set(window)
+
+
+def out_of_season(candidates: Mapping[str, Sequence[str]], today: str) -> tuple[str, ...]:
+    """Return the windows that lack a season of the month after `today`, which the first one knows.
+
+    A model that never saw summer must not go live in June because it did well in May. One window
+    alone was not chosen, and is kept.
+
+    >>> weeks = [f"2025-{m:02d}-{d:02d}" for m in range(1, 13) for d in (1, 8, 15, 22)]
+    >>> out_of_season(windows(weeks[8:], "auto"), "2026-03-20")
+    ('long', 'short')
+    >>> out_of_season(windows(weeks[8:], "auto"), "2025-12-01")
+    ()
+    """
+    if len(candidates) < 2 or not all(candidates.values()):
+        return ()
+    day = date.fromisoformat(today)
+    ahead = {quarter((day + timedelta(weeks=k)).isoformat()) for k in range(COMING)}
+    known = {name: {quarter(p) for p in span} for name, span in candidates.items()}
+    default = next(iter(known.values()))
+    spans = {n: _weeks(min(span), max(span)) for n, span in candidates.items()}
+    return tuple(
+        name
+        for name, have in known.items()
+        if not knows_season(ahead, default, have, a_year=spans[name] >= YEAR)
+    )
+
+
+def _weeks(first: str, last: str) -> int:
+    """Return the weeks from the one that begins on a day to the one that begins on another."""
+    return (date.fromisoformat(last) - date.fromisoformat(first)).days // 7 + 1
 
 
 def pseudo_reference(point: float, error: float) -> tuple[float, ...]:

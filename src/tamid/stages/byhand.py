@@ -22,10 +22,10 @@ from tamid.core.state import State
 from tamid.core.values import Role
 from tamid.ports import Rehearser
 from tamid.stages.acts import act, carry_out
+from tamid.stages.jobs import training_job
 from tamid.stages.journal import Journal, holding
 from tamid.stages.loop import LEASE, conclude, perceive
 from tamid.stages.rig import Rig
-from tamid.stages.runs import training_job
 
 # Scoring, then delivery of what was scored: a third round finds nothing to do.
 _ROUNDS = 4

@@ -28,6 +28,7 @@ from tamid.core.values import (
     digest_bytes,
     digest_of,
 )
+from tamid.core.windows import quarter
 from tamid.stages import dataset, joining, labels
 from tamid.stages.answering import FeatureCode, encode, learn_features, model_frame
 from tamid.stages.feeds import rule_of
@@ -129,7 +130,7 @@ def matrix(
         classes=_classes(contract, y),
         delay=_delay(starts, week, time, known, slow),
         slow=slow,
-        season=np.array([(int(w[5:7]) - 1) // 3 for w in weeks]),
+        season=np.array([quarter(w) for w in weeks]),
         digest=digest_of(
             [[digest_bytes(np.ascontiguousarray(part).tobytes()) for part in held], table.features]
         ),

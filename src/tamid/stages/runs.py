@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,11 +15,10 @@ from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError, OutOfTime, SystemFailure, UserCodeError
 from tamid.core.state import Run, State
 from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, TIME, canonical_json
-from tamid.core.windows import FEWEST_FRESH, holdout, windows
-from tamid.ports import TrainingJob
 from tamid.stages import dataset, joining
-from tamid.stages.evidence import Evidence, mass_by_period
+from tamid.stages.evidence import Evidence
 from tamid.stages.gates import judge
+from tamid.stages.jobs import drifted_of, job_of, started_of
 from tamid.stages.packaging import pack
 from tamid.stages.registry import judged_frame, overlay_of, voice
 from tamid.stages.rig import Rig
@@ -35,13 +34,13 @@ def train(
     rig: Rig, contract: Contract, state: State, a: do.Train, now: datetime, token: int
 ) -> Iterator[ev.Event]:
     before = state.runs.get(a.run)
-    started = before.started if before else _started(rig, contract, state, a)
+    started = before.started if before else started_of(rig, contract, state, a, now)
     yield replace(started, key=a.key)
     mine = rig.contract(started.contract)
     pins = {pin.table: pin for pin in started.pins}
     try:
         frame = dataset.training_rows(rig.tables, mine, state, pins, started.periods, now)
-        job = _job(rig, state, started, frame)
+        job = job_of(rig, state, started, frame)
         result = rig.trainer.train(job, mine.training.timeout, rig.progress)
     except _ITS_OWN as error:
         yield _failed(a.run, "user_code", error.what, error.why)
@@ -71,94 +70,8 @@ def train(
     )
 
 
-def training_job(rig: Rig, state: State, action: do.Train, now: datetime) -> TrainingJob:
-    """Return the job that a run would be, without starting it. Raises DataError."""
-    contract = rig.contract(state.contract)
-    started = _started(rig, contract, state, action)
-    pins = {pin.table: pin for pin in started.pins}
-    frame = dataset.training_rows(rig.tables, contract, state, pins, started.periods, now)
-    return _job(rig, state, started, frame)
-
-
-def _started(rig: Rig, contract: Contract, state: State, a: do.Train) -> ev.RunStarted:
-    origin = rig.origin()
-    return ev.RunStarted(
-        run=a.run,
-        trigger=a.trigger,
-        reason=a.reason,
-        window=a.window or contract.retraining.window,
-        contract=state.contract,
-        code=state.code,
-        pins=tuple(pin for _, pin in sorted(state.pins.items())),
-        seed=contract.training.seed,
-        case=a.case,
-        periods=a.periods,
-        degraded_periods=a.degraded,
-        environment=origin.environment,
-        git=origin.git,
-        dirty=origin.dirty,
-    )
-
-
 def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:
     return ev.RunFailed(key=f"failed/{run}", run=run, failure=failure, message=f"{what}: {why}")
-
-
-def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
-    there = frozenset(frame.get_column(PERIOD).unique())
-    periods = tuple(p for p in started.periods if p in there)
-    contract = rig.contract(started.contract)
-    degraded = _degraded(contract, started, periods)
-    return TrainingJob(
-        run=started.run,
-        contract=rig.blobs.get(started.contract).decode(),
-        code={path: rig.blobs.get(digest).decode() for path, digest in started.code.items()},
-        frame=frame,
-        windows=windows(periods, started.window),
-        holdout=degraded or _holdout(rig, state, periods, mass_by_period(contract, frame)),
-        seed=started.seed,
-        degraded=bool(degraded),
-        # After a drift each run judges another half of the entities. Without time the judged ones
-        # must stay the same: only there did the champion's own run leave scores that it had not
-        # learnt from.
-        judge_salt=f"{rig.salt}/{started.run}" if degraded else rig.model,
-        resume=started.run,
-    )
-
-
-def _holdout(
-    rig: Rig, state: State, periods: tuple[str, ...], mass: Mapping[str, int]
-) -> tuple[str, ...]:
-    """Return the periods that a routine run is judged on.
-
-    Where the champion has learnt from (nearly) all of them, its recipe is judged instead, on the
-    scores that its own run gave while it had not: the candidate is fitted on what came before the
-    same first judged period.
-    """
-    champion = state.versions.get(state.champion)
-    if champion is None:
-        return holdout(periods, mass=mass)
-    learnt = champion.registered.trained_through
-    run = state.runs[champion.registered.run]
-    if sum(p > learnt for p in periods) < FEWEST_FRESH and not run.started.degraded_periods:
-        first = judged_frame(rig, state, run.started.run).get_column(PERIOD).min()
-        same = tuple(p for p in periods if p >= str(first))
-        if len(periods) - len(same) >= FEWEST_FRESH:
-            return same
-    return holdout(periods, learnt, mass)
-
-
-def _degraded(
-    contract: Contract, started: ev.RunStarted, periods: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return the drifted periods to judge on.
-
-    Where labels trickle in there are none: what became known last is judged, whatever week it is
-    about.
-    """
-    if dataset.trickling(contract):
-        return ()
-    return tuple(p for p in started.degraded_periods if p in periods)
 
 
 def judge_run(
@@ -192,7 +105,7 @@ def judge_run(
             champion=champion,
             champion_threshold=threshold,
             probe=probe,
-            degraded=bool(_degraded(mine, run.started, run.started.degraded_periods)),
+            degraded=bool(drifted_of(mine, run.started, run.started.degraded_periods)),
             attempt=1 + tried,
             report=rig.blobs.get(run.finished.report).decode(),
             rng=rig.generator(run.started.seed),

@@ -16,7 +16,7 @@ import polars as pl
 from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.errors import UserCodeError
-from tamid.core.learning.choice import Candidate, Tuned, choose, threshold_for, tune
+from tamid.core.learning.choice import FEWEST_ROWS, Candidate, Tuned, choose, threshold_for, tune
 from tamid.core.learning.model import Bools, Floats, Learner, Model, Param, StoredModel, Trial
 from tamid.core.learning.splits import Fold
 from tamid.core.stats.metrics import evaluate, terms
@@ -185,7 +185,11 @@ def _window(
         for codes in (bench.rows.entity, bench.rows.period)
     )
     rng = bench.tools.generator(bench.job.seed)
-    best, candidates = choose(bench.contract, tuned, bench.y[seen], bench.weight[seen], blocks, rng)
+    job = bench.job
+    best, candidates = choose(
+        bench.contract, tuned, bench.y[seen], bench.weight[seen], blocks, rng,
+        held=job.held, least=0 if job.degraded else FEWEST_ROWS,
+    )  # fmt: skip
     return tuned[best], candidates
 
 

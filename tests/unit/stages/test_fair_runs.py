@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from tamid.core import events as ev
 from tamid.core.fold import fold
 from tamid.core.state import Run, State
 from tamid.core.values import Role
-from tamid.ports import TrainingJob
+from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages import byhand
 from tamid.stages.loop import adopt, tick
 from tamid.stages.rig import Rig
@@ -218,3 +219,37 @@ def test_a_try_out_keeps_the_contract_s_time(rig: Rig) -> None:
     wish = byhand.Wish(actor="a", role=Role.ML_DEVELOPER, reason="try")
     byhand.rehearse(replace(rig, trainer=Trying()), "test", wish)
     assert seen == [timedelta(seconds=9)]
+
+
+def test_a_run_knows_the_window_in_force_and_the_season_ahead(rig: Rig) -> None:
+    """Both are pinned when it begins, and reach the worker: held, and what is not offered."""
+    put(rig, "all", rows(2400, weeks=56), SUNDAY + 60 * WEEK)
+    seen: list[TrainingJob] = []
+
+    class Seeing:
+        """A place to train that shows what it is given."""
+
+        def train(self, job: TrainingJob, *rest: Any) -> TrainingResult:
+            """Train as ever."""
+            seen.append(job)
+            return rig.trainer.train(job, *rest)
+
+    watched = replace(rig, trainer=Seeing())
+    # 28 February 2027: the last weeks are of winter, and all data knows last year's spring.
+    now = SUNDAY + 60 * WEEK
+    state = turn(watched, TIMED, now)
+    started = last(state).started
+    assert (started.held, started.out_of_season) == ("", ())
+    later = now + timedelta(days=20)
+    byhand.train(watched, "test", byhand.Wish(actor="a", role=Role.ML_DEVELOPER, reason="more"))
+    rig.clock.set(later)  # type: ignore[attr-defined]
+    state = turn(watched, TIMED, later)
+    again(watched, TIMED, later)
+    state = fold(rig.ledger.read("toy"))
+    started = last(state).started
+    first = state.runs["run-0001"].finished
+    assert first is not None
+    assert started.held == first.window
+    assert started.out_of_season == ("long", "short")
+    assert (seen[-1].held, set(seen[-1].windows)) == (first.window, {"all"})
+    assert set(seen[0].windows) == {"all", "long", "short"}

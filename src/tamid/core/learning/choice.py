@@ -13,10 +13,13 @@ from tamid.core.contract.model import Contract
 from tamid.core.learning.model import Floats, Ints
 from tamid.core.stats.bootstrap import bootstrap_difference
 from tamid.core.stats.calibration import Calibration, apply_calibration, fit_isotonic, fit_platt
+from tamid.core.stats.hysteresis import kept_or_better
 from tamid.core.stats.metrics import metric_of, terms
 from tamid.core.stats.threshold import Gains, best_for_f1, best_for_gain
 from tamid.core.values import Task
 
+# Fewer routine tuning rows than this leave the window as it is: the best of three would be luck.
+FEWEST_ROWS = 500
 # Draws for one standard error: 300 give it to within 4 %, and only "above one" matters.
 _DRAWS = 300
 _NO_THRESHOLD = 0.5
@@ -34,7 +37,7 @@ class Tuned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """What the choice of a window rests on: value, gain over the default and its error."""
+    """What the choice of a window rests on: value, gain over the one in force and its error."""
 
     window: str
     value: float
@@ -83,11 +86,15 @@ def choose(
     weight: Floats,
     blocks: tuple[Ints, ...],
     rng: Generator,
+    *,
+    held: str = "",
+    least: int = 0,
 ) -> tuple[str, tuple[Candidate, ...]]:
-    """Choose a window: the first one, unless another is better by more than one standard error.
+    """Choose a window: the one in force, unless another is better by more than one standard error.
 
-    The error of the paired difference is the larger of those over each way of cutting `blocks`
-    (weeks, entities): it keeps the choice from following noise.
+    `held`: the window in force; without it, or where it is no candidate, the first one. The error
+    of the paired difference is the larger of those over each way of cutting `blocks` (weeks,
+    entities). Fewer than `least` rows change nothing.
     """
     metric = quality_metric(contract)
     sign = 1.0 if metric_of(metric, contract.task).higher_is_better else -1.0
@@ -95,17 +102,19 @@ def choose(
         name: terms(metric, contract.task, y, t.score, threshold=t.threshold, weights=weight)
         for name, t in tuned.items()
     }
-    first = next(iter(tuned))
+    names = list(parts)
+    base = held if held in parts else names[0]
     found = []
     for name, part in parts.items():
-        gain = sign * (part.point() - parts[first].point())
+        gain = sign * (part.point() - parts[base].point())
         error = 0.0
-        for codes in blocks if name != first else ():
+        for codes in blocks if name != base else ():
             units = int(codes.max(initial=-1)) + 1
             if units > 1:
-                drawn = bootstrap_difference(part, parts[first], codes, units, rng, _DRAWS)
+                drawn = bootstrap_difference(part, parts[base], codes, units, rng, _DRAWS)
                 error = max(error, float(np.nanstd(drawn)))
         found.append(Candidate(window=name, value=part.point(), gain=gain, error=error))
-    better = [c for c in found if c.gain > c.error]
-    best = max(better, key=lambda c: c.gain).window if better else first
-    return best, tuple(found)
+    if len(y) < least:
+        return base, tuple(found)
+    best = kept_or_better(names.index(base), [c.gain for c in found], [c.error for c in found])
+    return names[best], tuple(found)

@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tamid.core.learning.choice import FEWEST_ROWS
 from tamid.core.policies.tensor import Tensor
 from tamid.core.stats.arrays import Bools, Floats, Ints
+from tamid.core.stats.hysteresis import kept_or_better
+from tamid.core.windows import COMING, YEAR, knows_season
 
 # Matured weeks on which windows and models are compared: as many as a run sets aside for tuning.
 JUDGED = 4
-# Fewer rows leave the window as it is; fewer blocks than this decide nothing (2^-5 < 5 %).
-FEWEST_ROWS = 500
+# Fewer blocks than this decide nothing (2^-5 < 5 %).
 FEWEST_BLOCKS = 6
 # One-sided 5 %.
 Z = 1.645
-# Weeks of the coming season that a window must know, and the length from which it knows all.
-_COMING, _YEAR = 4, 52
 # The size against which tolerances are read: 1 for rates, the reference itself for errors.
 _RATES = frozenset({"f1", "macro_f1", "precision", "recall", "accuracy", "auc", "brier", "r2"})
 
@@ -188,14 +188,9 @@ def _chosen(gain: Floats, doubt: Floats, allowed: Bools) -> Ints:
     `gain`, `doubt` (W, W): of the first over the second. A window in force that is not allowed
     (any more) gives way to the default.
     """
-    windows = len(allowed)
-    chosen = np.zeros(windows, dtype=np.int64)
-    for held in range(windows):
-        base = held if allowed[held] else 0
-        better = allowed & (gain[:, base] > doubt[:, base])
-        ranked = np.where(better, gain[:, base], -np.inf)
-        chosen[held] = int(ranked.argmax()) if better.any() else base
-    return chosen
+    bases = [held if allowed[held] else 0 for held in range(len(allowed))]
+    taken = [kept_or_better(b, gain[:, b], doubt[:, b], allowed) for b in bases]
+    return np.array(taken, dtype=np.int64)
 
 
 def _in_season(tensor: Tensor, place: int) -> Bools:
@@ -204,18 +199,18 @@ def _in_season(tensor: Tensor, place: int) -> Bools:
     begins = tensor.begins[place]
     if season is None:
         return np.ones(len(begins), dtype=bool)
-    week = int(tensor.origins[place])
-    coming = set(_ahead(season, week).tolist()) - {-1}
+    coming = set(_ahead(season, int(tensor.origins[place])).tolist()) - {-1}
     known = [set(season[max(b, 0) : max(end, 0)].tolist()) for b in begins]
-    needed = coming & known[0]
-    return np.array(
-        [end - b >= _YEAR or needed <= have for b, have in zip(begins, known, strict=True)]
-    )
+    found = [
+        knows_season(coming, known[0], have, a_year=end - b >= YEAR)
+        for b, have in zip(begins, known, strict=True)
+    ]
+    return np.array(found)
 
 
 def _ahead(season: Ints, week: int) -> Ints:
     """Return the season of the coming weeks; the calendar is known ahead, no data is read."""
-    return season[week : week + _COMING]
+    return season[week : week + COMING]
 
 
 def _references(

@@ -58,6 +58,11 @@ def _details(event: ev.Event) -> Iterator[str]:
                 yield f"judged on {_span(event.periods)}"
         case ev.RunStarted():
             yield f"contract {event.contract[:19]}, seed {event.seed}, window {event.window}"
+            if event.held and event.window == "auto":
+                yield f"window in force: {event.held}; another must be shown to be better"
+            if event.out_of_season:
+                left_out = ", ".join(event.out_of_season)
+                yield f"windows left out: {left_out}; they lack a season of the coming month"
             if event.periods:
                 yield f"periods offered: {_span(event.periods)}"
             if event.degraded_periods:

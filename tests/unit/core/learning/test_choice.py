@@ -79,3 +79,48 @@ def test_calibration_follows_the_contract(kind: str) -> None:
     assert made.calibration.kind == kind
     gap = np.abs(made.score - truth).mean()
     assert (gap < 0.05) == (kind != "none")
+
+
+def two_windows(contract: Contract, rows: int, **held: object) -> str:
+    """Return the choice between two windows that differ by half a standard error."""
+    y = (np.arange(rows) % 4 == 0).astype(np.float64)
+    tuned = {"all": scored(y, 0.3, 1, "all"), "short": scored(y, 0.3, 7, "short")}
+    blocks = (np.arange(rows) % (rows // 8), np.arange(rows) * 4 // rows)
+    rng = np.random.default_rng(0)
+    return choose(contract, tuned, y, np.ones(rows), blocks, rng, **held)[0]  # type: ignore[arg-type]
+
+
+def test_the_window_in_force_stays_until_another_is_shown_to_be_better(contract: Contract) -> None:
+    """Of two alike each stays where it is in force: noise changes nothing."""
+    assert two_windows(contract, 400) == "all"
+    assert two_windows(contract, 400, held="all") == "all"
+    assert two_windows(contract, 400, held="short") == "short"
+
+
+def test_a_window_in_force_that_is_clearly_worse_is_left(contract: Contract) -> None:
+    """Back to all data, as readily as away from it."""
+    y = (np.arange(2000) % 4 == 0).astype(np.float64)
+    tuned = {"all": scored(y, 0.2, 1, "all"), "short": scored(y, 0.4, 2, "short")}
+    blocks = (np.arange(2000) % 300, np.arange(2000) // 500)
+    rng = np.random.default_rng(0)
+    found, told = choose(contract, tuned, y, np.ones(2000), blocks, rng, held="short")
+    assert found == "all"
+    assert [c.gain > c.error for c in told] == [True, False]
+
+
+def test_a_window_in_force_that_is_no_candidate_gives_way_to_the_default(
+    contract: Contract,
+) -> None:
+    """What was learnt after a drift, or out of season, is no choice of today."""
+    assert two_windows(contract, 400, held="recent") == "all"
+
+
+def test_too_few_rows_change_no_window(contract: Contract) -> None:
+    """However much better another one looks on them."""
+    y = (np.arange(400) % 4 == 0).astype(np.float64)
+    tuned = {"all": scored(y, 0.5, 1, "all"), "short": scored(y, 0.1, 2, "short")}
+    blocks = (np.arange(400) % 100,)
+    for least, wanted in ((500, "all"), (400, "short")):
+        rng = np.random.default_rng(0)
+        found, _ = choose(contract, tuned, y, np.ones(400), blocks, rng, least=least)
+        assert found == wanted

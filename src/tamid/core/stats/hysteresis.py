@@ -1,0 +1,33 @@
+"""Which of several is taken, where changing without reason costs something."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tamid.core.stats.arrays import Bools
+
+
+def kept_or_better(
+    held: int, gain: ArrayLike, error: ArrayLike, allowed: Bools | None = None
+) -> int:
+    """Return the place that is taken: another than the held one only if better beyond its error.
+
+    Formula: argmax of g_i over {i: g_i > e_i, i allowed}; the held place if that set is empty.
+    `gain`, `error` (n,): of each place over the held one, paired, and its standard error; NaN where
+    nothing is known. Among k equal candidates the best looks better by chance; one standard error
+    keeps most such changes from being made (of two equal ones, a sixth remain).
+    Source: Breiman, Friedman, Olshen, Stone (1984), Classification and Regression Trees, §3.4.3
+    (the one-standard-error rule).
+
+    >>> kept_or_better(0, [0.0, 0.01, 0.03], [0.0, 0.02, 0.02])
+    2
+    >>> kept_or_better(0, [0.0, 0.01, 0.03], [0.0, 0.02, 0.04])
+    0
+    """
+    g, e = np.asarray(gain, dtype=np.float64), np.asarray(error, dtype=np.float64)
+    better = g > e
+    better[held] = False
+    if allowed is not None:
+        better = better & allowed
+    return int(np.where(better, g, -np.inf).argmax()) if better.any() else held

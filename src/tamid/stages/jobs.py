@@ -1,0 +1,132 @@
+"""What a run is given: its beginning pinned, its windows, and the rows it is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from tamid.core import actions as do
+from tamid.core import events as ev
+from tamid.core.contract.model import Contract
+from tamid.core.state import State
+from tamid.core.values import PERIOD, STATIC_PERIOD
+from tamid.core.windows import FEWEST_FRESH, holdout, out_of_season, windows
+from tamid.ports import TrainingJob
+from tamid.stages import dataset
+from tamid.stages.evidence import mass_by_period
+from tamid.stages.registry import judged_frame
+from tamid.stages.rig import Rig
+
+
+def started_of(
+    rig: Rig, contract: Contract, state: State, a: do.Train, now: datetime
+) -> ev.RunStarted:
+    """Return the beginning of a run: all that it rests on, pinned."""
+    origin = rig.origin()
+    window = a.window or contract.retraining.window
+    return ev.RunStarted(
+        run=a.run,
+        trigger=a.trigger,
+        reason=a.reason,
+        window=window,
+        contract=state.contract,
+        code=state.code,
+        pins=tuple(pin for _, pin in sorted(state.pins.items())),
+        seed=contract.training.seed,
+        case=a.case,
+        periods=a.periods,
+        degraded_periods=a.degraded,
+        environment=origin.environment,
+        git=origin.git,
+        dirty=origin.dirty,
+        held=_held(state),
+        out_of_season=_out_of_season(contract, a.periods, window, now),
+    )
+
+
+def job_of(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
+    """Return what a run gives to its worker."""
+    there = frozenset(frame.get_column(PERIOD).unique())
+    periods = tuple(p for p in started.periods if p in there)
+    contract = rig.contract(started.contract)
+    degraded = drifted_of(contract, started, periods)
+    candidates, left_out = windows(periods, started.window), started.out_of_season
+    return TrainingJob(
+        run=started.run,
+        contract=rig.blobs.get(started.contract).decode(),
+        code={path: rig.blobs.get(digest).decode() for path, digest in started.code.items()},
+        frame=frame,
+        windows={name: span for name, span in candidates.items() if name not in left_out},
+        holdout=degraded or _holdout(rig, state, periods, mass_by_period(contract, frame)),
+        seed=started.seed,
+        degraded=bool(degraded),
+        # After a drift each run judges another half of the entities. Without time the judged ones
+        # must stay the same: only there did the champion's own run leave scores that it had not
+        # learnt from.
+        judge_salt=f"{rig.salt}/{started.run}" if degraded else rig.model,
+        resume=started.run,
+        held=started.held,
+    )
+
+
+def training_job(rig: Rig, state: State, action: do.Train, now: datetime) -> TrainingJob:
+    """Return the job that a run would be, without starting it. Raises DataError."""
+    contract = rig.contract(state.contract)
+    started = started_of(rig, contract, state, action, now)
+    pins = {pin.table: pin for pin in started.pins}
+    frame = dataset.training_rows(rig.tables, contract, state, pins, started.periods, now)
+    return job_of(rig, state, started, frame)
+
+
+def drifted_of(
+    contract: Contract, started: ev.RunStarted, periods: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the drifted periods to judge on.
+
+    Where labels trickle in there are none: what became known last is judged, whatever week it is
+    about.
+    """
+    if dataset.trickling(contract):
+        return ()
+    return tuple(p for p in started.degraded_periods if p in periods)
+
+
+def _held(state: State) -> str:
+    """Return the window that the champion learnt from, "" before there is one."""
+    champion = state.versions.get(state.champion)
+    run = state.runs[champion.registered.run] if champion else None
+    return run.finished.window if run is not None and run.finished is not None else ""
+
+
+def _out_of_season(
+    contract: Contract, periods: Sequence[str], window: str, now: datetime
+) -> tuple[str, ...]:
+    if STATIC_PERIOD in periods:
+        return ()
+    today = now.astimezone(ZoneInfo(contract.calendar.timezone)).date().isoformat()
+    return out_of_season(windows(periods, window), today)
+
+
+def _holdout(
+    rig: Rig, state: State, periods: tuple[str, ...], mass: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Return the periods that a routine run is judged on.
+
+    Where the champion has learnt from (nearly) all of them, its recipe is judged instead, on the
+    scores that its own run gave while it had not: the candidate is fitted on what came before the
+    same first judged period.
+    """
+    champion = state.versions.get(state.champion)
+    if champion is None:
+        return holdout(periods, mass=mass)
+    learnt = champion.registered.trained_through
+    run = state.runs[champion.registered.run]
+    if sum(p > learnt for p in periods) < FEWEST_FRESH and not run.started.degraded_periods:
+        first = judged_frame(rig, state, run.started.run).get_column(PERIOD).min()
+        same = tuple(p for p in periods if p >= str(first))
+        if len(periods) - len(same) >= FEWEST_FRESH:
+            return same
+    return holdout(periods, learnt, mass)

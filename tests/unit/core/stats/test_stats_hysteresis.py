@@ -1,0 +1,41 @@
+"""Changing only for what is shown to be better: laws, and how often chance alone changes."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tamid.core.stats.hysteresis import kept_or_better
+
+GAINS = st.lists(st.floats(-1, 1), min_size=1, max_size=6)
+
+
+@given(GAINS, st.floats(0, 1), st.data())
+def test_what_is_taken_is_held_or_better_beyond_its_error(
+    gains: list[float], error: float, data: st.DataObject
+) -> None:
+    """Never a change for less than the error, never a second best."""
+    held = data.draw(st.integers(0, len(gains) - 1))
+    errors = [error] * len(gains)
+    taken = kept_or_better(held, gains, errors)
+    if taken == held:
+        assert all(g <= error for i, g in enumerate(gains) if i != held)
+    else:
+        assert gains[taken] > error
+        assert gains[taken] == max(g for i, g in enumerate(gains) if i != held)
+
+
+def test_what_is_unknown_or_not_allowed_is_not_taken() -> None:
+    """NaN is no evidence, and a guard is stronger than a gain."""
+    assert kept_or_better(1, [np.nan, 0.0], [0.1, 0.0]) == 1
+    assert kept_or_better(1, [0.5, 0.0], [np.nan, 0.0]) == 1
+    assert kept_or_better(0, [0.0, 0.5], [0.0, 0.1], np.array([True, False])) == 0
+    assert kept_or_better(0, [0.0], [0.0]) == 0
+
+
+def test_of_two_equal_ones_a_sixth_of_the_changes_remain() -> None:
+    """One standard error one-sided: P(Z > 1) = 0.159, over 4,000 draws with a fixed seed."""
+    draws = np.random.default_rng(3).normal(size=4000)
+    moved = np.mean([kept_or_better(0, [0.0, g], [0.0, 1.0]) for g in draws])
+    assert 0.14 < moved < 0.18
