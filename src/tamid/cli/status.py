@@ -103,7 +103,7 @@ def _crowned(card: VersionCard) -> str:
 
 def _troubles(snap: Snapshot) -> Iterator[str]:
     if not snap.alarms and not snap.incidents:
-        yield "alarms      none open"
+        yield f"alarms      none open{f'; {snap.budget}' if snap.budget else ''}"
     for alarm in snap.alarms:
         yield f"alarm       {alarm.alarm}, {alarm.severity}, since {_moment(alarm.at)}"
         yield f"            {alarm.message}"
@@ -115,6 +115,8 @@ def _troubles(snap: Snapshot) -> Iterator[str]:
             yield f"            {sure} cause: {alarm.cause.replace('_', ' ')}{reasons}"
         elif alarm.failure == "model_failure":
             yield "            not diagnosed yet"
+        if alarm.left:
+            yield f"            {alarm.left}"
     for ticket in snap.tickets:
         yield f"ticket      {ticket}"
     known = {f"alarm/{alarm.alarm}" for alarm in snap.alarms}

@@ -23,7 +23,7 @@ from tamid.core.rules.release import (
     undecided,
     withdraw,
 )
-from tamid.core.rules.retraining import awaited, judge, retrain
+from tamid.core.rules.retraining import awaited, judge, retrain, too_dear
 from tamid.core.rules.scoring import best_rung, deliver, score
 from tamid.core.rules.suspicions import suspicions
 from tamid.core.rules.threshold import mend_threshold
@@ -73,6 +73,8 @@ def _waiting(policy: Policy, state: State, signals: Signals, now: datetime) -> t
     if not state.champion and signals.missing:
         found.append(signals.missing)
     elif text := awaited(state, signals):
+        found.append(text)
+    if text := too_dear(policy, state, signals):
         found.append(text)
     held = (text for period, text in signals.short.items() if period not in signals.due)
     found.extend(f"{text}; the rest is awaited until the delivery is due" for text in held)

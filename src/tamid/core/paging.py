@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
+from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
+from tamid.core.contract.model import Contract
 from tamid.core.state import State
 from tamid.core.stats.distributions import normal_quantile
 from tamid.core.stats.edetector import MIN_REFERENCE, family_threshold
@@ -18,6 +21,7 @@ ONLINE = "online_quality"
 SILENT = (SCORE_PSI, INPUT_PSI)
 # What needs no label pages to warn; a lost quality is critical.
 UNLABELLED = (ESTIMATE, *SILENT)
+YEAR = timedelta(days=365)
 # A 95 % interval reaches so many standard errors to either side.
 _NINETY_FIVE = 1.959964
 
@@ -34,6 +38,21 @@ class QualityLevel:
     at_least: float | None
     checks_per_year: float
     false_alarms_per_year: float
+
+
+def level_of(contract: Contract) -> QualityLevel:
+    """Return what a contract demands of the realised quality, and how often it may cry wolf."""
+    quality = contract.monitoring.quality
+    metric = quality_metric(contract)
+    sign = 1.0 if METRIC_FACTS[metric].higher_is_better else -1.0
+    least = quality.at_least if sign > 0 else quality.at_most
+    return QualityLevel(
+        metric=metric,
+        sign=sign,
+        at_least=None if least is None else sign * least,
+        checks_per_year=YEAR / contract.delivery.every,
+        false_alarms_per_year=contract.monitoring.false_alarms_per_year,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
+from tamid.core.policies.worth import Costs, costs_of
 from tamid.core.values import digest_of, jsonable
 
 # A held or undecided candidate may be tried again with fresh labels this often before the matter
@@ -42,6 +43,7 @@ class Policy:
     restarts: int = RESTARTS_PER_RUN
     watch: timedelta = WATCH
     shadow_wait: timedelta = SHADOW_WAIT
+    costs: Costs | None = None
 
     @property
     def digest(self) -> str:
@@ -57,7 +59,7 @@ class Policy:
 
 
 # Fields that policies recorded before them did not have.
-_LATER = frozenset({"shadow_wait"})
+_LATER = frozenset({"shadow_wait", "costs"})
 
 
 def policy_of(contract: Contract) -> Policy:
@@ -79,6 +81,7 @@ def policy_of(contract: Contract) -> Policy:
         path=contract.release.path,
         approvers=approvers,
         shadow_wait=contract.release.shadow_wait,
+        costs=costs_of(contract),
         sinks=tuple(sink_name(i, s.kind) for i, s in enumerate(contract.delivery.to, 1)),
     )
 

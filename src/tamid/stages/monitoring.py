@@ -11,6 +11,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.deadline import is_late
 from tamid.core.events import AlarmRaised
 from tamid.core.online_alarms import online_alarm
+from tamid.core.paging import level_of
 from tamid.core.periods import matured_at, period_of, shift, start_of
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
@@ -20,7 +21,7 @@ from tamid.core.values import STATIC_PERIOD, instant, parse_instant
 from tamid.core.watching import SHADOW
 from tamid.core.windows import FEWEST_TO_START
 from tamid.stages.dataset import told_periods, trickling
-from tamid.stages.quality import error_of, level_of, matured, rule_of
+from tamid.stages.quality import error_of, matured, rule_of
 from tamid.stages.rig import Rig
 from tamid.stages.roster import shortfall
 from tamid.stages.usual import special_of

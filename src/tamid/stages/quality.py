@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tamid.core.alarms import QualityLevel
-from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
+from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
 from tamid.core.ladder import CHAMPION
@@ -27,8 +26,6 @@ from tamid.stages.rig import Rig
 
 Floats = npt.NDArray[np.float64]
 
-YEAR = timedelta(days=365)
-
 # Measured on hotel bookings: with 0.6 to 0.7 of a week's labels known its completed F1 is off by
 # 0.03 on average, from 0.7 on by its sampling error (0.02), below 0.6 by 0.05 to 0.09.
 TRUSTED_SHARE = 0.6
@@ -40,21 +37,6 @@ def rule_of(contract: Contract) -> PeriodRule:
     """Return how the contract cuts time into periods."""
     zone = ZoneInfo(contract.calendar.timezone)
     return period_rule(zone, contract.delivery.every, contract.calendar.week_starts)
-
-
-def level_of(contract: Contract) -> QualityLevel:
-    """Return what the contract demands of the realised quality."""
-    quality = contract.monitoring.quality
-    metric = quality_metric(contract)
-    sign = 1.0 if METRIC_FACTS[metric].higher_is_better else -1.0
-    least = quality.at_least if sign > 0 else quality.at_most
-    return QualityLevel(
-        metric=metric,
-        sign=sign,
-        at_least=None if least is None else sign * least,
-        checks_per_year=YEAR / contract.delivery.every,
-        false_alarms_per_year=contract.monitoring.false_alarms_per_year,
-    )
 
 
 def matured(rig: Rig, contract: Contract, state: State, now: datetime) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ from tamid.core.contract.model import Contract, Rung
 from tamid.core.errors import Conflict, TamidError
 from tamid.core.events import Measured
 from tamid.core.ladder import CHAMPION, PREVIOUS
+from tamid.core.paging import level_of
 from tamid.core.rules.retraining import drifted
 from tamid.core.state import State
 from tamid.core.values import ENTITY, PERIOD, TIME, Task
 from tamid.stages import dataset, joining
-from tamid.stages.quality import judged_periods, level_of, matured, measured_on, rescored
+from tamid.stages.quality import judged_periods, matured, measured_on, rescored
 from tamid.stages.registry import voice
 from tamid.stages.rig import Rig
 

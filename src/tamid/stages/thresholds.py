@@ -15,6 +15,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.control import lots
 from tamid.core.events import Measured, ThresholdMoved
 from tamid.core.learning.choice import threshold_for
+from tamid.core.paging import level_of
 from tamid.core.rules.retraining import drifted
 from tamid.core.rules.threshold import THRESHOLD, triable
 from tamid.core.state import State
@@ -23,7 +24,7 @@ from tamid.core.stats.rethreshold import Trial, try_threshold
 from tamid.core.values import ENTITY, LABEL, WEIGHT, Task
 from tamid.stages.filing import floats, numbered
 from tamid.stages.packaging import restate
-from tamid.stages.quality import judged_periods, level_of, matured
+from tamid.stages.quality import judged_periods, matured
 from tamid.stages.registry import reference_of, threshold_of
 from tamid.stages.rig import Rig
 

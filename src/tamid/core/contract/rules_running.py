@@ -122,6 +122,36 @@ def _retraining(case: Case) -> None:
         )
 
 
+def _costs(case: Case) -> None:
+    """The two costs stand together, in one currency, with a trigger that they decide about."""
+    path, costs = "retraining.costs", case.contract.retraining.costs
+    if not case.given(path):
+        return
+    if costs.run is None or costs.error is None:
+        missing = "run" if costs.run is None else "error"
+        hint = "such as costs: {run: 400 ILS, error: 5 ILS}"
+        case.problem(path, f"one cost says nothing without the other: {missing} is missing", hint)
+        return
+    money = (
+        costs.run,
+        costs.error,
+        case.contract.goal.value_per_saved,
+        case.contract.goal.offer_cost,
+    )
+    currencies = sorted({m.currency for m in money if m is not None})
+    if len(currencies) > 1:
+        message = f"{' and '.join(currencies)} cannot be weighed against each other"
+        case.problem(path, message, "use one currency, also in `goal`")
+    if costs.error.amount <= 0:
+        message = "a wrong answer that costs nothing is worth no run"
+        case.problem(f"{path}.error", message, "write what it costs, above 0")
+    if costs.over < case.contract.delivery.every:
+        case.problem(f"{path}.over", "a repair counts for one period at least")
+    if "quality" not in case.contract.retraining.on:
+        message = "quality is not among the triggers in `on`"
+        case.problem(path, message, "add quality to `on`, or remove the costs")
+
+
 def _delivery_time(case: Case) -> None:
     """The deadline lies in the period, and periods are days or weeks where it names one."""
     delivery = case.contract.delivery
@@ -204,6 +234,7 @@ RULES = (
     rule(_fallback, "service.fallback", "task", "data.entity"),
     rule(_intervals, "monitoring.every", "delivery.every"),
     rule(_retraining, "retraining"),
+    rule(_costs, "retraining"),
     rule(_delivery_time, "delivery.every", "delivery.by"),
     rule(_targets, "delivery.to"),
     rule(_groups, "delivery.control_group", "delivery.bands", "data.entity", "task"),

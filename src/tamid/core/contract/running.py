@@ -11,6 +11,7 @@ from typing import Literal
 
 from tamid.core.contract.fields import (
     CODE,
+    NOT_NEGATIVE,
     NUMBER_OR_SHARE,
     POSITIVE,
     SHARE,
@@ -18,6 +19,7 @@ from tamid.core.contract.fields import (
     Limits,
     key,
 )
+from tamid.core.values import Money
 
 # Shorter than a minute, and a tick would overtake itself.
 _AT_LEAST_A_MINUTE = Limits(low=60.0)
@@ -105,6 +107,19 @@ class Monitoring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainingCosts:
+    """What decides whether a fall of quality is worth a run."""
+
+    run: Money | None = key(
+        "what one run costs, with the people it keeps busy", None, limits=NOT_NEGATIVE
+    )
+    error: Money | None = key(
+        "what one wrong answer costs (a unit of error in regression)", None, limits=POSITIVE
+    )
+    over: timedelta = key("how long a repair counts", timedelta(weeks=13), limits=POSITIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retraining:
     """When the loop goes back to training by itself."""
 
@@ -116,6 +131,9 @@ class Retraining:
     window: Literal["auto", "all", "long", "short"] = key("which rows to train on", "auto")
     cooldown: timedelta = key("least time between two runs", timedelta(days=2))
     per_year: int = key("most runs in a year", 26, limits=Limits(low=1, high=10_000))
+    costs: RetrainingCosts = key(
+        "both costs: a fall is answered by a run only if it costs more", RetrainingCosts()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

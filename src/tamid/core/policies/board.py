@@ -15,6 +15,7 @@ import numpy as np
 
 from tamid.core.learning.choice import FEWEST_ROWS
 from tamid.core.policies.tensor import Tensor
+from tamid.core.policies.worth import at_stake
 from tamid.core.stats.arrays import Bools, Floats, Ints
 from tamid.core.stats.hysteresis import kept_or_better
 from tamid.core.windows import COMING, YEAR, knows_season
@@ -48,7 +49,8 @@ class Board:
     `recent`, `doubt` (O, W, T): the metric on the judged weeks of week t, and its standard error
     (NaN where nothing is known). `reference`, `reference_doubt` (O, W, T): what the model promised
     when it was made (its recipe's quality then; for the first ones their own first four weeks).
-    `scale` (O, W, T): what a tolerance of 1 means. `rows` (O, W, T): mean judged rows a week.
+    `scale` (O, W, T): what a tolerance of 1 means. `stake` (O, W, T): answers in a judged week that
+    a fall of one would make wrong.
     `gain`, `gain_doubt` (O, W, O, W): of the candidate of an origin and window over a champion.
     `choice`, `guarded` (O, W): the window that `auto` takes at an origin, by the one in force;
     without and with the guard of seasons.
@@ -61,7 +63,7 @@ class Board:
     reference: Floats
     reference_doubt: Floats
     scale: Floats
-    rows: Floats
+    stake: Floats
     gain: Floats
     gain_doubt: Floats
     choice: Ints
@@ -90,7 +92,8 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
     gain, gain_doubt = np.full(shape, np.nan), np.full(shape, np.nan)
     places = {int(week): place for place, week in enumerate(tensor.origins)}
     mass = tensor.sums[..., tensor.terms.index("rows")].sum(axis=3)
-    seen_rows = np.zeros_like(recent)
+    answers = at_stake(tensor.measure, tensor.terms, tensor.sums).sum(axis=3)
+    seen_rows, stake = np.zeros_like(recent), np.zeros_like(recent)
     choice, guarded = (np.tile(np.arange(shape[1]), (shape[0], 1)) for _ in range(2))
     for t, weeks, alive in _looks(tensor, judged):
         blocks = (slice(0, alive), slice(None), weeks)
@@ -101,6 +104,7 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
         recent[:alive, :, t] = np.where(enough, value, np.nan)
         doubt[:alive, :, t] = _error(influence)
         seen_rows[:alive, :, t] = mass[blocks].sum(axis=2)
+        stake[:alive, :, t] = answers[blocks].sum(axis=2) / judged
         place = places.get(t)
         recipe = _recipe(tensor, t, judged)
         if place is None or recipe is None:
@@ -123,7 +127,7 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
         reference=reference,
         reference_doubt=reference_doubt,
         scale=np.ones_like(reference) if rated else np.abs(reference),
-        rows=seen_rows / judged,
+        stake=stake,
         gain=gain,
         gain_doubt=gain_doubt,
         choice=choice,

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from tamid.core.contract.metrics import champion_metric, quality_metric
 from tamid.core.contract.model import Contract
+from tamid.core.policies.worth import costs_of
 
 QUALITY, AGE, NEW_DATA, DRIFT, ESTIMATE = "quality", "age", "new_data", "drift", "estimate"
 TRIGGERS = (QUALITY, AGE, NEW_DATA, DRIFT, ESTIMATE)
@@ -38,9 +39,10 @@ class ReplayPolicy:
     metric's unit; None: half a point of a rate, half a hundredth of an error), nor look worse.
     `cooldown`: least weeks between two runs; `per_year`: most runs in 52 weeks; `lag`: weeks from a
     run to the first week it serves (None: the tensor's).
-    `price`: what one run must bring, in rows of full loss (cost of a run / cost of an error); then
-    a quality alarm is answered only if the fall beyond one standard error, over `horizon` weeks,
-    costs more. `season_guard`: no window that lacks the season of the coming month.
+    `price`: what one run must bring, in wrong answers (cost of a run / cost of an error); then a
+    fall is answered only if what of it is beyond one standard error makes more over `horizon`
+    weeks, or if quality is below what is `owed` (larger is better). `season_guard`: no window that
+    lacks the season of the coming month.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ReplayPolicy:
     price: float = 0.0
     horizon: int = _QUARTER
     season_guard: bool = True
+    owed: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse words and spans that mean nothing."""
@@ -112,6 +115,7 @@ def policy_from(contract: Contract, name: str, lag: int | None = None) -> Replay
     """
     spec = contract.retraining
     margin = contract.gates.champion.margin
+    costs = costs_of(contract)
     same = champion_metric(contract) == quality_metric(contract)
     return ReplayPolicy(
         name=name,
@@ -124,6 +128,9 @@ def policy_from(contract: Contract, name: str, lag: int | None = None) -> Replay
         per_year=spec.per_year,
         lag=lag,
         new_rows=spec.new_data_rows or 0,
+        price=costs.price if costs else 0.0,
+        horizon=max(1, weeks_of(spec.costs.over)),
+        owed=costs.owed if costs else None,
     )
 
 

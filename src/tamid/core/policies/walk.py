@@ -20,6 +20,7 @@ from tamid.core.policies.policy import (
     QUALITY,
     ReplayPolicy,
 )
+from tamid.core.policies.worth import may_save
 from tamid.core.stats.arrays import Floats, Ints
 from tamid.core.verdict import Outcome
 
@@ -177,8 +178,11 @@ class _Steps:
             return False  # also where something is not known
         if policy.price <= 0:
             return True
-        rows = float(self._tables.rows[origin, window, week])
-        return policy.horizon * rows * (fall - doubt) > policy.price
+        seen = self._tables.tensor.sign * float(self._tables.recent[origin, window, week])
+        if policy.owed is not None and seen < policy.owed:
+            return True
+        answers = float(self._tables.stake[origin, window, week])
+        return may_save(fall, doubt, answers, policy.horizon) > policy.price
 
     def _estimated(self, week: int) -> bool:
         """Say whether the estimates of the last two weeks lie below the promise."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from tamid.core.actions import Abandon, Action, Judge, Train
 from tamid.core.policy import Policy
 from tamid.core.rules.threshold import tried_in_vain
+from tamid.core.rules.worth import not_worth
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, Run, State
 from tamid.core.values import STATIC_PERIOD, Role, TablePin
@@ -106,7 +107,8 @@ def _trigger(
     if "code" in policy.triggers and (name := _open_question(state, signals)):
         return "code", f"{name} was undecided, and more is known now", degraded
     alarm = _quality(state)
-    if "quality" in policy.triggers and alarm is not None and _can_tell(state, degraded):
+    told = "quality" in policy.triggers and alarm is not None and _can_tell(state, degraded)
+    if told and alarm is not None and not not_worth(policy, state, degraded):
         return "quality", alarm.raised.message, degraded
     last = max((r.at for r in state.runs.values()), default=now)
     if "age" in policy.triggers and now - max(last, state.reigns[-1].since) > policy.max_age:
@@ -137,6 +139,13 @@ def _quality(state: State) -> Alarm | None:
         ):
             return alarm
     return None
+
+
+def too_dear(policy: Policy, state: State, signals: Signals) -> str:
+    """Return why a fall that calls for a new model is left as it is for now, or ""."""
+    if "quality" not in policy.triggers or state.run_in_flight or _quality(state) is None:
+        return ""
+    return not_worth(policy, state, drifted(state, signals.matured))
 
 
 def awaited(state: State, signals: Signals) -> str:

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tamid.core import events as ev
+from tamid.core.paging import QUALITY, budget_of, level_of
+from tamid.core.policy import policy_of
 from tamid.core.rules.cases import answer_due
+from tamid.core.rules.retraining import too_dear
+from tamid.core.signals import Signals
 from tamid.core.state import Alarm, Case, Run, Version
 from tamid.core.values import format_duration
 from tamid.core.view.awaited import awaited
@@ -51,7 +55,7 @@ def snapshot(scene: Scene) -> Snapshot:
         rung=state.rung,
         champion=version_card(scene, state.champion),
         challenger=version_card(scene, state.challenger),
-        alarms=tuple(alarm_card(a) for a in state.open_alarms.values()),
+        alarms=tuple(alarm_card(scene, a) for a in state.open_alarms.values()),
         tickets=tickets(scene),
         incidents=_incidents(scene),
         cases=tuple(case_card(scene, n) for n in sorted(state.open_cases)),
@@ -61,6 +65,7 @@ def snapshot(scene: Scene) -> Snapshot:
         awaited=awaited(scene, points),
         recent=_recent(scene),
         estimate=estimate_card(scene),
+        budget=_budget(scene),
     )
 
 
@@ -111,7 +116,7 @@ def version_card(scene: Scene, number: int) -> VersionCard | None:
     )
 
 
-def alarm_card(alarm: Alarm) -> AlarmCard:
+def alarm_card(scene: Scene, alarm: Alarm) -> AlarmCard:
     """Return an alarm with its diagnosis."""
     raised, known = alarm.raised, alarm.diagnosis
     return AlarmCard(
@@ -127,7 +132,21 @@ def alarm_card(alarm: Alarm) -> AlarmCard:
         confirmed=known.confirmed if known else False,
         route=known.route.value if known else "",
         reasons=known.reasons if known else (),
+        left=_left(scene) if raised.signal == QUALITY else "",
     )
+
+
+def _budget(scene: Scene) -> str:
+    """Return how often an alarm about the champion is false, "" where nothing can page yet."""
+    found = budget_of(scene.state, level_of(scene.contract))
+    return found.words if scene.state.champion and found.signals else ""
+
+
+def _left(scene: Scene) -> str:
+    """Return why a fall of quality is answered by no run for now, or ""."""
+    measured = scene.state.measured.get(f"{QUALITY}@{scene.state.champion}", {})
+    signals = Signals(matured=tuple(sorted(measured)))
+    return too_dear(policy_of(scene.contract), scene.state, signals)
 
 
 def case_card(scene: Scene, number: int) -> CaseCard:

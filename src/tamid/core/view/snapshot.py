@@ -53,7 +53,7 @@ class VersionCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmCard:
-    """An open alarm with its diagnosis, if there is one."""
+    """An open alarm with its diagnosis, if there is one; `left`: why no run answers it for now."""
 
     alarm: str
     at: datetime
@@ -67,6 +67,7 @@ class AlarmCard:
     confirmed: bool = False
     route: str = ""
     reasons: tuple[str, ...] = ()
+    left: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +213,10 @@ class Turning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All about one model at `now`; the terminal and the page show nothing else."""
+    """All about one model at `now`; the terminal and the page show nothing else.
+
+    `budget`: how often the alarms of the champion are false, in words.
+    """
 
     model: str
     now: datetime
@@ -234,6 +238,7 @@ class Snapshot:
     recent: tuple[Line, ...]
     estimate: EstimateCard | None = None
     tickets: tuple[str, ...] = ()
+    budget: str = ""
 
     @property
     def condition(self) -> Condition:

@@ -228,7 +228,9 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.LabelsAccepted: _labels,
     ev.AnswersTaken: _answers,
     ev.Measured: _measured,
-    ev.AlarmRaised: lambda e: f"Alarm {e.alarm} ({e.severity}): {e.message}",
+    ev.AlarmRaised: lambda e: (
+        f"Alarm {e.alarm} ({e.severity}): {e.message}{f' [{e.budget}]' if e.budget else ''}"
+    ),
     ev.AlarmCleared: lambda e: f"Alarm {e.alarm} cleared: {e.reason}",
     ev.Diagnosed: _diagnosed,
     ev.NormalAccepted: lambda e: (

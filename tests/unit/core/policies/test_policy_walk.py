@@ -157,3 +157,12 @@ def test_an_unknown_window_or_trigger_is_named() -> None:
         walk(tables, calendar("x", 4, "short"))
     with pytest.raises(ValueError, match="unknown trigger 'moon'"):
         ReplayPolicy(name="x", on=frozenset({"moon"}))
+
+
+def test_below_what_is_owed_no_price_keeps_a_run_back() -> None:
+    """A promise is kept whatever it costs; above it the price decides."""
+    tensor = _noisy(_broken_at(40, fall=0.04), delay=2)
+    dear = ReplayPolicy(name="dear", on=frozenset({"quality"}), gate=False, price=10_000)
+    tables = board(tensor)
+    assert walk(tables, replace(dear, owed=0.84)).runs != ()
+    assert walk(tables, replace(dear, owed=0.70)).runs == ()

@@ -290,3 +290,12 @@ def test_old_truth_does_not_say_that_the_model_is_right_today(live: Life) -> Non
     assert answer.reply == "unknown"
     assert answer.number == 0.83
     assert "were due on 2026-01-27 and are not measured yet" in answer.sentence
+
+
+def test_the_budget_of_alarms_is_said_also_while_none_is_open(live: Life) -> None:
+    """How often an alarm is false belongs beside "none open"; before anything pages it is empty."""
+    assert look(Life()).budget == ""
+    owed = CONTRACT.replace("monitoring: {", "monitoring: {false_alarms_per_year: 2, ", 1)
+    assert "at most 2 false alarms a year expected" in look(live, owed).budget
+    scenes.served(live, 2)
+    scenes.fall(live, 1)
