@@ -16,7 +16,7 @@ from tamid.core.stats.arrays import Ints, codes_of
 from tamid.core.stats.betting import Bets, observe_differences
 from tamid.core.stats.blocks import design_effect
 from tamid.core.stats.metrics import Terms, terms
-from tamid.core.stats.paired import Paired, Side, block_means, loss_differences, weighted
+from tamid.core.stats.paired import Paired, Side, block_means, loss_differences
 from tamid.core.values import ENTITY, LABEL, WEIGHT
 from tamid.core.watching import with_band
 from tamid.stages import dataset, treated
@@ -82,8 +82,9 @@ def _differences(
         Side(score=floats(rows, "old"), threshold=threshold_of(rig, state, old)),
         Side(score=floats(rows, "new"), threshold=threshold_of(rig, state, new)),
         level=_level(state, old, period),
+        weights=floats(rows, WEIGHT),
+        largest=_largest_weight(contract),
     )
-    found = weighted(found, floats(rows, WEIGHT), _largest_weight(contract))
     return block_means(found, *_blocks(rows, found))
 
 

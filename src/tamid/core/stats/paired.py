@@ -45,12 +45,21 @@ class Side:
 
 
 def loss_differences(
-    metric: str, task: Task, y: Floats, old: Side, new: Side, *, level: float
+    metric: str,
+    task: Task,
+    y: Floats,
+    old: Side,
+    new: Side,
+    *,
+    level: float,
+    weights: Floats | None = None,
+    largest: float = 1.0,
 ) -> Paired:
     """Return how much less the new model lost on each row.
 
     `level`: the old model's metric as known *before* these rows (for errors of numbers: its usual
-    error), so that what is bet on is fixed beforehand.
+    error), so that what is bet on is fixed beforehand. `weights` (n,), in 0..`largest`, a
+    bound that is known beforehand too: the difference of a row is d w / largest.
 
     Formula: F1 >= f exactly if sum(-FN (2 - f) - FP f) >= -2 P (1 - f), so that with f = level a
     missed positive costs 1 and a false call f / (2 - f): equal sums are equal F1. Precision: a call
@@ -64,38 +73,18 @@ def loss_differences(
     >>> new = Side(score=np.array([0.9, 0.9]))
     >>> loss_differences("f1", Task.BINARY, y, old, new, level=0.8).difference.round(3)
     array([ 1.   , -0.667])
-    """
-    if task is Task.REGRESSION:
-        return _numbers(metric, y, old.score, new.score, level)
-    if task is Task.MULTICLASS:
-        right = (new.score == y).astype(np.float64) - (old.score == y)
-        return Paired(difference=right, worth=1.0 if metric == "accuracy" else math.nan)
-    if metric in ("f1", "precision", "recall"):
-        return _counts(metric, y, old.called, new.called, min(max(level, 0.0), 1.0))
-    if metric == "accuracy":
-        right = (new.called == y).astype(np.float64) - (old.called == y)
-        return Paired(difference=right, worth=1.0)
-    if metric == "log_loss":
-        most = -math.log(_LEAST_CHANCE)
-        return Paired(
-            difference=(_surprise(y, old.score) - _surprise(y, new.score)) / most, worth=most
-        )
-    squares = (old.score - y) ** 2 - (new.score - y) ** 2
-    return Paired(difference=squares, worth=1.0 if metric == "brier" else math.nan)
-
-
-def weighted(found: Paired, weights: Floats, largest: float) -> Paired:
-    """Return the differences times weights in 0..`largest`, a bound that is known beforehand.
-
-    Formula: d w / largest; the weighted mean has the sign of their mean.
-
-    >>> one = Paired(difference=np.array([1.0, -1.0]), worth=1.0)
-    >>> weighted(one, np.array([3.0, 1.0]), 4.0).difference
+    >>> w = np.array([3.0, 1.0])
+    >>> heavy = loss_differences(
+    ...     "accuracy", Task.BINARY, y, old, new, level=0.8, weights=w, largest=4.0
+    ... )
+    >>> heavy.difference
     array([ 0.75, -0.25])
     """
-    mean = float(weights.mean()) if len(weights) else 1.0
+    w = np.ones(len(y)) if weights is None else weights
+    found = _unweighted(metric, task, y, old, new, level, w)
+    mean = float(w.mean()) if len(w) else 1.0
     return Paired(
-        difference=found.difference * np.minimum(weights / largest, 1.0),
+        difference=found.difference * np.minimum(w / largest, 1.0),
         worth=found.worth * largest / mean if mean > 0 else math.nan,
     )
 
@@ -112,16 +101,39 @@ def block_means(found: Paired, codes: Ints, count: int) -> Paired:
     return Paired(difference=np.clip(sums / np.maximum(rows, 1.0), -1.0, 1.0), worth=found.worth)
 
 
-def _counts(metric: str, y: Floats, old: Floats, new: Floats, level: float) -> Paired:
-    rows = max(len(y), 1)
+def _unweighted(
+    metric: str, task: Task, y: Floats, old: Side, new: Side, level: float, w: Floats
+) -> Paired:
+    """Return differences without weights, and what their weighted mean is worth."""
+    if task is Task.REGRESSION:
+        return _numbers(metric, y, old.score, new.score, level)
+    if task is Task.MULTICLASS:
+        right = (new.score == y).astype(np.float64) - (old.score == y)
+        return Paired(difference=right, worth=1.0 if metric == "accuracy" else math.nan)
+    if metric in ("f1", "precision", "recall"):
+        return _counts(metric, y, old.called, new.called, min(max(level, 0.0), 1.0), w)
+    if metric == "accuracy":
+        right = (new.called == y).astype(np.float64) - (old.called == y)
+        return Paired(difference=right, worth=1.0)
+    if metric == "log_loss":
+        most = -math.log(_LEAST_CHANCE)
+        return Paired(
+            difference=(_surprise(y, old.score) - _surprise(y, new.score)) / most, worth=most
+        )
+    squares = (old.score - y) ** 2 - (new.score - y) ** 2
+    return Paired(difference=squares, worth=1.0 if metric == "brier" else math.nan)
+
+
+def _counts(metric: str, y: Floats, old: Floats, new: Floats, level: float, w: Floats) -> Paired:
+    rows = max(float(w.sum()), 1.0)
     if metric == "recall":
-        return Paired(difference=y * (new - old), worth=rows / max(float(y.sum()), 1.0))
+        return Paired(difference=y * (new - old), worth=rows / max(float((w * y).sum()), 1.0))
     if metric == "precision":
         gain = (y * (1 - level) - (1 - y) * level) * (new - old)
-        return Paired(difference=gain, worth=rows / max(float(new.sum()), 1.0))
+        return Paired(difference=gain, worth=rows / max(float((w * new).sum()), 1.0))
     price = level / (2.0 - level)
     # Of the new model, 2 TP + FP + FN: then the gain is exact where the level is the old model's.
-    mass = float((y + new).sum())
+    mass = float((w * (y + new)).sum())
     worth = (2.0 - level) * rows / max(mass, 1.0)
     return Paired(difference=(y - (1 - y) * price) * (new - old), worth=worth)
 

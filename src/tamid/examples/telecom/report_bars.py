@@ -8,7 +8,9 @@ from html import escape
 
 from tamid.core.values import Interval
 
-_WIDTH, _ROW, _NAME, _END = 460, 34, 118, 96
+_WIDTH, _NAME, _END = 460, 118, 104
+# Height of a bar's row; many stand closer together.
+_ROW, _CLOSE_ROW, _MANY = 34, 25, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,13 @@ def bars(
     def x(value: float) -> float:
         return round(_NAME + (value - least) * scale, 1)
 
-    height = _ROW * len(values) + 26
-    rows = [line for place, bar in enumerate(values) for line in _row(bar, place, unit, x)]
+    step = _ROW if len(values) <= _MANY else _CLOSE_ROW
+    height = step * len(values) + (0 if mark is None else 26)
+    rows = [
+        line
+        for place, bar in enumerate(values)
+        for line in _row(bar, (place + 0.5) * step, unit, x)
+    ]
     if mark is not None:
         rows.append(
             f'<line class="owed" x1="{x(mark)}" x2="{x(mark)}" y1="2" y2="{height - 18}"/>'
@@ -44,8 +51,7 @@ def bars(
     )
 
 
-def _row(bar: Bar, place: int, unit: str, x: Callable[[float], float]) -> Iterator[str]:
-    middle = place * _ROW + _ROW / 2
+def _row(bar: Bar, middle: float, unit: str, x: Callable[[float], float]) -> Iterator[str]:
     left, right = sorted((x(0.0), x(bar.interval.point)))
     yield f'<text x="{_NAME - 8}" y="{middle + 4}" text-anchor="end">{escape(bar.name)}</text>'
     yield (

@@ -32,6 +32,7 @@ p { margin: 6px 0; max-width: 72ch; }
 .wide > svg { width: 100%; min-width: 760px; height: auto; display: block; }
 .pair { display: grid; gap: 24px; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); }
 .pair svg { width: 100%; height: auto; }
+svg.bars { width: 100%; max-width: 560px; height: auto; }
 .year.bars { font: 13px system-ui, sans-serif; --owed: 1; }
 .bars text { fill: var(--ink); } .bars .owed { stroke: var(--ink); stroke-width: 1.5; }
 .bars .fill.ours { fill: var(--ours); stroke: none; }

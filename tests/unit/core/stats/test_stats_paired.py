@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tamid.core.stats.betting import ROLL_BACK_AT, Bets, evidence_worse, observe_differences
 from tamid.core.stats.metrics import terms
-from tamid.core.stats.paired import Paired, Side, block_means, loss_differences, weighted
+from tamid.core.stats.paired import Paired, Side, block_means, loss_differences
 from tamid.core.values import Task
 
 TASKS = {
@@ -87,12 +87,34 @@ def test_a_large_gain_is_told_exactly(metric: str) -> None:
 
 def test_weights_count_and_stay_within_bounds() -> None:
     """The weighted mean keeps its sign, and a weight above the bound is cut."""
-    found = Paired(difference=np.array([1.0, -1.0, -1.0]), worth=1.0)
-    heavy = weighted(found, np.array([3.0, 1.0, 1.0]), 4.0)
-    assert heavy.difference.sum() > 0 > found.difference.sum()
+    y, old, new = np.ones(3), np.array([0.0, 1.0, 1.0]), np.array([1.0, 0.0, 0.0])
+
+    def found(*weights: float) -> Paired:
+        return loss_differences(
+            "accuracy", Task.BINARY, y, Side(score=old), Side(score=new),
+            level=0.5, weights=np.array(weights), largest=4.0,
+        )  # fmt: skip
+
+    heavy = found(3.0, 1.0, 1.0)
+    assert heavy.difference.sum() > 0 > found(1.0, 1.0, 1.0).difference.sum()
     assert heavy.difference.mean() * heavy.worth == pytest.approx((3 - 1 - 1) / 5)
-    assert weighted(found, np.array([9.0, 1.0, 1.0]), 4.0).difference[0] == 1.0
-    assert math.isnan(weighted(found, np.zeros(3), 4.0).worth)
+    assert found(9.0, 1.0, 1.0).difference[0] == 1.0
+    assert math.isnan(found(0.0, 0.0, 0.0).worth)
+
+
+@pytest.mark.parametrize("metric", ["f1", "precision", "recall", "accuracy"])
+def test_with_weights_a_gain_is_that_of_the_weighted_metric(metric: str) -> None:
+    """Of those who were called only a control group is known: each stands for three others."""
+    y, a, _ = _rows(Task.BINARY, 3, 4000)
+    weights = np.where(a >= 0.5, 10 / 3, 1.0)
+    known = np.random.default_rng(5).random(4000) < 1 / weights
+    y, a, weights = y[known], a[known], weights[known]
+    old = terms(metric, Task.BINARY, y, a, weights=weights).point()
+    found = loss_differences(
+        metric, Task.BINARY, y, Side(score=a), Side(score=y),
+        level=old, weights=weights, largest=10 / 3,
+    )  # fmt: skip
+    assert found.difference.mean() * found.worth == pytest.approx(1.0 - old)
 
 
 def test_rows_of_one_entity_are_one_bet() -> None:
@@ -120,4 +142,3 @@ def test_tiny_samples_are_no_error() -> None:
         y = np.ones(n)
         side = Side(score=np.full(n, 0.7))
         assert len(loss_differences("f1", Task.BINARY, y, side, side, level=0.5).difference) == n
-        assert len(weighted(Paired(difference=y * 0, worth=1.0), y, 2.0).difference) == n
