@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +13,14 @@ from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.errors import UserCodeError
 from tamid.core.stats.calibration import Calibration
-from tamid.core.stats.drift import Profile, profile_numbers, profile_texts
 from tamid.core.stats.metrics import evaluate
-from tamid.core.values import LABEL, PERIOD, TIME, WEIGHT, Task, canonical_json, jsonable
+from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, canonical_json, jsonable
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages.answering import Predictor, visible
 from tamid.stages.compiling import compiled_files
 from tamid.stages.fitting import Tools
+from tamid.stages.profiling import kind_of, profile_of, shares_of
 from tamid.stages.training import Learnt
-from tamid.stages.usual import MOST_COLUMNS, weekly
 
 MODEL, CODE, CONTRACT = "model", "code", "contract.yaml"
 GOLDEN, PROFILE, SCHEMA, CARD, PARITY = (
@@ -29,13 +28,7 @@ GOLDEN, PROFILE, SCHEMA, CARD, PARITY = (
 )  # fmt: skip
 # Rows whose scores every copy of the bundle must reproduce.
 _GOLDEN_ROWS = 16
-# Rows of the profile: ten bins are known to within half a percent.
-_PROFILE_ROWS = 50_000
 _PARITY_ROWS = 5_000
-# Rows of all reference weeks: with half a year of weeks each column's bins hold thousands.
-_WEEKLY_ROWS = 400_000
-# Of them so many are scored by the shipped model: thousands a week, in a second or two.
-_SCORED_ROWS = 100_000
 _TYPES = {
     "number": pl.Float64(), "integer": pl.Int64(), "text": pl.String(), "boolean": pl.Boolean(),
     "datetime": pl.Datetime("us", "UTC"), "naive": pl.Datetime("us"), "date": pl.Date(),
@@ -69,7 +62,7 @@ def wrap(learnt: Learnt, job: TrainingJob, contract: Contract, tools: Tools) -> 
     files[CONTRACT] = job.contract.encode()
     files[SCHEMA] = canonical_json(schema).encode()
     files[GOLDEN] = canonical_json(_golden(loaded, job, tools)).encode()
-    files[PROFILE] = canonical_json(_profile(learnt, job, contract, sample)).encode()
+    files[PROFILE] = canonical_json(profile_of(learnt, job, contract, sample)).encode()
     files[PARITY] = canonical_json(parity).encode()
     files |= compiled_files(loaded, learnt, sample, tools)
     files[CARD] = _card(learnt, job, contract).encode()
@@ -115,7 +108,7 @@ def golden_difference(predictor: Predictor, stored: Mapping[str, object]) -> flo
 def _golden(predictor: Predictor, job: TrainingJob, tools: Tools) -> Mapping[str, object]:
     """Draw each column by itself, so that no golden row is anybody's row."""
     shown = visible(job.frame, predictor.contract)
-    kinds = {name: _kind(shown.schema[name]) for name in shown.columns}
+    kinds = {name: kind_of(shown.schema[name]) for name in shown.columns}
     shown = shown.select(n for n, k in kinds.items() if k)
     rng = tools.generator(job.seed)
     picks = {n: rng.integers(0, shown.height, _GOLDEN_ROWS) for n in shown.columns}
@@ -152,19 +145,6 @@ def _carrier(kind: pl.DataType) -> pl.DataType:
     return pl.Int32() if isinstance(kind, pl.Date) else kind
 
 
-def _kind(dtype: pl.DataType) -> str:
-    if dtype.is_float() or dtype.is_decimal():
-        return "number"
-    if dtype.is_integer():
-        return "integer"
-    if isinstance(dtype, pl.Datetime):
-        return "datetime" if dtype.time_zone else "naive"
-    known = {pl.Boolean: "boolean", pl.Date: "date", pl.Null: "number"}
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
-        return "text"
-    return next((name for kind, name in known.items() if dtype == kind), "")
-
-
 def _parity(learnt: Learnt, loaded: Predictor, sample: pl.DataFrame) -> Parity:
     """Compare the stored model with the trained one. Raises UserCodeError if decisions differ."""
     table = learnt.predictor.table(sample)
@@ -189,61 +169,6 @@ def _parity(learnt: Learnt, loaded: Predictor, sample: pl.DataFrame) -> Parity:
     return parity
 
 
-def _profile(
-    learnt: Learnt, job: TrainingJob, contract: Contract, sample: pl.DataFrame
-) -> Mapping[str, object]:
-    """Profile input columns and score on rows that were looked at and not fitted."""
-    step = max(1, -(-sample.height // _PROFILE_ROWS))
-    some = sample.gather_every(step)
-    weights = _weights(some)
-    shown = visible(some, contract)
-    made: list[Profile] = []
-    for name in shown.columns:
-        column = shown.get_column(name)
-        if _kind(column.dtype) == "text":
-            made.append(profile_texts(name, column.cast(pl.String).to_list(), weights=weights))
-        elif _kind(column.dtype) in ("number", "integer", "boolean"):
-            numbers = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            made.append(profile_numbers(name, numbers, weights=weights))
-    judged = learnt.judged.gather_every(max(1, -(-learnt.judged.height // _PROFILE_ROWS)))
-    score = profile_numbers(
-        "score", judged.get_column("score").to_numpy(), weights=judged.get_column(WEIGHT).to_numpy()
-    )
-    weeks = {
-        "inputs": _input_weeks(job.frame, made, learnt, contract),
-        "score": _score_weeks(job.frame, score, learnt),
-    }
-    return {"inputs": made, "score": score, "weeks": weeks}
-
-
-def _score_weeks(frame: pl.DataFrame, profile: Profile, learnt: Learnt) -> Mapping[str, object]:
-    """Count the shipped model's scores of every week that was offered.
-
-    It has learnt from most of them: they tell how weeks differ, not where new weeks will lie.
-    """
-    if learnt.predictor.schema.task is Task.MULTICLASS:
-        return {}
-    some = frame.gather_every(max(1, -(-frame.height // _SCORED_ROWS)))
-    scores = learnt.predictor.scores(learnt.predictor.table(some))
-    scored = some.select(PERIOD, TIME).with_columns(pl.Series(profile.column, scores.reshape(-1)))
-    return weekly(scored, [profile], _weights(some))
-
-
-def _input_weeks(
-    frame: pl.DataFrame, profiles: Sequence[Profile], learnt: Learnt, contract: Contract
-) -> Mapping[str, object]:
-    """Count the inputs of every week that was offered, in the columns that the model rests on."""
-    known = dict(_shares(learnt))
-    ranked = sorted(profiles, key=lambda p: -known.get(p.column, 0.0))
-    some = frame.gather_every(max(1, -(-frame.height // _WEEKLY_ROWS)))
-    shown = visible(some, contract).with_columns(some.get_column(n) for n in (PERIOD, TIME))
-    return weekly(shown, ranked[:MOST_COLUMNS], _weights(some))
-
-
-def _weights(frame: pl.DataFrame) -> np.ndarray | None:
-    return frame.get_column(WEIGHT).to_numpy() if WEIGHT in frame.columns else None
-
-
 def _reference(learnt: Learnt, contract: Contract) -> Mapping[str, list[float]]:
     """Return quality, mean score and label rate of each judged period, oldest first."""
     metric = quality_metric(contract)
@@ -263,7 +188,7 @@ def _reference(learnt: Learnt, contract: Contract) -> Mapping[str, list[float]]:
 def _card(learnt: Learnt, job: TrainingJob, contract: Contract) -> str:
     """Write the model card: who it is for, what it rests on, what it reached, where it ends."""
     span = job.frame.get_column(PERIOD).cast(pl.String).unique().sort().to_list()
-    top = list(_shares(learnt))[:10]
+    top = list(shares_of(learnt))[:10]
     lines = [
         f"# {contract.name}",
         "",
@@ -292,9 +217,3 @@ def _card(learnt: Learnt, job: TrainingJob, contract: Contract) -> str:
     if contract.gates.fairness.protected:
         lines += ["", f"Protected: {', '.join(contract.gates.fairness.protected)}."]
     return "\n".join(lines) + "\n"
-
-
-def _shares(learnt: Learnt) -> list[tuple[str, float]]:
-    found = learnt.report["importance"]
-    assert isinstance(found, Mapping)
-    return [(str(n), float(s)) for n, s in found.items() if s > 0]

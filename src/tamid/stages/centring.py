@@ -11,7 +11,6 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import numpy as np
 import polars as pl
 
 from tamid.core.contract.model import Contract
@@ -21,15 +20,15 @@ from tamid.core.learning.bundle import read_manifest
 from tamid.core.state import State
 from tamid.core.stats.arrays import Floats
 from tamid.core.usual import ordinary, recentred
-from tamid.core.values import PERIOD, STATIC_PERIOD, Task
+from tamid.core.values import PERIOD, STATIC_PERIOD
 from tamid.stages import dataset, joining
 from tamid.stages.bundling import PROFILE
 from tamid.stages.feeds import rule_of
 from tamid.stages.rig import Rig
 from tamid.stages.usual import (
     Usual,
-    column_counts,
     references_of,
+    score_counts,
     special_of,
     stored,
     usual_in,
@@ -74,10 +73,10 @@ def silent_reference(
     if centre:
         # Ordinary weeks alone: with others in the old centre, they would be moved beside the new.
         usual_weeks = ordinary(usual.score_weeks, holidays)
-        moved = recentred(usual_weeks, {usual.score.column: counts})
+        moved = recentred(usual_weeks, counts)
         usual = replace(
             usual,
-            score=replace(usual.score, counts=tuple(counts.tolist())),
+            scores=tuple(replace(p, counts=tuple(counts[p.column].tolist())) for p in usual.scores),
             score_weeks=moved,
         )
     report = json.loads(rig.blobs.get(finished.report))
@@ -94,10 +93,10 @@ def _counts(
     usual: Usual,
     periods: list[str],
     now: datetime,
-) -> tuple[Floats, int]:
+) -> tuple[dict[str, Floats], int]:
     """Return how the version's scores of the periods are spread, and on how many this rests."""
-    nothing = np.zeros(0), 0
-    if not periods or contract.task is Task.MULTICLASS or not usual.score_weeks.names:
+    nothing: tuple[dict[str, Floats], int] = {}, 0
+    if not periods or not usual.score_weeks.names:
         return nothing
     rows = dataset.good(joining.joined(rig.tables, contract, state.pins, periods, now))
     parts = [p.gather_every(max(1, -(-p.height // _ROWS))) for p in rows.partition_by(PERIOD)]
@@ -110,4 +109,5 @@ def _counts(
         )  # fmt: skip
     except TamidError:  # who cannot answer here is seen when it is to answer for real
         return nothing
-    return column_counts(usual.score, answered.frame.get_column("score")), len(parts)
+    counts = score_counts(usual, answered.frame)
+    return (counts, len(parts)) if len(counts) == len(usual.scores) else nothing

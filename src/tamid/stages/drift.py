@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -16,13 +16,14 @@ from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
 from tamid.core.learning.bundle import read_manifest
 from tamid.core.state import State
+from tamid.core.stats.arrays import Floats
 from tamid.core.stats.drift import Profile, psi, weighted_psi
 from tamid.core.usual import INPUT_PSI, SCORE_PSI, Movement, Weeks, movement, ordinary, outstanding
 from tamid.core.values import Task
 from tamid.stages.bundling import PROFILE
 from tamid.stages.feeds import rule_of
 from tamid.stages.rig import Rig
-from tamid.stages.usual import Usual, column_counts, special_of, usual_in, weights_of
+from tamid.stages.usual import Usual, column_counts, score_counts, special_of, usual_in, weights_of
 
 # Columns named in the record of a period: those that moved most.
 NAMED = 8
@@ -51,9 +52,11 @@ def measure_drift(
     # Signals are measured anew when a period is scored anew: the second truth replaces the first.
     key = f"{number}/{period}/{state.seq}"
     mine = answered.filter(pl.col("rung") == "champion")
-    if contract.task is not Task.MULTICLASS and not mine.is_empty():
+    counts = score_counts(usual, mine)
+    if counts and not mine.is_empty():
         weeks = _ordinary(rig, contract, usual.score_weeks)
-        found = _moved(weeks, (usual.score,), mine, period, {usual.score.column: 1.0})
+        found = _moved(weeks, usual.scores, counts, period, dict.fromkeys(counts, 1.0))
+        named = found.columns if contract.task is Task.MULTICLASS else {}
         yield from _measured(
             f"{scores}/{key}",
             scores,
@@ -61,6 +64,7 @@ def measure_drift(
             found.value,
             number,
             mine.height,
+            _most({n.removeprefix("class_"): v for n, v in named.items()}),
         )
     if rows.is_empty():
         return
@@ -72,8 +76,9 @@ def measure_drift(
     weight = weight or {p.column: importance.get(p.column, 0.0) for p in watched}
     if not any(weight.get(p.column, 0.0) > 0 for p in watched):
         weight = {p.column: 1.0 for p in watched}
-    found = _moved(weeks, tuple(watched), rows, period, weight)
-    most = dict(sorted(found.columns.items(), key=lambda item: -item[1])[:NAMED])
+    counts = {p.column: column_counts(p, rows.get_column(p.column)) for p in watched}
+    found = _moved(weeks, watched, counts, period, weight)
+    most = _most(found.columns)
     yield from _measured(
         f"{inputs}/{key}",
         inputs,
@@ -113,16 +118,19 @@ def _ordinary(rig: Rig, contract: Contract, weeks: Weeks) -> Weeks:
 
 def _moved(
     weeks: Weeks,
-    profiles: tuple[Profile, ...],
-    frame: pl.DataFrame,
+    profiles: Sequence[Profile],
+    counts: Mapping[str, Floats],
     period: str,
     weight: Mapping[str, float],
 ) -> Movement:
-    counts = {p.column: column_counts(p, frame.get_column(p.column)) for p in profiles}
     if weeks.names:
         return movement(weeks, period, counts, weight)
-    moved = {p.column: psi(p.counts, counts[p.column]) for p in profiles}
+    moved = {p.column: psi(p.counts, counts[p.column]) for p in profiles if p.column in counts}
     return Movement(value=weighted_psi(moved, weight), columns=moved, z=math.nan, column="")
+
+
+def _most(columns: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(columns.items(), key=lambda item: -item[1])[:NAMED])
 
 
 def _measured(

@@ -13,13 +13,12 @@ from tamid.core.paging import SILENT
 from tamid.core.state import Alarm, State
 from tamid.core.stats.arrays import Floats
 from tamid.core.usual import ordinary, recentred
-from tamid.core.values import Task
 from tamid.stages import dataset, joining
 from tamid.stages.drift import importance_of, usual_of
 from tamid.stages.feeds import rule_of
 from tamid.stages.packaging import open_overlay, restate
 from tamid.stages.rig import Rig
-from tamid.stages.usual import Usual, column_counts, references_of, special_of, stored
+from tamid.stages.usual import Usual, column_counts, references_of, score_counts, special_of, stored
 
 
 def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAccepted:
@@ -43,7 +42,6 @@ def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAcc
     answered = dataset.in_force(rig.tables, state, pin, periods).filter(
         pl.col("rung") == "champion"
     )
-    scored = answered if contract.task is not Task.MULTICLASS else answered.clear()
     rule = rule_of(contract)
     weeks = {*usual.score_weeks.names, *usual.input_weeks.names}
     special = special_of(rig, contract, weeks, rule.days) if rule else {}
@@ -52,7 +50,7 @@ def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAcc
         input_weeks=ordinary(usual.input_weeks, special),
         score_weeks=ordinary(usual.score_weeks, special),
     )
-    moved = _moved(usual, rows, scored)
+    moved = _moved(usual, rows, answered)
     seed = f"{rig.model}/{number}/{name}"
     importance = importance_of(rig, state, number)
     reference = references_of(
@@ -99,13 +97,14 @@ def _moved(usual: Usual, rows: pl.DataFrame, answered: pl.DataFrame) -> Usual:
         for p in usual.inputs
         if p.column in rows.columns
     }
-    column = usual.score.column
-    scores = {column: column_counts(usual.score, answered.get_column("score"))}
+    scores = score_counts(usual, answered)
     return Usual(
         inputs=tuple(
             replace(p, counts=_kept(inputs.get(p.column), p.counts)) for p in usual.inputs
         ),
-        score=replace(usual.score, counts=_kept(scores[column], usual.score.counts)),
+        scores=tuple(
+            replace(p, counts=_kept(scores.get(p.column), p.counts)) for p in usual.scores
+        ),
         input_weeks=recentred(usual.input_weeks, inputs),
         score_weeks=recentred(usual.score_weeks, scores),
     )

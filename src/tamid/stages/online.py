@@ -6,6 +6,7 @@ version was learnt from batches, and who asks online is another population.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from datetime import datetime
@@ -32,6 +33,7 @@ PREFIX = "online_"
 _FEWEST = 200
 _COLUMNS = [
     "id", ENTITY, TIME, PERIOD, "score", "decision", "version", "rung", "chance", "inputs",
+    "classes",
 ]  # fmt: skip
 
 
@@ -123,6 +125,16 @@ def _due(contract: Contract, period: str, share: float, now: datetime) -> bool:
     return moment is None or moment <= now
 
 
+def _chances(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the chances of the classes as columns, as a batch's answers have them."""
+    told = [json.loads(text) if text else {} for text in rows.get_column("classes").to_list()]
+    names = sorted({name for chances in told for name in chances})
+    return pl.DataFrame(
+        {f"class_{name}": [chances.get(name) for chances in told] for name in names},
+        schema=dict.fromkeys((f"class_{name}" for name in names), pl.Float64()),
+    )
+
+
 def _drift(
     rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, period: str, now: datetime
 ) -> Iterator[Measured]:
@@ -136,6 +148,7 @@ def _drift(
     given = pl.DataFrame(
         {name: [row[name] for row in inputs_of(rows, names)] for name in names}, strict=False
     )
+    rows = rows.hstack(_chances(rows))
     stored = [n for n in names if not given.get_column(n).is_null().all()]
     mine = rig.contract(version.contract)
     yield from measure_drift(rig, state, mine, given.select(stored), rows, period, prefix=PREFIX)

@@ -41,10 +41,13 @@ MOST_COLUMNS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usual:
-    """What a bundle says is usual: profiles of inputs and score, and counts of their weeks."""
+    """What a bundle says is usual: profiles of inputs and scores, and counts of their weeks.
+
+    Of several classes each one's chance is a score of its own, `class_<name>`.
+    """
 
     inputs: tuple[Profile, ...]
-    score: Profile
+    scores: tuple[Profile, ...]
     input_weeks: Weeks
     score_weeks: Weeks
 
@@ -101,14 +104,16 @@ def references_of(
     found = usual_scores(inputs, INPUT_PSI, weight, made, centre if moved else 0)
     if centre:
         made = rig.generator(seed)
-        found |= usual_scores(scores, SCORE_PSI, {usual.score.column: 1.0}, made, centre)
+        found |= usual_scores(scores, SCORE_PSI, dict.fromkeys(scores.counts, 1.0), made, centre)
     return found
 
 
 def stored(usual: Usual) -> bytes:
     """Return what :func:`usual_in` reads back."""
     weeks = {"inputs": _plain(usual.input_weeks), "score": _plain(usual.score_weeks)}
-    return canonical_json({"inputs": usual.inputs, "score": usual.score, "weeks": weeks}).encode()
+    told = {"inputs": usual.inputs, "score": usual.scores[0], "weeks": weeks}
+    several = {"scores": usual.scores} if len(usual.scores) > 1 else {}
+    return canonical_json(told | several).encode()
 
 
 def weights_of(weeks: Weeks, importance: Mapping[str, float]) -> dict[str, float]:
@@ -142,6 +147,15 @@ def special_of(
 def column_counts(profile: Profile, column: pl.Series) -> Floats:
     """Count a column in a profile's bins."""
     return np.bincount(places(profile, column), minlength=bins_of(profile)).astype(np.float64)
+
+
+def score_counts(usual: Usual, answered: pl.DataFrame) -> dict[str, Floats]:
+    """Count answers in the bins of each score; an answer without chances of classes is none."""
+    return {
+        p.column: column_counts(p, answered.get_column(p.column).drop_nulls())
+        for p in usual.scores
+        if p.column in answered.columns
+    }
 
 
 def places(profile: Profile, column: pl.Series) -> np.ndarray:
@@ -182,7 +196,7 @@ def _usual(content: bytes) -> Usual:
     weeks = stored.get("weeks", {})
     return Usual(
         inputs=tuple(map(profile_from, stored["inputs"])),
-        score=profile_from(stored["score"]),
+        scores=tuple(map(profile_from, stored.get("scores", [stored["score"]]))),
         input_weeks=_weeks(weeks.get("inputs", {})),
         score_weeks=_weeks(weeks.get("score", {})),
     )
