@@ -22,6 +22,7 @@ from tamid.cli.turning import turn
 from tamid.config import find
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
+from tamid.core.values import Role
 
 # What these tests share is made once, not once a worker.
 pytestmark = pytest.mark.xdist_group("workspace")
@@ -361,3 +362,44 @@ def test_adopting_is_signed_by_the_role_that_owns_the_block(shop: Path) -> None:
     assert isinstance(last.event, ev.ContractAdopted)
     assert (last.role.value, last.reason) == ("mlops_engineer", "a new folder")
     assert last.actor == os.environ.get("USER", last.actor)
+
+
+def test_a_drift_of_the_scores_is_taken_for_the_new_normal(shop: Path) -> None:
+    """One command ends the alarm and moves the signed reference; the ledger says who and why."""
+    put_week(shop, sunday(0))
+    assert tamid(shop, "score").returncode == 0
+    app = App(find(shop))
+    period = max(app.state("churn").scored)
+    name = f"score_psi/1/{period}"
+    raised = ev.AlarmRaised(
+        key=f"alarm/{name}", alarm=name, signal="score_psi", failure="model_failure",
+        severity="warning", period=period, periods=(period,), noticed_by="spread of the scores",
+        message="the scores of version 1 moved", budget="at most 1 false alarm a year expected",
+    )  # fmt: skip
+    app.record("churn", raised, role=Role.CONTROLLER, actor="test", reason="")
+    app.close()
+    before = tamid(shop, "status").stdout
+    assert name in before
+    assert "budget: at most 1 false alarm a year expected" in before
+    why = "the new tariff: checked with sales"
+    done = tamid(shop, "accept-normal", name, "--as", "ml_developer", "--reason", why, "--json")
+    assert done.returncode == 0, done.stderr
+    body = json.loads(done.stdout)
+    assert body["said"].startswith(f"{name} is the new normal: the reference of version 1 of churn")
+    accepted = events(shop)[-1]
+    assert isinstance(accepted.event, ev.NormalAccepted)
+    assert (accepted.role, accepted.reason) == (Role.ML_DEVELOPER, why)
+    assert accepted.event.periods == (period,)
+    assert accepted.event.overlay != raised_overlay(shop)
+    assert "alarms      none open; at most 1 false alarm a year" in tamid(shop, "status").stdout
+    assert tamid(shop, "verify").returncode == 0
+    again = tamid(shop, "accept-normal", name, "--as", "ml_developer", "--reason", why)
+    assert again.returncode != 0
+    assert "is over" in again.stderr
+    assert tamid(shop, "tick").returncode == 0
+
+
+def raised_overlay(root: Path) -> str:
+    """Return the policy overlay that version 1 was registered with."""
+    (registered,) = (r.event for r in events(root) if isinstance(r.event, ev.VersionRegistered))
+    return registered.ref.overlay
