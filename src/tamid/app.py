@@ -24,7 +24,7 @@ from tamid.wiring import (
     sinks_of,
     sources_of,
     spool_in,
-    user_code,
+    written_in,
 )
 
 if TYPE_CHECKING:
@@ -174,13 +174,11 @@ class App:
         from tamid.stages.loop import adopt
 
         refuse_without_secrets(self.config.store, "turn the loop")
-        path = self.models()[model]
-        text = path.read_text("utf-8")
+        text, code = written_in(self.models()[model])
         if self._texts.get(model, ("",))[0] != text:
             # Sources and targets follow the contract: the ports are opened anew.
-            self._texts[model] = (text, load_contract(path))
+            self._texts[model] = (text, self.folder_contract(model))
             self._rigs.pop(model, None)
-        code = user_code(self._texts[model][1], path.parent)
         now = self.clock.now()
         known = self.state(model)
         rig = self.rig(model)

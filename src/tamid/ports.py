@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tamid.core.compiled.lane import Rule
+    from tamid.core.learning.model import Param
     from tamid.core.trial import ArmCounts
 
 
@@ -238,6 +239,32 @@ class Spool(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a repository says of files: its commit, its branch, which files differ, and how.
+
+    `commit` "" where nothing was ever committed; `branch` "" where none is checked out.
+    """
+
+    commit: str
+    branch: str
+    changed: tuple[str, ...]
+    diff: str
+
+
+class Repository(Protocol):
+    """Where the versions of the user's own files are kept."""
+
+    def standing(self, files: Sequence[str], anchor: str) -> Standing | None:
+        """Return how files stand that match any of some patterns, such as `*.py`.
+
+        `anchor`: a file that must be known; None where it is not, or there is no repository.
+        Laws: a file is changed if it was added, edited, renamed or removed since the commit; names
+        are sorted. Nothing is ever written.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
     """All that a worker needs to make one candidate; a pure value plus a frame.
 
@@ -245,6 +272,7 @@ class TrainingJob:
     index or number), `_weight` (1 / chance of being observed), and the joined columns. Where labels
     trickle in, `_period` and `_known_at` tell when a label became known, and `_fit_weight` (1 /
     chance of being known by now) counts when a row is learnt from, not when it is looked at.
+    `params`: take these, and search for none.
     `held` is the window in force: another is taken only if it is shown to be better.
     """
 
@@ -258,6 +286,7 @@ class TrainingJob:
     degraded: bool = False
     judge_salt: str = ""
     resume: str = ""
+    params: Mapping[str, Param] | None = None
     held: str = ""
 
 

@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import secrets
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +90,11 @@ def user_code(contract: Contract, folder: Path) -> dict[str, str]:
         for beside in sorted(path.parent.glob("*.py")):
             found[str(beside.relative_to(folder))] = beside.read_text("utf-8")
     return found
+
+
+def written_in(contract: Path) -> tuple[str, dict[str, str]]:
+    """Return a contract's text and the user's code as they stand. Raises ContractError."""
+    return contract.read_text("utf-8"), user_code(load_contract(contract), contract.parent)
 
 
 def sources_of(contract: Contract, folder: Path) -> dict[str, Source]:
@@ -212,26 +216,22 @@ def environment_here() -> bytes:
 
 
 def origin_of(contract: Path) -> Origin:
-    """Return commit and uncommitted changes of a contract's folder, and what is installed.
+    """Return commit, branch and uncommitted changes of a contract's folder, and what is installed.
 
     A contract that no repository knows has neither.
     """
+    from tamid.adapters.git import GitRepository
     from tamid.stages.rig import Origin
 
     packages = digest_bytes(environment_here())
-    folder, files = contract.parent, ("*.py", contract.name)
-    if not _git(folder, "ls-files", "--", contract.name):
+    found = GitRepository(contract.parent).standing(("*.py", contract.name), contract.name)
+    if found is None:
         return Origin(environment=packages)
-    dirty = bool(_git(folder, "status", "--porcelain", "--", *files))
-    return Origin(git=_git(folder, "rev-parse", "HEAD"), dirty=dirty, environment=packages)
-
-
-def _git(folder: Path, *words: str) -> str:
-    """Return what git says, "" where there is no git or no repository."""
-    try:
-        found = subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return found.stdout.strip()
+    return Origin(
+        git=found.commit,
+        dirty=bool(found.changed),
+        environment=packages,
+        branch=found.branch,
+        changed=found.changed,
+        diff=found.diff,
+    )

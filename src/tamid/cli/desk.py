@@ -26,6 +26,11 @@ def add_example(parser: argparse.ArgumentParser, *lines: str) -> None:
     parser.epilog = "\n".join(["examples:", *(f"  {line}" for line in lines)])
 
 
+def add_words(parser: argparse.ArgumentParser, *lines: str) -> None:
+    """Say more below the summary than one line can."""
+    parser.description = "\n".join([parser.description or "", "", *lines])
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Declare --model."""
     parser.add_argument("--model", metavar="NAME", help="the model (needed if there are several)")

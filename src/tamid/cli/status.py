@@ -1,4 +1,4 @@
-"""`tamid status`, `models` and `runs`: how things stand."""
+"""`tamid status` and `models`: how things stand."""
 
 from __future__ import annotations
 
@@ -191,37 +191,6 @@ def models(args: Namespace, out: Output) -> int:
         for card in cards:
             if card.stopped:
                 out.text(f"{model} version {card.number} was stopped: {card.stopped}")
-    return 0
-
-
-def add_runs(parser: ArgumentParser) -> None:
-    """Declare the arguments of `runs`."""
-    add_model(parser)
-    add_example(parser, "tamid runs", "tamid why run run-0003")
-
-
-def runs(args: Namespace, out: Output) -> int:
-    """List every run with its trigger and outcome."""
-    from tamid.core.view.build import run_card
-
-    with opened(args, out) as app:
-        found = {}
-        for model in chosen(app, args.model):
-            here = scene(app, model)
-            found[model] = [run_card(here, name) for name in here.state.runs]
-    out.json({"models": found})
-    rows = [
-        (m, c.run, _moment(c.at), c.trigger, c.window, c.outcome, c.version or None, c.why)
-        for m, cards in found.items()
-        for c in cards
-    ]
-    if rows:
-        out.table(
-            ("model", "run", "started", "trigger", "window", "outcome", "version", "why"), rows
-        )
-    for model, cards in found.items():
-        if not cards:
-            out.text(f"{model}: no run yet")
     return 0
 
 

@@ -1,16 +1,21 @@
-"""`tamid train` and `tamid score`: one stage of the loop, now, because a person asks for it."""
+"""`tamid train` and `tamid score`: a run, an experiment or scores now, because a person asks."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from tamid.cli.desk import actor, add_example, add_model, opened, scene
+from tamid.cli.desk import actor, add_example, add_model, add_words, opened, scene
+from tamid.cli.runs import outcome_words
 from tamid.cli.turning import free_the_dead, turn
+from tamid.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from tamid.app import App
     from tamid.cli.output import Output
     from tamid.core.chain import Recorded
+    from tamid.stages.byhand import Wish
+    from tamid.stages.rig import Origin
 
 WINDOWS = ("auto", "all", "long", "short")
 # What the gates' outcome means for the exit status: held is a valid failure, not an error.
@@ -23,12 +28,22 @@ def add_train(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="try the code and the pipeline, fit nothing"
     )
+    parser.add_argument(
+        "--experiment", action="store_true", help="try and record it; it never becomes a version"
+    )
     parser.add_argument("--window", choices=WINDOWS, default="", help="the rows to learn from")
     parser.add_argument("--reason", default="", help="why; it is recorded with your name")
     add_model(parser)
+    add_words(
+        parser,
+        "A run takes contract and code as they stand in the folder, is judged by the gates, and",
+        "goes on to release if they pass. Under git, what is not committed may be an experiment",
+        "only. Experiments hold up nobody and bring nothing into force.",
+    )
     add_example(
         parser,
         "tamid train --dry-run",
+        'tamid train --experiment --reason "does the tariff matter?"',
         'tamid train --case 7 --reason "failed direct debits as a feature"',
     )
 
@@ -39,7 +54,10 @@ def train(args: Namespace, out: Output) -> int:
     from tamid.core.view.build import run_card
     from tamid.stages.byhand import Wish, rehearse
     from tamid.stages.byhand import train as start
+    from tamid.wiring import origin_of
 
+    if args.experiment and args.dry_run:
+        raise UsageError("an experiment is trained, a dry run is not", fix="Leave one of them out.")
     with opened(args, out) as app:
         model = app.one(args.model)
         role = Role(args.role or "ml_developer")
@@ -48,6 +66,10 @@ def train(args: Namespace, out: Output) -> int:
             actor=actor(), role=role, reason=reason, case=args.case, window=args.window or ""
         )
         free_the_dead(app, model)
+        if args.experiment:
+            return _tried(app, model, wish, out)
+        if not args.dry_run:
+            _refuse_uncommitted(origin_of(app.models()[model]))
         app.adopt(model, actor=actor(), reason=reason, role=role)
         if args.dry_run:
             found = rehearse(app.rig(model), app.holder, wish)
@@ -67,6 +89,40 @@ def train(args: Namespace, out: Output) -> int:
         out.text(f"  registered as version {card.version}; `tamid status` shows its way")
     out.text(f"  `tamid why run {card.run}` shows every gate with its numbers")
     return _STATUS.get(card.outcome, 0)
+
+
+def _tried(app: App, model: str, wish: Wish, out: Output) -> int:
+    """Make an experiment of what stands in the folder; the gates' verdict has no consequence."""
+    from tamid.core.view.build import run_card
+    from tamid.stages.experiments import Idea, experiment
+    from tamid.wiring import written_in
+
+    if not app.state(model).contract:
+        # Before a first contract is in force no data was taken in that could be learnt from.
+        app.adopt(model, actor=wish.actor, reason=wish.reason, role=wish.role)
+    text, code = written_in(app.models()[model])
+    run = experiment(app.rig(model), app.holder, wish, Idea(contract=text, code=code))
+    card = run_card(scene(app, model), run)
+    out.json({"model": model, "run": card})
+    out.text(
+        f"{card.run}, an experiment: {outcome_words(card)}" + (f", {card.why}" * bool(card.why))
+    )
+    for name, value in sorted(card.metrics.items()):
+        out.text(f"  {name} {value:.4g}")
+    out.text(f"  `tamid runs show {card.run}` shows it whole; it never becomes a version")
+    return 1 if card.outcome == "failed" else 0
+
+
+def _refuse_uncommitted(origin: Origin) -> None:
+    """Raise Held if what would be trained is committed nowhere."""
+    from tamid.core.errors import Held
+
+    if origin.dirty:
+        raise Held(
+            f"not committed: {', '.join(origin.changed)}",
+            why="a version must be made from what anybody can check out again",
+            fix="Commit these files, or try them: `tamid train --experiment`.",
+        )
 
 
 def _run_of(records: tuple[Recorded, ...]) -> str:

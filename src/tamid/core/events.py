@@ -263,6 +263,9 @@ class IncidentClosed(Event):
 class RunStarted(Event):
     """A passage through training began, with all that it rests on pinned.
 
+    `experiment`: it is tried and recorded, and never becomes a version. `git`, `branch`: commit and
+    branch of the contract's folder; `changed`: files that differ from the commit, `diff` the blob
+    that says how.
     `held`: the window in force; `out_of_season`: windows left out because they lack a season of the
     coming month.
     """
@@ -281,6 +284,10 @@ class RunStarted(Event):
     environment: str = ""
     git: str = ""
     dirty: bool = False
+    experiment: bool = False
+    branch: str = ""
+    changed: tuple[str, ...] = ()
+    diff: str = ""
     held: str = ""
     out_of_season: tuple[str, ...] = ()
 

@@ -132,21 +132,31 @@ def _incident_over(s: State, e: ev.IncidentClosed, r: Recorded) -> State:
 
 
 def _run_started(s: State, e: ev.RunStarted, r: Recorded) -> State:
-    before = s.runs.get(e.run)
+    known = s.experiments if e.experiment else s.runs
+    before = known.get(e.run)
     run = Run(started=e, at=r.at, attempts=before.attempts + 1 if before else 1)
-    return replace(s, runs=put(s.runs, e.run, run))
+    if e.experiment:
+        return replace(s, experiments=put(known, e.run, run))
+    return replace(s, runs=put(known, e.run, run))
 
 
 def _run_finished(s: State, e: ev.RunFinished, r: Recorded) -> State:
-    return replace(s, runs=put(s.runs, e.run, replace(s.runs[e.run], finished=e)))
+    return _run_changed(s, e.run, finished=e)
 
 
 def _run_failed(s: State, e: ev.RunFailed, r: Recorded) -> State:
-    return replace(s, runs=put(s.runs, e.run, replace(s.runs[e.run], failed=e)))
+    return _run_changed(s, e.run, failed=e)
 
 
 def _judged(s: State, e: ev.Judged, r: Recorded) -> State:
-    return replace(s, runs=put(s.runs, e.run, replace(s.runs[e.run], judged=e, judged_at=r.at)))
+    return _run_changed(s, e.run, judged=e, judged_at=r.at)
+
+
+def _run_changed(s: State, name: str, **news: Any) -> State:
+    if name in s.experiments:
+        tried = replace(s.experiments[name], **news)
+        return replace(s, experiments=put(s.experiments, name, tried))
+    return replace(s, runs=put(s.runs, name, replace(s.runs[name], **news)))
 
 
 def _rung(s: State, e: ev.RungSet, r: Recorded) -> State:

@@ -140,7 +140,8 @@ class Retirement:
 class State:
     """The present of one model. Mappings are never changed in place.
 
-    `volume`: rows of each period. `first_seen`: when a source's first batch came. `noted`: what
+    `experiments`: runs that never become versions; no rule looks at them. `volume`: rows of each
+    period. `first_seen`: when a source's first batch came. `noted`: what
     was odd about the last batch of a source. `taken`: the last claim of what servers wrote;
     `answered`: when such answers last came for a period. `servers`: what each model server told
     last, by its process. `served_at`: when a model server was last known to answer.
@@ -168,6 +169,7 @@ class State:
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
+    experiments: Mapping[str, Run] = field(default_factory=dict)
     versions: Mapping[int, Version] = field(default_factory=dict)
     reigns: tuple[Reign, ...] = ()
     rung: str = "champion"
@@ -239,6 +241,12 @@ class State:
     def open_incidents(self) -> Mapping[str, Incident]:
         """Incidents that are not over."""
         return {k: i for k, i in self.incidents.items() if not i.resolution}
+
+    @property
+    def every_run(self) -> Mapping[str, Run]:
+        """Runs and experiments, oldest first."""
+        both = {**self.runs, **self.experiments}
+        return dict(sorted(both.items(), key=lambda named: named[1].at))
 
     @property
     def run_in_flight(self) -> Run | None:

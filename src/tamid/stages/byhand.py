@@ -81,6 +81,17 @@ def rehearse(rig: Rig, holder: str, wish: Wish) -> Mapping[str, object]:
     return {"windows": {k: len(v) for k, v in job.windows.items()}, **found}
 
 
+def taken_in(rig: Rig, holder: str) -> State:
+    """Take in what arrived, as any tick would, and return the state after it.
+
+    Raises:
+        Conflict: another controller holds the model, or it has no contract in force.
+    """
+    with _held(rig, holder) as (journal, now, token):
+        perceive(rig, journal, now, token)
+        return journal.state
+
+
 def wanted(state: State, signals: Signals, wish: Wish) -> Train:
     """Return the run that a wish stands for. Raises as :func:`train`."""
     if wish.case and wish.case not in state.open_cases:

@@ -29,8 +29,8 @@ class Evidence:
     learnt from and has no earlier score of is null, and no evidence. `attempt`:
     how many candidates were judged on this matter, this one included; alpha is shared among them.
     `probe`: measured in a clean process. `report`: the run's own, as JSON. `dirty`: the run was
-    made from code that is committed nowhere. `buggy`: judged periods whose rows or labels are known
-    to be wrong. `now`: when it is judged.
+    made from code that is committed nowhere, in the files `changed`. `buggy`: judged periods whose
+    rows or labels are known to be wrong. `now`: when it is judged.
     """
 
     contract: Contract
@@ -44,6 +44,7 @@ class Evidence:
     report: str
     rng: Generator
     dirty: bool = False
+    changed: tuple[str, ...] = ()
     buggy: tuple[str, ...] = ()
     now: datetime | None = None
 

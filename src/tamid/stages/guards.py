@@ -132,7 +132,7 @@ def clean_tree(e: Evidence) -> Iterator[GateVerdict]:
         yield GateVerdict(
             gate="clean tree",
             outcome=GateOutcome.FAIL,
-            message="the contract or the code has changes that are not committed",
+            message=f"not committed: {', '.join(e.changed) or 'the contract or the code'}",
         )
 
 

@@ -42,13 +42,46 @@ def started_of(
         environment=origin.environment,
         git=origin.git,
         dirty=origin.dirty,
+        branch=origin.branch,
+        changed=origin.changed,
+        diff=rig.blobs.put(origin.diff.encode()) if origin.diff else "",
         held=_held(state),
         out_of_season=_out_of_season(contract, a.periods, window, now),
     )
 
 
-def job_of(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
-    """Return what a run gives to its worker."""
+def job_of(rig: Rig, state: State, started: ev.RunStarted, now: datetime) -> TrainingJob:
+    """Return the job that a run is, in the state of its beginning; the same ones give the same.
+
+    Raises:
+        DataError: too little, or nothing, to learn from.
+    """
+    pins = {pin.table: pin for pin in started.pins}
+    mine = rig.contract(started.contract)
+    frame = dataset.training_rows(rig.tables, mine, state, pins, started.periods, now)
+    return _job(rig, state, started, frame)
+
+
+def training_job(rig: Rig, state: State, action: do.Train, now: datetime) -> TrainingJob:
+    """Return the job that a run would be, without starting it. Raises DataError."""
+    contract = rig.contract(state.contract)
+    return job_of(rig, state, started_of(rig, contract, state, action, now), now)
+
+
+def drifted_of(
+    contract: Contract, started: ev.RunStarted, periods: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the drifted periods to judge on.
+
+    Where labels trickle in there are none: what became known last is judged, whatever week it is
+    about.
+    """
+    if dataset.trickling(contract):
+        return ()
+    return tuple(p for p in started.degraded_periods if p in periods)
+
+
+def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) -> TrainingJob:
     there = frozenset(frame.get_column(PERIOD).unique())
     periods = tuple(p for p in started.periods if p in there)
     contract = rig.contract(started.contract)
@@ -67,31 +100,10 @@ def job_of(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) 
         # must stay the same: only there did the champion's own run leave scores that it had not
         # learnt from.
         judge_salt=f"{rig.salt}/{started.run}" if degraded else rig.model,
-        resume=started.run,
+        # The search's journals of all models lie in one folder.
+        resume=f"{rig.model}-{started.run}",
         held=started.held,
     )
-
-
-def training_job(rig: Rig, state: State, action: do.Train, now: datetime) -> TrainingJob:
-    """Return the job that a run would be, without starting it. Raises DataError."""
-    contract = rig.contract(state.contract)
-    started = started_of(rig, contract, state, action, now)
-    pins = {pin.table: pin for pin in started.pins}
-    frame = dataset.training_rows(rig.tables, contract, state, pins, started.periods, now)
-    return job_of(rig, state, started, frame)
-
-
-def drifted_of(
-    contract: Contract, started: ev.RunStarted, periods: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return the drifted periods to judge on.
-
-    Where labels trickle in there are none: what became known last is judged, whatever week it is
-    about.
-    """
-    if dataset.trickling(contract):
-        return ()
-    return tuple(p for p in started.degraded_periods if p in periods)
 
 
 def _held(state: State) -> str:

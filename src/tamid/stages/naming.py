@@ -43,6 +43,8 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
             yield from (event.contract, *event.code.values())
         case ev.RunStarted():
             yield from (event.contract, *event.code.values())
+            if event.diff:
+                yield event.diff
         case ev.RunFinished():
             yield from (event.bundle, event.overlay, event.report)
         case ev.Judged() | ev.CaseOpened():

@@ -79,7 +79,7 @@ def register(
 
 def judged_frame(rig: Rig, state: State, run: str) -> pl.DataFrame:
     """Return the rows that a run's candidate was judged on, with its scores."""
-    finished = state.runs[run].finished
+    finished = state.every_run[run].finished
     assert finished is not None
     assert finished.judged is not None
     return rig.tables.read(finished.judged).filter(pl.col("run") == run).drop("run")

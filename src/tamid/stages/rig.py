@@ -39,11 +39,17 @@ def no_holidays(country: str, year: int) -> Mapping[date, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a run's code comes from: commit, uncommitted changes to it, digest of the packages."""
+    """Where a run's code comes from: commit, uncommitted changes to it, digest of the packages.
+
+    `changed`: files that differ from the commit, `diff` as git tells it.
+    """
 
     git: str = ""
     dirty: bool = False
     environment: str = ""
+    branch: str = ""
+    changed: tuple[str, ...] = ()
+    diff: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

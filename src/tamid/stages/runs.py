@@ -36,28 +36,34 @@ def train(
     before = state.runs.get(a.run)
     started = before.started if before else started_of(rig, contract, state, a, now)
     yield replace(started, key=a.key)
-    mine = rig.contract(started.contract)
-    pins = {pin.table: pin for pin in started.pins}
+    yield from made(rig, state, started, now, token)
+
+
+def made(
+    rig: Rig, state: State, started: ev.RunStarted, now: datetime, token: int
+) -> Iterator[ev.Event]:
+    """Make the candidate of a run that began in this state, and say how it ended."""
+    run, mine = started.run, rig.contract(started.contract)
     try:
-        frame = dataset.training_rows(rig.tables, mine, state, pins, started.periods, now)
-        job = job_of(rig, state, started, frame)
+        job = job_of(rig, state, started, now)
         result = rig.trainer.train(job, mine.training.timeout, rig.progress)
     except _ITS_OWN as error:
-        yield _failed(a.run, "user_code", error.what, error.why)
+        yield _failed(run, "user_code", error.what, error.why)
         return
     except DataError as error:
-        yield _failed(a.run, "data", error.what, error.why)
+        yield _failed(run, "data", error.what, error.why)
         return
     except SystemFailure as error:
-        yield _failed(a.run, "system", error.what, error.why)
+        yield _failed(run, "system", error.what, error.why)
         return
     packed = pack(result, rig.blobs, rig.signer)
-    judged = result.judged.with_columns(pl.lit(a.run).alias("run"))
-    table, key = rig.table("judged"), f"judged/{a.run}"
-    pin = rig.tables.write(table, judged, key=key, token=token, mode="append")
+    judged = result.judged.with_columns(pl.lit(run).alias("run"))
+    # An experiment holds no lease: it keeps to a table of its own.
+    table = rig.table("tried" if started.experiment else "judged")
+    pin = rig.tables.write(table, judged, key=f"judged/{run}", token=token, mode="append")
     yield ev.RunFinished(
-        key=f"finished/{a.run}",
-        run=a.run,
+        key=f"finished/{run}",
+        run=run,
         bundle=packed.bundle,
         overlay=packed.overlay,
         report=rig.blobs.put(canonical_json(result.report).encode()),
@@ -77,7 +83,7 @@ def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:
 def judge_run(
     rig: Rig, contract: Contract, state: State, a: do.Judge, now: datetime, token: int
 ) -> Iterator[ev.Event]:
-    run = state.runs[a.run]
+    run = state.every_run[a.run]
     assert run.finished is not None
     mine = rig.contract(run.started.contract)
     judged = judged_frame(rig, state, a.run)
@@ -109,7 +115,8 @@ def judge_run(
             attempt=1 + tried,
             report=rig.blobs.get(run.finished.report).decode(),
             rng=rig.generator(run.started.seed),
-            dirty=run.started.dirty,
+            dirty=run.started.dirty and not run.started.experiment,
+            changed=run.started.changed,
             now=now,
             buggy=tuple(sorted(_buggy(state) & set(periods))),
         )
@@ -142,7 +149,7 @@ def _judged_before(state: State, run: Run, periods: Sequence[str]) -> int:
     """Return how many candidates were judged before on (most of) the same periods.
 
     Against the same champion: with every further one the chance grows that some candidate only
-    looks better, so alpha is shared.
+    looks better, so alpha is shared. Experiments count: a person sees what came of them.
     """
     mine, since = set(periods), state.released_at
     champion = state.versions.get(state.champion)
@@ -152,7 +159,7 @@ def _judged_before(state: State, run: Run, periods: Sequence[str]) -> int:
         and r.started.run not in own
         and (since is None or r.at >= since)
         and 2 * len(mine & set(r.judged.periods)) >= len(mine)
-        for r in state.runs.values()
+        for r in state.every_run.values()
     )
 
 

@@ -143,6 +143,8 @@ class _Steps:
 
 def _searched(bench: Bench, steps: _Steps) -> tuple[dict[str, Param], Sequence[Trial]]:
     """Search on the default window; the loss is a proper one for chances, the error for numbers."""
+    if bench.job.params is not None:
+        return dict(bench.job.params), ()
     params: dict[str, Param] = dict(bench.contract.training.params)
     spec, searcher = bench.contract.training.search, bench.tools.searcher
     space = {k: r for k, r in bench.tools.learner.space().items() if k not in params}

@@ -92,7 +92,7 @@ def read_bundle(folder: Path) -> Opened:
 
 _JOB_FIELDS = (
     "run", "contract", "code", "windows", "holdout", "seed", "degraded", "judge_salt", "resume",
-    "held",
+    "params", "held",
 )  # fmt: skip
 _RESULT_FIELDS = (
     "overlay", "window", "report", "metrics", "rows", "seconds", "peak_mb",

@@ -16,6 +16,7 @@ from tamid.core.values import format_duration
 from tamid.core.view.awaited import awaited
 from tamid.core.view.estimate import estimate_card
 from tamid.core.view.quality import quality_answer, series
+from tamid.core.view.runs import code_digest, data_digest
 from tamid.core.view.scene import GRACE, Scene, first_lines
 from tamid.core.view.service import deliveries, service_answer
 from tamid.core.view.snapshot import (
@@ -172,7 +173,7 @@ def case_card(scene: Scene, number: int) -> CaseCard:
 
 def run_card(scene: Scene, name: str) -> RunCard:
     """Return a run and what came of it. Raises KeyError."""
-    run = scene.state.runs[name]
+    run = scene.state.every_run[name]
     version = next((n for n, v in scene.state.versions.items() if v.registered.run == name), 0)
     outcome, why = run_outcome(run)
     return RunCard(
@@ -188,6 +189,12 @@ def run_card(scene: Scene, name: str) -> RunCard:
         seconds=run.finished.seconds if run.finished else None,
         version=version,
         case=run.started.case,
+        experiment=run.started.experiment,
+        rows=run.finished.rows if run.finished else 0,
+        data=data_digest(run),
+        code=code_digest(run),
+        git=run.started.git,
+        dirty=run.started.dirty,
     )
 
 

@@ -106,7 +106,11 @@ class CaseCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCard:
-    """A run and what came of it."""
+    """A run and what came of it.
+
+    `data`, `code`: digests of all that it was given, and of contract and code together. `rows`: how
+    many it learnt from. `dirty`: its code is committed nowhere.
+    """
 
     run: str
     at: datetime
@@ -120,6 +124,12 @@ class RunCard:
     seconds: float | None
     version: int
     case: int
+    experiment: bool = False
+    rows: int = 0
+    data: str = ""
+    code: str = ""
+    git: str = ""
+    dirty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

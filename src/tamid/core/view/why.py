@@ -100,8 +100,8 @@ def _tick(scene: Scene, ident: str) -> Explanation:
 
 
 def _run(scene: Scene, ident: str) -> Explanation:
-    name = _chosen("run", ident, scene.state.runs)
-    started = scene.state.runs[name].started
+    name = _chosen("run", ident, scene.state.every_run)
+    started = scene.state.every_run[name].started
     headline = f"{name} ({started.trigger}): {started.reason}"
     keep = _about_run(scene, name)
     return _explained(scene, "run", name, headline, keep)
@@ -109,13 +109,13 @@ def _run(scene: Scene, ident: str) -> Explanation:
 
 def _about_run(scene: Scene, name: str) -> Callable[[Recorded], bool]:
     """Tell the records of a run: its own, its version's registration, its case, its alarm."""
-    at = scene.state.runs[name].at
+    at = scene.state.every_run[name].at
     alarms = {
         a.raised.alarm
         for a in scene.state.alarms.values()
         if a.at <= at and (a.cleared_at is None or a.cleared_at >= at)
     }
-    of_quality = scene.state.runs[name].started.trigger == "quality"
+    of_quality = scene.state.every_run[name].started.trigger == "quality"
 
     def keep(record: Recorded) -> bool:
         event = record.event

@@ -179,7 +179,7 @@ def _diagnosed(e: ev.Diagnosed) -> str:
 
 
 def _run_started(e: ev.RunStarted) -> str:
-    case = f" for case {e.case}" if e.case else ""
+    case = f" for case {e.case}" if e.case else ", an experiment" if e.experiment else ""
     return f"{e.run} started{case} ({e.trigger}): {e.reason}"
 
 
