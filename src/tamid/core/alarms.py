@@ -44,7 +44,7 @@ __all__ = [
 # A week of which so small a share was answered by the champion is spread by chance alone.
 _FEWEST_ROWS = 0.5
 # So many ordinary periods in a row within the reference, and the matter is over.
-_CALM = 2
+CALM = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def is_back_to_normal(state: State, alarm: Alarm, special: Names | None = None) 
         return False
     seen = state.measured.get(f"{signal}@{version}", {})
     later = [p for p in sorted(seen) if p > alarm.raised.period and not (special or {}).get(p)]
-    return len(later) >= _CALM and all(seen[p].value <= max(usual) for p in later[-_CALM:])
+    return len(later) >= CALM and all(seen[p].value <= max(usual) for p in later[-CALM:])
 
 
 def tie_break(model: str, period: str, signal: str) -> float:

@@ -66,9 +66,7 @@ class _Living:
         if self.champion is None or at != self._at:
             self._at = at
             known = self.table.known(at[0])
-            self.champion = self.watch.begin(
-                self.table.world, self.table.model(*at), known, now - 1
-            )
+            self.champion = self.watch.begin(self.rows, self.table.model(*at), known, now - 1)
         return self.champion
 
     def _wants_to_train(self, now: int) -> bool:

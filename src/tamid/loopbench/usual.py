@@ -1,7 +1,8 @@
 """What is usual for a champion: its reference weeks as counts and losses, and its detectors.
 
 The champion has learnt from its reference weeks, so its own answers there would flatter it: each
-third of the weeks is answered by a model that learnt from the other two thirds.
+third of the weeks is answered by a model that learnt from the other two thirds. Where its scores
+lie is told, as in the loop, by the weeks since that it has scored before it is live.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tamid.core.stats.edetector import EDetector, detector, family_threshold
 from tamid.core.stats.estimate import class_chances, expected_metric, fit_classes
 from tamid.core.stats.reference import psi_reference
 from tamid.core.stats.seasons import counts_the_calendar
+from tamid.core.usual import Weeks, recentred
 from tamid.core.values import Task
 from tamid.loopbench.fits import Fits, Fitted, losses
 from tamid.loopbench.world import WEEKS_A_YEAR, World
@@ -40,7 +42,8 @@ class Usual:
 
     `answers` are out-of-fold, one array a week. `columns` are the watched ones, by importance,
     `profiles` and `totals` (bins,) belong to them; `score_profiles` and `score_totals` to the
-    scores. `gap`: mean and spread, over weeks, of labels above the chances.
+    scores. `gap`: mean and spread, over weeks, of labels above the chances. `most`: the largest
+    reference value of a signal.
     """
 
     weeks: Ints
@@ -54,10 +57,17 @@ class Usual:
     curves: tuple[Calibration, ...]
     gap: tuple[float, float]
     detectors: dict[str, EDetector]
+    most: dict[str, float]
 
 
-def usual(world: World, fits: Fits, champion: Fitted, known: Ints, rng: Generator) -> Usual:
-    """Build the reference of a champion from the weeks whose labels were known at its origin."""
+def usual(
+    world: World, fits: Fits, champion: Fitted, known: Ints, since: Sequence[int], rng: Generator
+) -> Usual:
+    """Build the reference of a champion from the weeks whose labels were known at its origin.
+
+    `since`: the weeks after them and before it is live, on which its scores are centred; without
+    any its scores have no reference.
+    """
     weeks = known[-MOST_WEEKS:]
     answers = _out_of_fold(world, fits, weeks)
     scores = [_scores(a) for a in answers]
@@ -69,15 +79,12 @@ def usual(world: World, fits: Fits, champion: Fitted, known: Ints, rng: Generato
         profile_numbers(f"score{k}", np.concatenate([s[:, k] for s in scores]))
         for k in range(scores[0].shape[1])
     )
-    score_counts = [
-        np.stack([number_counts(p, s[:, k]) for s in scores]) for k, p in enumerate(score_profiles)
-    ]
+    own = _score_weeks(world, fits, champion, weeks, since, score_profiles)
     curves = _curves(world, weeks, answers)
     series = {
         SCORES: psi_reference(
-            {p.column: c for p, c in zip(score_profiles, score_counts, strict=True)},
-            weeks, {p.column: 1.0 for p in score_profiles}, rng,
-        ).scores,
+            own, weeks, dict.fromkeys(own, 1.0), rng, against=len(since)
+        ).scores if len(since) else (),
         INPUTS: psi_reference(
             {p.column: c for p, c in zip(profiles, counts, strict=True)}, weeks, importance, rng
         ).scores,
@@ -91,12 +98,14 @@ def usual(world: World, fits: Fits, champion: Fitted, known: Ints, rng: Generato
     return Usual(
         weeks=weeks, answers=answers, importance=champion.importance,
         columns=columns, profiles=profiles, totals=tuple(c.sum(axis=0) for c in counts),
-        score_profiles=score_profiles, score_totals=tuple(c.sum(axis=0) for c in score_counts),
+        score_profiles=score_profiles,
+        score_totals=tuple(own[p.column].sum(axis=0) for p in score_profiles),
         curves=curves, gap=_gap(world, weeks, answers, curves),
         detectors={
             name: detector(values, threshold)
             for name, values in series.items() if len(values) >= _FEWEST
         },
+        most={name: max(values) for name, values in series.items() if values},
     )  # fmt: skip
 
 
@@ -126,6 +135,35 @@ def _out_of_fold(world: World, fits: Fits, weeks: Ints) -> tuple[Floats, ...]:
         for week in weeks[held]:
             found[int(week)] = fits.answers(world, model, int(week))
     return tuple(found[int(w)] for w in weeks)
+
+
+def _score_weeks(
+    world: World,
+    fits: Fits,
+    champion: Fitted,
+    weeks: Ints,
+    since: Sequence[int],
+    profiles: Sequence[Profile],
+) -> dict[str, Floats]:
+    """Count the champion's own scores of its reference weeks, moved to where newer ones lie.
+
+    It has learnt from most of them: they tell how weeks differ, the newer ones where they lie.
+    """
+    fits.prepare(world, champion, [*weeks.tolist(), *since])
+    then = [_scores(fits.answers(world, champion, int(w))) for w in weeks]
+    now = [_scores(fits.answers(world, champion, w)) for w in since]
+    counts = {
+        p.column: np.stack([number_counts(p, s[:, k]) for s in then])
+        for k, p in enumerate(profiles)
+    }
+    if not now:
+        return counts
+    centre = {
+        p.column: np.sum([number_counts(p, s[:, k]) for s in now], axis=0)
+        for k, p in enumerate(profiles)
+    }
+    names = tuple(f"{w:05d}" for w in weeks)
+    return dict(recentred(Weeks(names=names, counts=counts), centre).counts)
 
 
 def _scores(answers: Floats) -> Floats:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
 
-from tamid.core.alarms import tie_break
+from tamid.core.alarms import CALM, tie_break
 from tamid.core.learning.model import Ints
 from tamid.core.stats.drift import number_counts, psi, weighted_psi
 from tamid.core.stats.edetector import EDetector, observe
@@ -25,7 +26,10 @@ from tamid.loopbench.usual import (
     usual,
 )
 from tamid.loopbench.world import World
+from tamid.stages.centring import MOST_CENTRE
 
+# Signals that are over by themselves when they are as the reference again.
+SILENT = (SCORES, INPUTS)
 ROWS, LATE, LABELS = "rows", "late_labels", "label_rate"
 # What needs labels; everything else can be seen in the week itself.
 LABEL_BASED = frozenset({LOSS, LATE, LABELS})
@@ -44,7 +48,11 @@ class Page:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Served:
-    """A champion under watch: its reference and its running detectors."""
+    """A champion under watch: its reference and its running detectors.
+
+    `open`: matters that have paged and are not over; `held_back`: signals whose detector alarmed
+    while a louder matter was open; `calm`: for how many weeks an open one was as the reference.
+    """
 
     fitted: Fitted
     usual: Usual
@@ -52,6 +60,8 @@ class Served:
     since: int
     label_share: float
     open: set[str] = field(default_factory=set)
+    held_back: set[str] = field(default_factory=set)
+    calm: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -62,12 +72,18 @@ class Watch:
     seed: int
     _usual: dict[bytes, Usual] = field(default_factory=dict)
 
-    def begin(self, world: World, fitted: Fitted, known: Ints, since: int) -> Served:
+    def begin(self, rows: Rows, fitted: Fitted, known: Ints, since: int) -> Served:
         """Put a champion under watch from the first week that it serves."""
-        if fitted.key not in self._usual:
+        world = rows.world
+        between = range(int(known[-1]) + 1, since)
+        centre = [w for w in between if w not in rows.suspected][-MOST_CENTRE:]
+        # The same champion may be centred on other weeks in a history with an event.
+        seen = b"".join(world.values[world.rows(w)].tobytes() for w in centre)
+        key = fitted.key + hashlib.blake2b(seen, digest_size=16).digest()
+        if key not in self._usual:
             rng = _generator(self.seed, fitted.key)
-            self._usual[fitted.key] = usual(world, self.fits, fitted, known, rng)
-        built = self._usual[fitted.key]
+            self._usual[key] = usual(world, self.fits, fitted, known, centre, rng)
+        built = self._usual[key]
         return Served(
             fitted=fitted,
             usual=built,
@@ -80,7 +96,8 @@ class Watch:
         """Return the pages of the check at the start of week `now`, which the champion served.
 
         Seen are the rows of the week before, and the labels that have come by now. Odd rows,
-        broken labels and late ones page once until they end.
+        broken labels and late ones page once until they end. One matter pages once: a lost quality
+        keeps all that needs no label silent, and of the rest the first that pages the others.
         """
         world, week = rows.world, now - 1
         pages = self._feeds(champion, rows, now)
@@ -91,20 +108,26 @@ class Watch:
         }
         if champion.usual.curves:
             seen[ESTIMATE] = estimated_loss(world, answers, champion.usual.curves)
-        pages += [
-            p
-            for name, value in seen.items()
-            if (p := _asked(world, champion, name, value, week, now))
-        ]
+        pages += self._lost(world, champion, now)
+        for name in (ESTIMATE, SCORES, INPUTS):
+            if name in seen:
+                page = _asked(world, champion, name, seen[name], week, now)
+                pages += _let_through(champion, name, page, seen[name], week, now)
+        return tuple(pages)
+
+    def _lost(self, world: World, champion: Served, now: int) -> list[Page]:
+        """Return the page of realised loss; it stays open for as long as this champion serves."""
+        pages = []
         for matured in newly_matured(world, now):
             if matured < champion.since:
                 continue
-            loss = losses(
-                world, self.fits.answers(world, champion.fitted, matured), matured, told=True
-            )
-            page = _asked(world, champion, LOSS, float(loss.mean()), matured, now)
-            pages += [page] if page else []
-        return tuple(pages)
+            answers = self.fits.answers(world, champion.fitted, matured)
+            loss = float(losses(world, answers, matured, told=True).mean())
+            page = _asked(world, champion, LOSS, loss, matured, now)
+            if page is not None and LOSS not in champion.open:
+                champion.open.add(LOSS)
+                pages.append(page)
+        return pages
 
     def _feeds(self, champion: Served, rows: Rows, now: int) -> list[Page]:
         found, world = [], rows.world
@@ -131,6 +154,33 @@ def _newly(champion: Served, name: str, there: bool) -> bool:
     new = there and name not in champion.open
     (champion.open.add if there else champion.open.discard)(name)
     return new
+
+
+def _let_through(
+    champion: Served, name: str, page: Page | None, value: float, week: int, now: int
+) -> list[Page]:
+    """Return the page unless a matter is open that speaks for it; end one that is over.
+
+    What was held back is said when nothing louder is open any more.
+    """
+    if name in champion.open:
+        usual = name in SILENT and value <= champion.usual.most.get(name, -math.inf)
+        champion.calm[name] = champion.calm.get(name, 0) + 1 if usual else 0
+        if champion.calm[name] >= CALM:
+            champion.open.discard(name)
+            champion.detectors[name] = champion.usual.detectors[name]
+        return []
+    louder = {LOSS} if name == ESTIMATE else {LOSS, ESTIMATE, *SILENT}
+    alarmed = page is not None or name in champion.held_back
+    if not alarmed:
+        return []
+    if champion.open & louder:
+        champion.held_back.add(name)
+        return []
+    champion.held_back.discard(name)
+    champion.open.add(name)
+    champion.calm[name] = 0
+    return [page or Page(check=now, signal=name, week=week)]
 
 
 def _asked(

@@ -66,7 +66,9 @@ def silent_reference(
     length = rule.days if (rule := rule_of(contract)) else 0
     later = [p for p in sorted(state.periods) if p > through and p != STATIC_PERIOD]
     special = special_of(rig, contract, later, length) if length else {}
-    later = [p for p in later if p not in special][-MOST_CENTRE:]
+    # A week whose rows may be broken must not become what is usual.
+    left_out = {*special, *state.suspected}
+    later = [p for p in later if p not in left_out][-MOST_CENTRE:]
     counts, centre = _counts(rig, contract, state, finished, usual, later, now)
     weeks = {*usual.score_weeks.names, *usual.input_weeks.names}
     holidays = special_of(rig, contract, weeks, length) if length else {}
