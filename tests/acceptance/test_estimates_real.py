@@ -20,6 +20,7 @@ from tamid.adapters.lightgbm import LightGBMLearner
 from tamid.core.learning.model import Feature, FeatureTable
 from tamid.core.stats.calibration import apply_calibration
 from tamid.core.stats.conformal import adaptive_width
+from tamid.core.stats.corrected import reported
 from tamid.core.stats.estimate import combined, expected_error, expected_metric, fit_chances
 from tamid.core.stats.metrics import terms
 from tamid.core.stats.threshold import best_for_f1
@@ -173,13 +174,13 @@ def hotel(test_data: Path) -> Year:
     return Year(y=y, score=score, week=week, threshold=threshold)
 
 
-@pytest.mark.parametrize(("metric", "at_most"), [("f1", 0.045), ("accuracy", 0.040)])
+@pytest.mark.parametrize(("metric", "at_most"), [("f1", 0.040), ("accuracy", 0.033)])
 def test_hotel_weeks_are_estimated_four_weeks_ahead(
     hotel: Year, metric: str, at_most: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nearer than the reference and than the mean of the last four matured weeks, and covered."""
     weeks = range(TRAINED + REFERENCE, int(hotel.week.max()) + 1)
-    truth, raw, told, recent = {}, {}, {}, {}
+    truth, raw, told, always, recent = {}, {}, {}, {}, {}
     for t in range(TRAINED, int(hotel.week.max()) + 1):
         here = hotel.week == t
         truth[t] = _measured(hotel, metric, here)
@@ -190,12 +191,16 @@ def test_hotel_weeks_are_estimated_four_weeks_ahead(
         chance = apply_calibration(curve, s)
         raw[t] = expected_metric(metric, Task.BINARY, chance, s, threshold=hotel.threshold).value
         met = [u for u in raw if u <= t - DELAY]
-        told[t] = combined(metric, raw[t], [raw[u] for u in met], [truth[u] for u in met])
+        known_raw, known_truth = [raw[u] for u in met], [truth[u] for u in met]
+        found = reported(metric, raw[t], known_raw, known_truth, DELAY - 1)
+        told[t] = found.value
+        always[t] = combined(metric, raw[t], known_raw, known_truth)
         recent[t] = float(np.mean([truth[u] for u in range(t - DELAY - 3, t - DELAY + 1)]))
     reference = (hotel.week >= TRAINED) & (hotel.week < TRAINED + REFERENCE)
     usual = _measured(hotel, metric, reference)
     off = {
         "told": np.mean([abs(told[t] - truth[t]) for t in weeks]),
+        "always corrected": np.mean([abs(always[t] - truth[t]) for t in weeks]),
         "raw": np.mean([abs(raw[t] - truth[t]) for t in weeks]),
         "mean of 4": np.mean([abs(recent[t] - truth[t]) for t in weeks]),
         "reference": np.mean([abs(usual - truth[t]) for t in weeks]),
@@ -206,6 +211,7 @@ def test_hotel_weeks_are_estimated_four_weeks_ahead(
         text = f"hotel {metric}, mean absolute error: {figures}; coverage {width.coverage:.2f}"
         print(f"\n{text}")  # noqa: T201 - the figures are what the test is run for
     assert off["told"] < at_most
+    assert off["told"] <= max(off["raw"], off["always corrected"])
     assert off["told"] < off["reference"]
     assert off["told"] < off["mean of 4"]
     assert 0.82 < width.coverage < 0.97

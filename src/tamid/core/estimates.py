@@ -1,10 +1,11 @@
 """Estimates that were made and how they met their truth: what the next one is worth.
 
 An estimate is a :class:`Measured` of the signal `estimate`, made before its labels came. `detail`
-holds its parts: `raw` (before correction), `periods` (merged into one), `calibrated_on` (periods),
-`sampling_error`, `baseline` (mean of the 4 latest matured periods as known then), `weeks` and
-`skill` (of earlier estimates), `level`, `coverage` and `checks` (of the intervals so far),
-`domain_auc`, `outside`, `bug`, and for F1 `at_reference_prevalence` and `expected_prevalence`.
+holds its parts: `raw` (before correction), `corrected` (0 where raw was nearer so far), `periods`
+(merged into one), `calibrated_on` (periods), `sampling_error`, `baseline` (mean of the 4 latest
+matured periods as known then), `weeks` and `skill` (of earlier estimates), `level`, `coverage` and
+`checks` (of the intervals so far), `domain_auc`, `outside`, `bug`, and for F1
+`at_reference_prevalence` and `expected_prevalence`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from dataclasses import dataclass, field
 from tamid.core.events import Measured
 from tamid.core.state import State
 from tamid.core.stats.conformal import WINDOW, adaptive_width
-from tamid.core.stats.estimate import RECENT, combined
+from tamid.core.stats.corrected import reported
+from tamid.core.stats.estimate import RECENT
 from tamid.core.stats.metrics import METRICS
 from tamid.core.stats.trust import Trust, skill, trust
 from tamid.core.values import Interval
@@ -69,19 +71,20 @@ def outlook(metric: str, state: State, version: int, raw: float, pending: int) -
     """
     history = met(state)[-WINDOW:]
     own = [m for m in history if m.version == version]
-    value = combined(metric, raw, [m.raw for m in own], [m.realised for m in own])
+    chosen = reported(metric, raw, [m.raw for m in own], [m.realised for m in own], pending)
     facts = METRICS[metric]
-    value = min(max(value, facts.low), facts.high)
+    value = min(max(chosen.value, facts.low), facts.high)
     width = adaptive_width([m.realised - m.reported for m in history], delay=pending)
     judged = [m for m in history if math.isfinite(m.baseline)]
-    reported, truth, base = (
+    told, truth, base = (
         [getattr(m, name) for m in judged] for name in ("reported", "realised", "baseline")
     )
     detail = {
         "raw": raw,
+        "corrected": float(chosen.corrected),
         "baseline": _baseline(state, version),
         "weeks": float(len(judged)),
-        "skill": max(skill(reported, truth, base), _NO_SKILL) if judged else math.nan,
+        "skill": max(skill(told, truth, base), _NO_SKILL) if judged else math.nan,
         "level": width.level,
         "coverage": width.coverage,
         "checks": float(width.checks),
