@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tamid.config import FILE, Config, find, reread
 from tamid.core.errors import ContractError, NotFound, TamidError, UsageError
 from tamid.core.values import Role
-from tamid.pseudonyms import unveiled, vault_in, veiled
+from tamid.pseudonyms import Edges, edges_in
 from tamid.store import begun, missing, refuse_without_secrets
 from tamid.wiring import (
     keys_in,
@@ -71,8 +71,8 @@ class App:
         used = bool(self.ledger.streams())
         begun(config.store, used=used, entities=config.entities)
         lost = missing(config.store)
-        self.vault = None if lost else vault_in(config, used=used)
         self._salt = "" if lost else salt_in(config.store / "salt")
+        self.edges = Edges() if lost else edges_in(config, self._salt, used=used)
         self._rigs: dict[str, Rig] = {}
         self._states: dict[str, State] = {}
         self._texts: dict[str, tuple[str, Contract]] = {}
@@ -237,8 +237,8 @@ class App:
                 workers.close()
         self._scorer = self._trainer = None
         self._rigs.clear()
-        if self.vault is not None:
-            self.vault.close()
+        if self.edges.vault is not None:
+            self.edges.vault.close()
 
     def usable(self, model: str) -> Contract:
         """Return the folder's contract, or the one in force if that has problems."""
@@ -272,14 +272,14 @@ class App:
             leases=self.leases,
             blobs=self.blobs,
             tables=self.tables,
-            sources=veiled(contract, sources_of(contract, path.parent), self.vault),
+            sources=self.edges.sources(contract, sources_of(contract, path.parent)),
             trainer=self._trainer,
             scorer=self._scorer,
             rules=self._scorer if hasattr(self._scorer, "rule") else None,
-            spool=spool_in(self.config.store, model),
+            spool=self.edges.spool(contract, spool_in(self.config.store, model)),
             lookup=lookup_in(self.config.store, model),
             signer=signer,
-            sinks=unveiled(contract, sinks_of(contract, path.parent, self.clock), self.vault),
+            sinks=self.edges.sinks(contract, sinks_of(contract, path.parent, self.clock)),
             progress=self.progress,
             parse=parse,
             generator=default_rng,

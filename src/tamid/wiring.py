@@ -15,8 +15,9 @@ from tamid.core.values import digest_bytes
 
 if TYPE_CHECKING:
     from tamid.adapters import keys
+    from tamid.adapters.lookup import LookupFile
     from tamid.core.contract.model import Contract, SinkSpec
-    from tamid.ports import Clock, Lookup, Parcel, Sink, Source, Spool
+    from tamid.ports import Clock, Parcel, Sink, Source, Spool
     from tamid.stages.rig import Origin
 
     KeyFolder = keys.Keys
@@ -175,7 +176,7 @@ def _secret(text: str, why: str = "the contract takes a target or secret from it
     return os.environ[name]
 
 
-def lookup_in(store: Path, model: str) -> Lookup:
+def lookup_in(store: Path, model: str) -> LookupFile:
     """Return what servers of a model look up by entity."""
     from tamid.adapters.lookup import LookupFile
 

@@ -3,7 +3,7 @@
 A slice is rewritten whole when rows are appended to it, so that it is always one file: reading a
 slice opens one file, and no upkeep is needed. Each commit carries its key, its fencing token, the
 table's digest and the digests of the slices it changed; every `FULL_EVERY` commits it carries the
-digests of all slices, beside a checkpoint of the log. Nothing is ever vacuumed: pins read for ever.
+digests of all slices, beside a checkpoint of the log. Nothing is vacuumed here: pins read for ever.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from tamid.adapters._delta_log import (
 from tamid.adapters._frames import (
     SliceCache,
     joined,
-    root_digest,
     slice_digest,
     slices_of,
     stacked,
     storable,
 )
+from tamid.adapters._redactions import Redacted
 from tamid.core.errors import IntegrityError, LeaseLost, NotFound, SystemFailure
 from tamid.core.values import PERIOD, TablePin
 
@@ -71,7 +71,7 @@ class DeltaTables:
         self._open: dict[str, DeltaTable] = {}
         self._states: OrderedDict[tuple[str, int], DeltaState] = OrderedDict()
         self._absent: tuple[str, str, int] | None = None
-        self._slices = SliceCache(_CACHE_BYTES)
+        self._slices, self._redacted = SliceCache(_CACHE_BYTES), Redacted(root)
 
     def write(
         self,
@@ -134,8 +134,9 @@ class DeltaTables:
         """Compare a pinned version, as it stands on disk, with its digest."""
         state = self._at(pin.table, pin.version)
         read = {p: slice_digest(self._load(pin.table, state, p)) for p in state.files}
-        if root_digest(read) != pin.digest:
-            wrong = sorted(p for p in read if read[p] != state.digests.get(p))
+        asked = {p: self._redacted.of(pin.table, d) for p, d in state.digests.items()}
+        if read != asked or state.root != pin.digest:
+            wrong = sorted(p for p in read if read[p] != asked.get(p))
             raise IntegrityError(
                 f"table {pin.table!r} version {pin.version} was altered",
                 why=f"slices that do not fit their digest: {', '.join(wrong) or 'the list itself'}",
@@ -265,7 +266,7 @@ class DeltaTables:
         return state
 
     def _slice(self, table: str, state: DeltaState, period: str) -> pl.DataFrame:
-        digest = state.digests[period]
+        digest = self._redacted.of(table, state.digests[period])
         held = self._slices.get(digest)
         if held is None:
             held = self._load(table, state, period)

@@ -76,6 +76,22 @@ class LookupFile:
                 fix="Free space or mend the folder; the next turn writes it again.",
             ) from error
 
+    def forget(self, entity: str) -> bool:
+        """Swap in the same content without one entity; say whether it was in it.
+
+        Raises:
+            SystemFailure: as :meth:`write`.
+        """
+        if self.get(entity) is None:
+            return False
+        db = self._opened()
+        assert db is not None
+        rows = db.execute("SELECT * FROM known WHERE entity != ?", (entity,))
+        names = ("entity", "as_of", "inputs", "score", "version", "made")
+        # Written anew, so that not even a freed page holds what is gone.
+        self.write(self.key(), (Known(**dict(zip(names, row, strict=True))) for row in rows))
+        return True
+
     def _opened(self) -> sqlite3.Connection | None:
         try:
             state = self._path.stat()

@@ -62,6 +62,11 @@ class Vault:
         found = ((p, self._names.get(p)) for p in pseudonyms)
         return {p: name for p, name in found if name is not None}
 
+    def erased(self, pseudonyms: Iterable[str]) -> frozenset[str]:
+        """Return those of the pseudonyms that stand for nobody any more."""
+        self._refresh()
+        return frozenset(p for p in pseudonyms if p in self._names and self._names[p] is None)
+
     def erase(self, name: str) -> str:
         """Forget who a pseudonym stands for, and return it; the mark of it stays."""
         made = pseudonym(name, self.key)

@@ -36,11 +36,11 @@ def verify(args: Namespace, out: Output) -> int:
     """Check the ledger's chains, its signed head, and all stored content that it names."""
     with opened(args, out) as app:
         found = {m: _proved(app, m) for m in chosen(app, args.model)}
-        head = _head_fault(app, args.head)
-        faulty = bool(head) or any(one["faults"] for one in found.values())
+        head, loose = _head_fault(app, args.head), _rewritten(app)
+        faulty = bool(head) or bool(loose) or any(one["faults"] for one in found.values())
         if args.seal is not None and not faulty:
             write_head(app, args.seal)
-    out.json({"whole": not faulty, "head": head, "models": found})
+    out.json({"whole": not faulty, "head": head, "rewritten": loose, "models": found})
     for model, one in found.items():
         out.text(
             f"{model}: {one['events']} events, {one['blobs']} blobs, {one['tables']} tables, "
@@ -48,6 +48,8 @@ def verify(args: Namespace, out: Output) -> int:
         )
         for fault in one["faults"]:
             out.text(f"  event {fault['event']}: {fault['what']}: {fault['why']}")
+    for fault in loose:
+        out.text(fault)
     if head:
         out.text(f"signed head: {head}")
     if args.seal is not None and not faulty:
@@ -85,6 +87,19 @@ def _head_fault(app: App, given: Path | None) -> str:
     except TamidError as error:
         return f"{error.what}: {error.why}"
     return ""
+
+
+def _rewritten(app: App) -> list[str]:
+    """Return what was rewritten in tables without an erasure in the ledger that tells of it."""
+    from tamid.upkeep.erase import unvouched
+
+    marks = app.edges.marks
+    if marks is not None and marks.unfinished():
+        return ["an erasure was cut off half-way: give the same `tamid erase` again"]
+    return [
+        f"table {table}: {len(changes)} slices were rewritten, and no erasure tells of it"
+        for table, changes in unvouched(app).items()
+    ]
 
 
 def _verdict(faults: int) -> str:

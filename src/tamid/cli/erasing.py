@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from tamid.cli.desk import acting, actor, add_example, add_reason, opened
-from tamid.core.errors import UsageError
 
 if TYPE_CHECKING:
     from tamid.cli.output import Output
@@ -26,27 +25,34 @@ def add_erase(parser: ArgumentParser) -> None:
 def erase(args: Namespace, out: Output) -> int:
     """Forget an entity: what is stored of it names nobody, and nothing more of it is taken in.
 
-    Every model of the workspace is told, by pseudonym alone; digests and chains stay whole.
+    Snapshots with all their versions, labels, predictions, look-up tables and what servers wrote
+    are reached; every model of the workspace is told, with a proof that names nobody.
     """
-    from tamid.core.events import EntityErased
+    from tamid.cli.upkeep import still
+    from tamid.upkeep.erase import erase as forget
 
     with opened(args, out) as app:
         role = acting(args, "erase an entity", OPERATOR)
-        if app.vault is None:
-            raise UsageError(
-                "this store holds entities as they were given",
-                why="only what is stored by pseudonym can be made nobody's",
-                fix='Begin a store with `entities = "pseudonyms"` in tamid.toml, and take the '
-                "history in anew.",
-            )
-        made = app.vault.erase(args.entity)
-        told = []
-        for model in app.models():
-            if not app.state(model).contract:
-                continue
-            event = EntityErased(key=f"erase/{made}", pseudonym=made)
-            app.record(model, event, role=role, actor=actor(), reason=args.reason)
-            told.append(model)
-    out.text(f"Erased: {made} names nobody any more.")
-    out.json({"pseudonym": made, "models": told})
+        with still(app):
+            done = forget(app, args.entity, actor=actor(), role=role, reason=args.reason)
+    out.json(
+        {
+            "pseudonym": done.stands,
+            "models": done.models,
+            "tables": {t: {"files": n, "rows": m} for t, (n, m) in done.tables.items()},
+            "lookups": done.lookups,
+            "left": done.left,
+        }
+    )
+    out.text(f"Erased: {done.stands} names nobody any more.")
+    for table, (files, _) in done.tables.items():
+        out.text(f"  {table}: {files} files rewritten, in every version that reads them")
+    for model in done.lookups:
+        out.text(f"  look-ups of {model}: taken out")
+    for place in done.left:
+        out.text(
+            f"  STILL NAMED in {place}, which cannot be changed: seals and signatures cover it"
+        )
+    out.text("Not reached: the sources' own files, what was delivered, and backups made before.")
+    out.text("`tamid verify` shows that all else is as it was.")
     return 0

@@ -520,9 +520,14 @@ class CaseClosed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityErased(Event):
-    """A person had an entity forgotten: its pseudonym stands for nobody any more."""
+    """A person had an entity forgotten: its pseudonym stands for nobody any more.
+
+    In a store of names `pseudonym` is what stands in their place since; `report`, the blob of the
+    proof, tells which slices were rewritten, each by its digest before and after.
+    """
 
     pseudonym: str
+    report: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

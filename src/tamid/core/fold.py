@@ -240,6 +240,7 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.Paused: lambda s, e, r: replace(s, paused=e),
     ev.Resumed: lambda s, e, r: replace(s, paused=None),
     ev.Retired: _retired,
+    ev.EntityErased: lambda s, e, r: replace(s, erased=s.erased | {e.pseudonym}),
     ev.Reinstated: lambda s, e, r: replace(s, retired=None),
     ev.Ticked: lambda s, e, r: replace(s, last_tick=r.at),
 }

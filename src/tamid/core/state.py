@@ -144,7 +144,8 @@ class State:
     period. `first_seen`: when a source's first batch came. `noted`: what
     was odd about the last batch of a source. `taken`: the last claim of what servers wrote;
     `answered`: when such answers last came for a period. `servers`: what each model server told
-    last, by its process. `served_at`: when a model server was last known to answer.
+    last, by its process. `served_at`: when a model server was last known to answer. `erased`:
+    entities that stand for nobody any more.
     """
 
     seq: int = 0
@@ -184,6 +185,7 @@ class State:
     cases: Mapping[int, Case] = field(default_factory=dict)
     paused: ev.Paused | None = None
     retired: Retirement | None = None
+    erased: frozenset[str] = frozenset()
     last_tick: datetime | None = None
     servers: Mapping[str, ev.ServerReported] = field(default_factory=dict)
     served_at: datetime | None = None

@@ -17,6 +17,7 @@ from tamid.core import events as ev
 from tamid.core.contract.model import Contract
 from tamid.core.errors import NotFound
 from tamid.core.state import State
+from tamid.core.values import ENTITY
 from tamid.stages import dataset, joining, roster
 from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
@@ -58,7 +59,8 @@ def _score(
 ) -> Iterator[ev.Event]:
     mine = rig.contract(state.versions[state.champion].registered.contract)
     seen = roster.turnout(rig.tables, mine, state, a.period, now)
-    job = _scoring_job(rig, mine, state, a, now, seen.absent)
+    absent = seen.absent.filter(~seen.absent.is_in(sorted(state.erased)))
+    job = _scoring_job(rig, mine, state, a, now, absent)
     found = score_period(
         job,
         rig.scorer,
@@ -111,6 +113,7 @@ def _deliver(
 ) -> Iterator[ev.Event]:
     pin = state.pins[rig.table("predictions")]
     frame = dataset.in_force(rig.tables, state, pin, [a.period])
+    frame = frame.filter(~pl.col(ENTITY).is_in(sorted(state.erased)))
     yield from deliver(rig, contract, state, a, frame, now)
 
 

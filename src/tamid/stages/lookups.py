@@ -41,12 +41,14 @@ def materialise(rig: Rig, state: State, now: datetime) -> bool:
         return False
     # Events that come later say nothing new about a row's moment: rows and scores do.
     pins = [state.pins[t] for n in ("rows", "predictions") if (t := rig.table(n)) in state.pins]
-    key = digest_of({"version": ref.ref, "pins": pins, "contract": state.contract})
+    made_of = {"version": ref.ref, "pins": pins, "contract": state.contract}
+    key = digest_of({**made_of, **({"erased": state.erased} if state.erased else {})})
     if rig.lookup.key() == key:
         return False
     scores = _last_scores(rig, rig.contract(state.contract), state)
     known = _features(rig, mine, state, now).join(scores, on=ENTITY, how="full", coalesce=True)
-    told = known.with_columns(pl.col("version", "made").fill_null(0))
+    there = known.filter(~pl.col(ENTITY).is_in(sorted(state.erased)))
+    told = there.with_columns(pl.col("version", "made").fill_null(0))
     # In the order of the entities, in which a file with their index is written fastest.
     rows = told.sort(ENTITY).rename({ENTITY: "entity"}).iter_rows(named=True)
     rig.lookup.write(key, (Known(**row) for row in rows))

@@ -59,6 +59,8 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
             yield from (event.overlay, event.usual)
         case ev.Promoted():
             yield event.evidence
+        case ev.EntityErased() if event.report:
+            yield event.report
 
 
 def named_pins(event: ev.Event) -> Iterator[TablePin]:

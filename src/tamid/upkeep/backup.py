@@ -68,7 +68,7 @@ def backup(app: App, to: Path, keys: Path | None = None) -> Made:
         for path in sorted((config.store / "keys").rglob("*")):
             if path.is_file() and path.name != "signing.pem" and not path.name.startswith("."):
                 out.copy(path, f"{STORE}/{path.relative_to(config.store)}")
-        for name in ("store.json", "head.json"):
+        for name in ("store.json", "head.json", "erased.json"):
             with suppress(FileNotFoundError):
                 out.copy(config.store / name, f"{STORE}/{name}")
         _workspace(app, out)
@@ -172,6 +172,7 @@ def _tables(app: App, out: Archive, records: list[Recorded]) -> None:
 def _files_of(folder: Path, table: str, version: int) -> Iterator[str]:
     """Yield the files of a table up to a version: commits, checkpoints, and what they read."""
     from tamid.adapters._delta_past import LOG, commits, past
+    from tamid.adapters._redactions import FILE as REDACTIONS
 
     known = [(number, path) for number, path in commits(folder) if number <= version]
     if [number for number, _ in known] != list(range(version + 1)):
@@ -180,6 +181,8 @@ def _files_of(folder: Path, table: str, version: int) -> Iterator[str]:
     for path in sorted((folder / LOG).glob("*.checkpoint.parquet")):
         if int(path.name.partition(".")[0]) <= version:
             yield f"{LOG}/{path.name}"
+    if (folder / REDACTIONS).exists():
+        yield REDACTIONS
     pointer = folder / LOG / "_last_checkpoint"
     with suppress(OSError, ValueError, KeyError):
         if json.loads(pointer.read_text("utf-8"))["version"] <= version:
