@@ -128,7 +128,7 @@ def history(contract: Contract, path: Path, until: datetime) -> Matrix:
 
     code = user_code(contract, path.parent)
     entry = contract.features.code
-    with _taken_in(contract, path, until) as (rig, state):
+    with taken_in(contract, path, until) as (rig, state):
         features = load_features(code, entry) if entry else None
         return matrix(rig, contract, state, features, until)
 
@@ -141,12 +141,12 @@ def supplied(contract: Contract, path: Path, until: datetime) -> Supply:
     """
     from tamid.stages.supply import supply
 
-    with _taken_in(contract, path, until) as (rig, state):
+    with taken_in(contract, path, until) as (rig, state):
         return supply(rig, contract, state, until)
 
 
 @contextmanager
-def _taken_in(contract: Contract, path: Path, until: datetime) -> Iterator[tuple[Rig, State]]:
+def taken_in(contract: Contract, path: Path, until: datetime) -> Iterator[tuple[Rig, State]]:
     """Take all batches in, as the loop would, into tables in memory."""
     from tamid.adapters.memory_clock import SimulatedClock
     from tamid.stages.intake import intake

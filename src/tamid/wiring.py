@@ -100,16 +100,22 @@ def written_in(contract: Path) -> tuple[str, dict[str, str]]:
 
 def sources_of(contract: Contract, folder: Path) -> dict[str, Source]:
     from tamid.adapters.files import FileSource
+    from tamid.core.contract.column_types import label_kinds, row_kinds, table_kinds
 
     data = contract.data
-    hidden = data.forbidden
-    rows = FileSource(folder, data.source.path, data.source.format, hidden)
+    hidden, of = data.forbidden, data.source
+    rows = FileSource(
+        folder, of.path, of.format, hidden, csv=of.csv, kinds=row_kinds(contract)
+    )  # fmt: skip
     found: dict[str, Source] = {"rows": rows}
-    if data.label.source is not None:
-        label = data.label.source
-        found["labels"] = FileSource(folder, label.path, label.format, hidden)
-    for name, table in data.tables.items():
-        found[name] = FileSource(folder, table.path, table.format, hidden)
+    if (of_label := data.label.source) is not None:
+        kinds = label_kinds(contract)
+        found["labels"] = FileSource(
+            folder, of_label.path, of_label.format, hidden, csv=of_label.csv, kinds=kinds
+        )
+    for name, t in data.tables.items():
+        kinds = table_kinds(t)
+        found[name] = FileSource(folder, t.path, t.format, hidden, csv=t.csv, kinds=kinds)
     return found
 
 

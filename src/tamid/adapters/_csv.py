@@ -5,25 +5,37 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from tamid.adapters._csv_form import decoded, in_one_form, separator_of
+from tamid.core.contract.csvform import CsvForm
 from tamid.core.errors import BatchNotReady, DataError
 
 _EMPTY_LINES = re.compile(rb"\n(?:[ \t]*\r?\n)+")
 
 
-def read_csv(name: str, content: bytes, hidden: frozenset[str], *, whole: bool) -> pl.DataFrame:
+def read_csv(
+    name: str,
+    content: bytes,
+    hidden: frozenset[str],
+    *,
+    whole: bool,
+    form: CsvForm | None = None,
+    kinds: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
     """Return CSV rows as texts; the separator is the one of , ; tab and | that the header has.
 
-    `whole` False: a file without a last line end counts as cut off.
+    `whole` False: a file without a last line end counts as cut off. `form`: how the file is
+    written; numbers and moments of the columns in `kinds` are turned into the contract's form.
 
     Raises:
         BatchNotReady: nothing but a header, or cut off.
-        DataError: not UTF-8, a column named twice, or a line with too many or too few fields.
+        DataError: another encoding, a column named twice, or a line with too many or few fields.
     """
-    text = content.removeprefix(b"\xef\xbb\xbf")
+    text = content if form is None else decoded(name, content, form)
+    text = text.removeprefix(b"\xef\xbb\xbf")
     _refuse_other_encodings(name, text)
     if not whole and not text.endswith((b"\n", b"\r")):
         raise BatchNotReady(
@@ -35,7 +47,7 @@ def read_csv(name: str, content: bytes, hidden: frozenset[str], *, whole: bool) 
         text = text.replace(b"\r", b"\n")
     # Empty lines are no rows of missing values.
     text = text.strip(b"\r\n") + b"\n"
-    separator = _separator(text)
+    separator = (separator_of(form) if form else "") or _separator(text)
     try:
         head = pl.read_csv(
             io.BytesIO(text), separator=separator, has_header=False, n_rows=1, infer_schema=False
@@ -65,7 +77,7 @@ def read_csv(name: str, content: bytes, hidden: frozenset[str], *, whole: bool) 
         raise BatchNotReady(
             f"{name} has one line only: a header and no rows, or rows without a header"
         )
-    return frame
+    return frame if form is None else in_one_form(frame, form, kinds or {})
 
 
 def _refuse_other_encodings(name: str, text: bytes) -> None:
@@ -76,7 +88,8 @@ def _refuse_other_encodings(name: str, text: bytes) -> None:
         raise DataError(
             f"{name} line {line} is not UTF-8 text",
             why="names and values in another encoding would be read as other names and values",
-            fix="Save it as UTF-8 (in a spreadsheet: CSV UTF-8).",
+            fix="Save it as UTF-8 (in a spreadsheet: CSV UTF-8), or name its encoding in the "
+            "contract: `csv: {encoding: cp1255}` of the source.",
         ) from error
     if b"\x00" in text:
         line = text.count(b"\n", 0, text.index(b"\x00")) + 1

@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Literal
 import polars as pl
 
 from tamid.adapters._csv import read_csv
+from tamid.core.contract.csvform import CsvForm
 from tamid.core.errors import BatchNotReady, DataError, UsageError
 from tamid.ports import Batch
 
@@ -55,14 +56,23 @@ class _Stamp:
 class FileSource:
     """Files that match a path or glob below a folder, each one batch; a Delta table is one too.
 
-    `hidden` columns are never read. Batches are named by their path below the fixed part of the
+    `hidden` columns are never read. `csv`: how CSV files are written; `kinds`: what their columns
+    hold, by the contract. Batches are named by their path below the fixed part of the
     glob. Fingerprints are digests of content: a file that is only touched has not changed.
     """
 
     def __init__(
-        self, folder: Path, path: str, kind: Format = "auto", hidden: Sequence[str] = ()
+        self,
+        folder: Path,
+        path: str,
+        kind: Format = "auto",
+        hidden: Sequence[str] = (),
+        *,
+        csv: CsvForm | None = None,
+        kinds: Mapping[str, str] | None = None,
     ) -> None:
         self._kind = kind
+        self._csv, self._kinds = csv, kinds
         self._hidden = frozenset(hidden)
         self._base = _base(folder / path)
         self._pattern = (folder / path).relative_to(self._base).as_posix()
@@ -93,7 +103,9 @@ class FileSource:
         if kind == "parquet":
             return _read_parquet(batch.name, content, self._hidden)
         quiet = time.time() - after.modified / 1e9 >= _QUIET
-        return read_csv(batch.name, content, self._hidden, whole=quiet)
+        return read_csv(
+            batch.name, content, self._hidden, whole=quiet, form=self._csv, kinds=self._kinds
+        )
 
     def _names(self) -> Iterator[str]:
         """Yield the names below the base that match and are finished.
@@ -211,3 +223,17 @@ def _fingerprint(path: Path, stamp: _Stamp, content: bytes | None) -> str:
         tail = file.read(_END)
     known = f"{stamp.size}/{stamp.modified}".encode()
     return hashlib.sha256(known + head + tail).hexdigest()
+
+
+def read_whole(
+    path: Path, csv: CsvForm | None = None, kinds: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Return the rows of a file that nobody writes any more; CSV columns are texts.
+
+    Raises:
+        BatchNotReady, DataError: as for :meth:`FileSource.read`.
+    """
+    content = path.read_bytes()
+    if _format_of(path) == "parquet":
+        return _read_parquet(path.name, content, frozenset())
+    return read_csv(path.name, content, frozenset(), whole=True, form=csv, kinds=kinds)

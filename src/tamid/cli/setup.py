@@ -18,7 +18,7 @@ EXAMPLES = ("telecom", "hotel", "bikes", "telco")
 # Examples that make their own data: what writes the history up to now. Named, not imported, as the
 # table of commands names its functions.
 _MAKERS = {"telecom": "tamid.examples.telecom.history:write"}
-_WORKSPACE = """\
+WORKSPACE = """\
 # One workspace: where Tamid keeps its ledger and tables, and the contracts it works for.
 [workspace]
 store = ".tamid"
@@ -48,7 +48,7 @@ gates: {minimum: {f1: 0.5}, baselines: [majority]}
 monitoring: {every: 1d, quality: {metric: f1, at_least: 0.5}}
 delivery: {every: 7d, to: [{csv: "out/scores-{period}.csv"}]}
 """
-_IGNORED = "# Written by Tamid; the ledger and the tables are no source code.\n.tamid/\nout/\n"
+IGNORED = "# Written by Tamid; the ledger and the tables are no source code.\n.tamid/\nout/\n"
 
 
 def add_init(parser: ArgumentParser) -> None:
@@ -90,7 +90,7 @@ def init(args: Namespace, out: Output) -> int:
 
 
 def _files(example: str | None) -> dict[str, bytes]:
-    files = {"tamid.toml": _WORKSPACE.encode(), ".gitignore": _IGNORED.encode()}
+    files = {"tamid.toml": WORKSPACE.encode(), ".gitignore": IGNORED.encode()}
     if example is None:
         return {**files, "contract.yaml": _DRAFT.encode()}
     folder = _example(example)

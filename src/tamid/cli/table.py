@@ -37,6 +37,7 @@ TABLE: tuple[Group, ...] = (
         commands=(
             _row("demo", "demo:demo", "play one year of a telecom operator in minutes"),
             _row("init", "setup:init", "make a workspace, empty or with a worked example"),
+            _row("adopt", "adopting:adopt", "draft a contract from a file of data"),
             _row("contract check", "contract:check", "name every problem of a contract"),
             _row("contract show", "contract:show", "show every key and who owns it"),
             _row("contract diff", "contract:diff", "compare two contracts: what must be done?"),

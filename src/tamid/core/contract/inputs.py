@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from tamid.core.contract.csvform import CsvForm
 from tamid.core.contract.fields import (
     CODE,
     COLUMN,
@@ -45,6 +46,7 @@ class Source:
         "file, glob or Delta table; relative paths start at the contract's folder", limits=PATH
     )
     format: Format = key("how to read it", "auto")
+    csv: CsvForm | None = key("how CSV files are written (default: UTF-8, 1.5, ISO 8601)", None)
     owner: SourceOwner = key("role that answers for this source", OPS)
     known_at: str | None = key(
         "column that says when a row became known (default: on arrival)", None, limits=COLUMN
@@ -59,6 +61,7 @@ class EventTable:
     entity: str = key("column that names the entity", limits=COLUMN)
     time: str = key("column of the event's moment", limits=COLUMN)
     format: Format = key("how to read it", "auto")
+    csv: CsvForm | None = key("how CSV files are written (default: UTF-8, 1.5, ISO 8601)", None)
     owner: SourceOwner = key("role that answers for this table", OPS)
     known_at: str | None = key(
         "column that says when an event became known (default: when it happened for the first "

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tamid.core.contract.csvform import CsvForm
 from tamid.core.contract.fields import BOTH, ML, NOT_NEGATIVE, OPS, SHARE_ABOVE_0, Limits, key
 from tamid.core.contract.inputs import (
     Aggregate,
@@ -57,6 +58,7 @@ __all__ = [
     "CleanStep",
     "Column",
     "Contract",
+    "CsvForm",
     "Data",
     "Delivery",
     "EventTable",

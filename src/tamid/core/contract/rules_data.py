@@ -154,6 +154,23 @@ def _sources(case: Case) -> None:
             )  # fmt: skip
 
 
+def _csv_forms(case: Case) -> None:
+    """How CSV files are written is said of CSV files, and can be told apart."""
+    data = case.contract.data
+    sources = [("data.source", data.source.path, data.source.format, data.source.csv)]
+    if (label := data.label.source) is not None:
+        sources.append(("data.label.source", label.path, label.format, label.csv))
+    sources += [(f"data.tables.{n}", t.path, t.format, t.csv) for n, t in data.tables.items()]
+    for where, path, declared, form in sources:
+        if form is None:
+            continue
+        if (_ENDINGS.get(path.rpartition(".")[2].lower()) or declared) in ("parquet", "delta"):
+            case.problem(f"{where}.csv", "is said of files that are no CSV", "remove it")
+        if form.decimal == form.thousands:
+            message = f"{quoted(form.decimal)} stands for fractions and for thousands"
+            case.problem(f"{where}.csv.thousands", message, "name one mark for each")
+
+
 def _label_source(case: Case) -> None:
     """What is said about a label source needs one."""
     label = case.contract.data.label
@@ -253,6 +270,7 @@ RULES = (
     rule(_columns, "data.schema", "data.tables"),
     rule(_feature_columns, "data.schema", "data.label.column", "data.pii"),
     rule(_sources, "data.source", "data.label.source", "data.tables"),
+    rule(_csv_forms, "data.source", "data.label.source", "data.tables"),
     rule(_label_source, "data.label.source", "data.label.event_time"),
     rule(_tables, "data.tables", "data.entity", "data.time", "features.aggregates"),
     rule(_aggregates, "data.tables", "data.schema", "data.forbidden", "features.aggregates"),

@@ -1,0 +1,129 @@
+"""What simple models reach on a history: what a contract may demand before anything is released.
+
+The run is judged exactly as a first run of the loop would be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
+from tamid.core.contract.model import Contract
+from tamid.core.errors import DataError
+from tamid.core.state import State
+from tamid.core.stats.intervals import metric_interval
+from tamid.core.stats.metrics import terms
+from tamid.core.values import LABEL, PERIOD, WEIGHT, Interval, Task
+from tamid.core.windows import FEWEST_POSITIVES, holdout, windows
+from tamid.ports import TrainingJob
+from tamid.stages import dataset
+from tamid.stages.evidence import mass_by_period
+from tamid.stages.filing import numbered
+from tamid.stages.rig import Rig
+from tamid.stages.supply import supply
+
+_RUN = "baseline"
+# A share is proposed in thousandths, an error in three digits; finer is not known.
+_FINEST = 1000
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the contract's model and the simple one beside it reach on rows that neither learnt.
+
+    `rows`: judged rows; `mass`: positives among them, for other tasks all.
+    """
+
+    metric: str
+    model: Interval
+    simple: Interval
+    rows: int
+    mass: int
+
+    def model_is_better(self) -> bool:
+        """Say whether the model looks better than the simple one."""
+        sign = 1 if METRIC_FACTS[self.metric].higher_is_better else -1
+        return sign * self.model.point > sign * self.simple.point
+
+    def level(self) -> float | None:
+        """Return what the simple model is sure to reach, rounded to the safe side.
+
+        None: too few positives to demand anything.
+        """
+        if self.mass < FEWEST_POSITIVES:
+            return None
+        if METRIC_FACTS[self.metric].higher_is_better:
+            return math.floor(self.simple.low * _FINEST) / _FINEST
+        size = 10.0 ** (2 - math.floor(math.log10(max(self.simple.high, _TINY))))
+        return math.ceil(self.simple.high * size) / size
+
+
+def measured(rig: Rig, contract: Contract, job: TrainingJob, simple: str) -> Measured:
+    """Train the contract's model and the baseline `simple`, and measure both.
+
+    Raises:
+        DataError: too few rows or labels; as a run would.
+    """
+    result = rig.trainer.train(job, contract.training.timeout, rig.progress)
+    judged, report = result.judged, result.report
+    told: Any = report["baselines"]
+    threshold = float(told[simple]["threshold"])
+    rows = judged.filter(pl.col(LABEL) == 1) if contract.task is Task.BINARY else judged
+    return Measured(
+        metric=quality_metric(contract),
+        model=_interval(contract, judged, "score", float(str(report["threshold"]))),
+        simple=_interval(contract, judged, f"baseline_{simple}", threshold),
+        rows=judged.height,
+        mass=rows.height,
+    )
+
+
+def first_job(rig: Rig, contract: Contract, text: str, state: State, now: datetime) -> TrainingJob:
+    """Return the job that a first run of the loop would be; `text`: the contract as it is written.
+
+    Raises:
+        DataError: no period has all its labels yet.
+    """
+    if dataset.trickling(contract):
+        periods = dataset.told_periods(rig.tables, contract, state.pins, now)
+    else:
+        periods = supply(rig, contract, state, now).whole()
+    frame = dataset.training_rows(rig.tables, contract, state, state.pins, periods, now)
+    there = tuple(sorted(frame.get_column(PERIOD).unique()))
+    if not there:
+        raise DataError(
+            "no period has all its labels yet",
+            why="a model is judged on what is known",
+            fix="Wait for labels, or correct horizon and reporting lag.",
+        )
+    mass: Mapping[str, int] = mass_by_period(contract, frame)
+    return TrainingJob(
+        run=_RUN,
+        contract=text,
+        code={},
+        frame=frame,
+        windows=windows(there, "all"),
+        holdout=holdout(there, mass=mass),
+        seed=contract.training.seed,
+        judge_salt=rig.model,
+        resume=_RUN,
+    )
+
+
+def _interval(contract: Contract, judged: pl.DataFrame, scores: str, threshold: float) -> Interval:
+    found = terms(
+        quality_metric(contract),
+        contract.task,
+        judged.get_column(LABEL).cast(pl.Float64).to_numpy(),
+        judged.get_column(scores).cast(pl.Float64).to_numpy(),
+        threshold=threshold,
+        weights=judged.get_column(WEIGHT).to_numpy(),
+    )
+    return metric_interval(found, clusters=numbered(judged))
