@@ -15,13 +15,13 @@ from tamid.adoption.reading import Read, read
 from tamid.core.adoption import names
 from tamid.core.adoption.columns import Drafted, Facts, drafted
 from tamid.core.adoption.draft import Draft
-from tamid.core.adoption.leaks import LATER, SUSPICIOUS, Suspect, alone
+from tamid.core.adoption.leaks import LATER, SUSPICIOUS, Suspect, alone, parts
 from tamid.core.adoption.questions import Choice, Question
 from tamid.core.adoption.roles import Roles, Wishes, roles
 from tamid.core.contract.inputs import Column
 from tamid.core.errors import DataError, UsageError
 from tamid.core.values import Task
-from tamid.stages.profiling import facts, later, numbers, repeated, spacing
+from tamid.stages.counting import facts, later, numbers, repeated, spacing
 from tamid.stages.reading import typed
 
 SHOWN = 5
@@ -139,8 +139,15 @@ def _suspects(found: Read, counted: Sequence[Facts], who: Roles, wishes: Wishes)
     y = _outcome(found, who, zone)
     known = np.isfinite(y)
     suspects = []
-    for f in counted:
-        if f.name in who.columns():
+    features = [f for f in counted if f.name not in (*who.columns(), *wishes.drop)]
+    if who.task is Task.REGRESSION:
+        sums = [f.name for f in features if f.kind in ("number", "integer")]
+        columns = {n: numbers(frame, n, found.kinds[n], zone)[known] for n in sums}
+        added = parts(columns, y[known])
+        why = f"{' and '.join(added)} add up to {who.label}"
+        suspects += [Suspect(name=name, why=why) for name in added]
+    for f in features:
+        if f.name in [s.name for s in suspects]:
             continue
         values = numbers(frame, f.name, f.kind, zone)
         told = alone(values[known], y[known], who.task)

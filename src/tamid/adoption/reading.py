@@ -21,7 +21,7 @@ from tamid.core.contract.csvform import CsvForm, Dates
 from tamid.core.contract.kinds import name_fault
 from tamid.core.errors import DataError, UsageError
 from tamid.core.written import NumberForm
-from tamid.stages.profiling import texts
+from tamid.stages.counting import texts
 
 _TRUTHS = {"true", "false"}
 _TYPED: tuple[tuple[Kind, tuple[type[pl.DataType], ...]], ...] = (

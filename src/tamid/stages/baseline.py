@@ -32,6 +32,8 @@ _RUN = "baseline"
 # A share is proposed in thousandths, an error in three digits; finer is not known.
 _FINEST = 1000
 _TINY = 1e-9
+# More rows make the interval narrower than a first demand needs to be.
+_MOST_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ def first_job(rig: Rig, contract: Contract, text: str, state: State, now: dateti
     else:
         periods = supply(rig, contract, state, now).whole()
     frame = dataset.training_rows(rig.tables, contract, state, state.pins, periods, now)
+    frame = frame.gather_every(-(-frame.height // _MOST_ROWS) or 1)
     there = tuple(sorted(frame.get_column(PERIOD).unique()))
     if not there:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ SUSPICIOUS = 0.98
 LATER = 0.01
 # Numbers are cut into so many parts of like size.
 _PARTS = 32
+# A sum is found if so few columns leave so little of the variance.
+_MOST_PARTS, _IDENTITY = 3, 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,36 @@ def alone(values: Floats, y: Floats, task: Task) -> float:
         return _explained(groups, y)
     classes = [1.0] if task is Task.BINARY else [float(c) for c in np.unique(y)]
     return min((_told(values, groups, (y == c).astype(np.float64)) for c in classes), default=0.5)
+
+
+def parts(columns: Mapping[str, Floats], y: Floats) -> tuple[str, ...]:
+    """Return up to three columns of numbers that add up to the outcome; none: they do not.
+
+    The columns are taken greedily, by least squares.
+
+    >>> a, b = np.arange(50.0) % 7, np.arange(50.0) % 11
+    >>> parts({"a": a, "b": b, "c": a * b}, a + b)
+    ('b', 'a')
+    """
+    left = {n: v for n, v in columns.items() if np.isfinite(v).all() and np.ptp(v) > 0}
+    spread = float(np.var(y))
+    chosen: list[str] = []
+    while left and spread > 0 and len(chosen) < _MOST_PARTS:
+        errors = {n: _unexplained([*(columns[c] for c in chosen), left[n]], y) for n in left}
+        best = min(errors, key=lambda n: errors[n])
+        chosen.append(best)
+        del left[best]
+        if errors[best] < _IDENTITY * spread:
+            return tuple(chosen)
+    return ()
+
+
+def _unexplained(columns: Sequence[Floats], y: Floats) -> float:
+    """Return the variance that is left after a fit by least squares."""
+    x = np.column_stack([np.ones(len(y)), *columns])
+    gram = x.T @ x
+    weights = np.linalg.lstsq(gram, x.T @ y, rcond=None)[0]
+    return float(np.mean((y - x @ weights) ** 2))
 
 
 def _told(values: Floats, groups: Ints, y: Floats) -> float:

@@ -30,6 +30,7 @@ _AFTERWARDS = _set(
     "reason outcome resolution closed ended cancellation refund refunded terminated termination "
     "סיבה סיבת סיום עזיבה נטישה זיכוי"
 )
+_BEFORE = _set("previous prior past former earlier history קודם קודמים עבר")
 _AFTER_PAIRS = (
     ("status", "date"), ("end", "date"), ("closing", "date"), ("exit", "date"), ("last", "status"),
     ("leave", "date"), ("churn", "date"), ("status", "time"), ("final", "status"),
@@ -81,7 +82,7 @@ def known_afterwards(name: str, label: str) -> bool:
     cut = words(name)
     pairs = set(pairwise(cut))
     stems = {w for w in words(label) if len(w) > 4}
-    told = any(w[:5] == s[:5] for w in cut for s in stems)
+    told = any(w[:5] == s[:5] for w in cut for s in stems) and not _BEFORE & set(cut)
     return bool(_AFTERWARDS & set(cut)) or bool(pairs & set(_AFTER_PAIRS)) or told
 
 

@@ -133,10 +133,11 @@ def _time_asked(facts: Sequence[Facts], wishes: Wishes) -> Iterator[Question]:
         none = Choice(value=NONE, meaning="no loop: trained and scored once")
         what = "of which moment is a row, so that all else in it was known by then?"
         yield Question(option="--time", what=what, choices=(*choices, none))
-    if wishes.time not in ("", NONE) and not wishes.horizon and not wishes.known_at:
+    timed = wishes.time != NONE and (wishes.time or moments)
+    if timed and not wishes.horizon and not wishes.known_at:
         what = (
-            f"how long after {wishes.time} is the outcome decided (such as 30d, 0d: at once; or "
-            "name the column that says when it was known: --known-at COLUMN)?"
+            f"how long after {wishes.time or 'that moment'} is the outcome decided (such as 30d, "
+            "0d: at once; or name the column that says when it was known: --known-at COLUMN)?"
         )
         yield Question(option="--horizon", what=what)
 
