@@ -253,7 +253,8 @@ def _names(node: Definition) -> list[str]:
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return [(a.asname or a.name).partition(".")[0] for a in node.names]
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+    inner = (n for t in targets for n in ast.walk(t))
+    return [n.id for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
 
 
 def _modules(node: Definition) -> list[str]:
