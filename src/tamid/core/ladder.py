@@ -1,7 +1,8 @@
 """The ladder: which rung answers for a row when a better one cannot.
 
 champion, then what the contract lists under `service.fallback` (previous, last_score, rule,
-default); what no rung can answer is *withheld*. An answer that cannot be right (not a number,
+default, or abstain); what no rung can answer is *withheld*. Whoever abstains gives no score and
+leaves the row to a person: it waits in the queue of reviews. An answer that cannot be right (not a number,
 a chance outside 0..1) counts as none.
 """
 
@@ -22,10 +23,14 @@ PREVIOUS = "previous"
 LAST_SCORE = "last_score"
 RULE_RUNG = "rule"
 DEFAULT = "default"
+ABSTAIN = "abstain"
 WITHHELD = "withheld"
 
 # Rungs that run a model or code on the row itself: only for rows that keep the contract.
 ON_ROWS = (CHAMPION, PREVIOUS, RULE_RUNG)
+
+# Rungs whose score is a model's: it may be one that the contract leaves to a person.
+OF_MODELS = (CHAMPION, PREVIOUS, LAST_SCORE)
 
 # A calibrated chance may leave 0..1 by rounding; more than this is a broken model.
 _ROUNDING = 1e-9
@@ -42,6 +47,7 @@ class Step:
     max_age: timedelta | None = None
     code: str | None = None
     value: float | None = None
+    unsure: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +73,36 @@ def ladder(fallback: Sequence[Rung], first: str = CHAMPION) -> tuple[Step, ...]:
     >>> [s.rung for s in ladder((Rung(kind="previous"),), first="previous")]
     ['previous', 'champion']
     """
-    below = [Step(rung=r.kind, max_age=r.max_age, code=r.code, value=r.value) for r in fallback]
+    below = [
+        Step(rung=r.kind, max_age=r.max_age, code=r.code, value=r.value, unsure=r.unsure)
+        for r in fallback
+    ]
     steps = [Step(rung=CHAMPION), *below]
     return tuple(sorted(steps, key=lambda step: step.rung != first))
+
+
+def unsure(steps: Sequence[Step]) -> tuple[float, float]:
+    """Return from where to where a model's score is left to a person; endless apart for none.
+
+    >>> unsure(ladder((Rung(kind="abstain", unsure=(0.4, 0.6)),)))
+    (0.4, 0.6)
+    >>> low, high = unsure(ladder((Rung(kind="abstain"),)))
+    >>> any(low <= score <= high for score in (0.0, 0.5, 1.0))
+    False
+    """
+    for step in steps:
+        if step.rung == ABSTAIN and step.unsure is not None:
+            return step.unsure[0], step.unsure[1]
+    return float("inf"), float("-inf")
+
+
+def leave(answers: Answers, place: int) -> Answers:
+    """Return the answers after step `place` abstained for all rows that were open.
+
+    >>> leave(nobody(1), 2).open.tolist(), leave(nobody(1), 2).score.tolist()
+    ([False], [nan])
+    """
+    return replace(answers, place=np.where(answers.open, place, answers.place))
 
 
 def nobody(rows: int) -> Answers:

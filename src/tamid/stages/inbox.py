@@ -8,7 +8,7 @@ earlier than the one that stands is history: it has revision 0 and overrides not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 import polars as pl
@@ -36,6 +36,8 @@ from tamid.stages.oddities import Rules
 from tamid.stages.reading import MOMENT
 
 REVISION = "revision"
+# What understands batches of another form: labels and broken rules, or None for any other batch.
+Hearer = Callable[[Batch, pl.DataFrame], "tuple[pl.DataFrame, Rules] | None"]
 
 _HEARD = "_heard"
 
@@ -51,11 +53,13 @@ def ingest(
     token: int,
     accepted: Mapping[str, str] | None = None,
     waiting: list[NotReady] | None = None,
+    hearer: Hearer | None = None,
 ) -> Iterator[Event]:
     """Put every new or changed batch of labels into the inbox; append each event before the next.
 
     `rows` pins the rows that labels are matched with. `accepted`: where labels stand in the rows'
-    own files, the batches that were accepted; others are passed over.
+    own files, the batches that were accepted; others are passed over. `hearer`: reads files whose
+    labels name answers.
     """
     batches = source.batches()
     apart = contract.data.label.source
@@ -71,7 +75,10 @@ def ingest(
             raw = source.read(batch)
             if raw.is_empty():
                 raise BatchNotReady(f"batch {batch.name} has no rows")
-            yield _take(contract, batch, raw, tables, rows, batch.name in known, now, token)
+            heard = None if hearer is None else hearer(batch, raw)
+            heard = heard or hear(contract, batch, raw, now)
+            replaces = batch.name in known
+            yield _take(contract, batch, raw, heard, tables, rows, replaces, now, token)
         except BatchNotReady as error:
             if waiting is not None:
                 waiting.append(NotReady(source=LABELS, batch=batch.name, reason=error.what))
@@ -135,13 +142,14 @@ def _take(
     contract: Contract,
     batch: Batch,
     raw: pl.DataFrame,
+    understood: tuple[pl.DataFrame, Rules],
     tables: Tables,
     rows: TablePin | None,
     replaces: bool,
     now: datetime,
     token: int,
 ) -> Event:
-    heard, wrong = hear(contract, batch, raw, now)
+    heard, wrong = understood
     invalid = count_of(wrong, raw.height)
     if invalid / raw.height > contract.data.quarantine.max_share:
         return _refusal(contract, batch, why_not(contract, raw, wrong, invalid), wrong, raw.height)

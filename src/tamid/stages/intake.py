@@ -10,6 +10,7 @@ from tamid.core.events import Event
 from tamid.core.state import State
 from tamid.stages import data, inbox
 from tamid.stages.feeds import LABELS, ROWS, feeds
+from tamid.stages.named import by_id
 from tamid.stages.rig import Rig
 
 
@@ -57,6 +58,7 @@ def intake(
         token=token,
         accepted=None if apart else _accepted(present),
         waiting=waiting,
+        hearer=by_id(rig, contract, state, now),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,28 +12,17 @@ import polars as pl
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError
 from tamid.core.events import LabelsAccepted
-from tamid.core.periods import period_of
 from tamid.core.spool import LABELS as SENT
 from tamid.core.state import State
-from tamid.core.values import (
-    ARRIVED,
-    BATCH,
-    ENTITY,
-    KNOWN_AT,
-    TIME,
-    TablePin,
-    digest_of,
-)
+from tamid.core.values import TablePin, digest_of
 from tamid.ports import Claim
-from tamid.stages.answered import SERVED
-from tamid.stages.feeds import ROWS, rule_of
-from tamid.stages.hearing import EVENT, VALUE
+from tamid.stages.feeds import ROWS
+from tamid.stages.hearing import VALUE
 from tamid.stages.inbox import put
+from tamid.stages.named import answers_of, by_key
 from tamid.stages.reading import MOMENT
 from tamid.stages.rig import Rig
 from tamid.stages.truth import truth
-
-_PREDICTIONS = "predictions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +60,10 @@ def posted(
         orient="row",
     )
     valid = _understood(contract, given)
-    about = _answers(rig, contract, state, pin, periods, set(valid.get_column("id")), now)
+    about = answers_of(rig, contract, state, pin, periods, set(valid.get_column("id")), now)
     both = valid.join(about, on="id", how="inner")
     name = f"posted/{claim.name}"
-    heard = _heard(contract, both, name, now)
+    heard = by_key(contract, both, name, now)
     event = None
     if not heard.is_empty():
         event = put(
@@ -106,56 +95,6 @@ def _understood(contract: Contract, given: pl.DataFrame) -> pl.DataFrame:
             return given.clear().with_columns(pl.lit(None, pl.Float64).alias(VALUE))
         return _understood(contract, given.filter(pl.col("value").is_in(often.to_list())))
     return given.with_columns(read.values.alias(VALUE)).filter(~read.invalid)
-
-
-def _heard(contract: Contract, both: pl.DataFrame, name: str, now: datetime) -> pl.DataFrame:
-    """Return labels as the inbox takes them, one per key and stamp."""
-    known = pl.max_horizontal(pl.coalesce("at", "heard"), TIME)
-    event = pl.coalesce("at", TIME) if contract.data.label.event_time else pl.lit(None, MOMENT)
-    untimed = contract.data.label.event_time is not None
-    found = both.select(
-        ENTITY,
-        (pl.lit(None, MOMENT) if untimed else pl.col(TIME)).alias(TIME),
-        event.alias(EVENT),
-        VALUE,
-        known.alias(KNOWN_AT),
-        pl.lit(name).alias(BATCH),
-        pl.lit(now).cast(MOMENT).alias(ARRIVED),
-    )
-    key = [ENTITY, TIME, EVENT, KNOWN_AT]
-    return found.sort(KNOWN_AT, maintain_order=True).unique(key, keep="last", maintain_order=True)
-
-
-def _answers(
-    rig: Rig,
-    contract: Contract,
-    state: State,
-    pin: TablePin | None,
-    fresh: Sequence[str],
-    ids: set[str],
-    now: datetime,
-) -> pl.DataFrame:
-    """Return entity and moment of the answers with these ids, newest periods first."""
-    found = [pl.DataFrame(schema={"id": pl.String, ENTITY: pl.String, TIME: MOMENT})]
-    rule = rule_of(contract)
-    since = period_of(rule, now - contract.service.log.keep) if rule else ""
-    places = [
-        (pin or state.pins.get(rig.table(SERVED)), {*_since(state.answered, since), *fresh}),
-        (state.pins.get(rig.table(_PREDICTIONS)), _since(state.scored, since)),
-    ]
-    for table, periods in places:
-        for period in sorted(periods, reverse=True):
-            if table is None or not ids:
-                break
-            rows = rig.tables.read(table, periods=[period], columns=["id", ENTITY, TIME])
-            rows = rows.filter(pl.col("id").is_in(sorted(ids))).unique("id", keep="last")
-            ids = ids - set(rows.get_column("id"))
-            found.append(rows.select("id", ENTITY, TIME))
-    return pl.concat(found)
-
-
-def _since(periods: Iterable[str], first: str) -> set[str]:
-    return {p for p in periods if p >= first}
 
 
 def _text(contract: Contract, value: Any) -> str | None:

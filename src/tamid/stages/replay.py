@@ -119,6 +119,7 @@ def _all_labels(rig: Rig, contract: Contract, state: State, later: datetime) -> 
         known=state.batches.get(LABELS, {}),
         now=later,
         token=0,
+        hearer=by_id(rig, contract, lambda: state, later),
     ):
         if isinstance(event, ev.LabelsAccepted):
             pins[event.pin.table] = event.pin

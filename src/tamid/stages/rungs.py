@@ -14,6 +14,7 @@ import polars as pl
 from tamid.core.contract.model import Contract
 from tamid.core.errors import Conflict, IntegrityError, SystemFailure, TamidError, UserCodeError
 from tamid.core.ladder import (
+    ABSTAIN,
     CHAMPION,
     DEFAULT,
     LAST_SCORE,
@@ -23,6 +24,7 @@ from tamid.core.ladder import (
     Mask,
     Step,
     fill,
+    leave,
     nobody,
     usable,
 )
@@ -138,6 +140,9 @@ def climb(
     classes, failures = [pl.DataFrame(schema={"_i": pl.Int64})], []
     given: list[_Given] = []
     for place, step in enumerate(steps):
+        if step.rung == ABSTAIN:
+            answers, given = leave(answers, place), [*given, _Given(frame=pl.DataFrame())]
+            continue
         open_: Mask = answers.open & on_row if step.rung in ON_ROWS else answers.open
         heard = _ask(job, step, asked.filter(open_), scorer, tables, rules) if open_.any() else None
         if isinstance(heard, RungFailure):
@@ -155,7 +160,7 @@ def climb(
         answers=answers,
         number=tuple(g.number for g in given),
         threshold=tuple(g.threshold for g in given),
-        age=pl.Series("age", np.where(answers.open, np.nan, age)).fill_nan(None),
+        age=pl.Series("age", np.where(np.isnan(answers.score), np.nan, age)).fill_nan(None),
         classes=pl.concat(classes, how="diagonal"),
         failures=tuple(failures),
     )

@@ -74,6 +74,8 @@ def _answered(
                 given = _last_scores(rig, contract, state, rung, rows)
             case "rule":
                 given = _by_rule(rig, contract, state, rung, rows, now)
+            case "abstain":
+                return None  # no score can be no better one
             case _:
                 given = rows.select(ENTITY, TIME, pl.lit(rung.value).alias("_given"))
     except Conflict:

@@ -17,7 +17,10 @@ _WEEK: Final = timedelta(days=7)
 _DAY: Final = timedelta(days=1)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _BANDS: Final = ("low", "medium", "high")
-_RUNG_KEYS: Final = {"last_score": "max_age", "rule": "code", "default": "value"}
+_RUNG_KEYS: Final = {
+    "last_score": "max_age", "rule": "code", "default": "value", "abstain": "unsure",
+}  # fmt: skip
+_LAST: Final = {"default": "which always answers", "abstain": "which leaves the row to a person"}
 
 
 def _zone(case: Case) -> None:
@@ -56,15 +59,15 @@ def _release_path(case: Case) -> None:
 
 
 def _fallback(case: Case) -> None:
-    """Each rung has what it needs, stands once, and nothing stands below the default."""
+    """Each rung has what it needs, stands once, and nothing stands below default or abstain."""
     contract, seen = case.contract, set[str]()
     for index, step in enumerate(contract.service.fallback):
         path = f"service.fallback[{index}]"
         if step.kind in seen:
             case.problem(path, f"{step.kind} stands twice in the ladder")
-        elif "default" in seen:
-            case.problem(path, f"{step.kind} stands below default, which always answers",
-                         "put default last")  # fmt: skip
+        elif last := next((kind for kind in _LAST if kind in seen), ""):
+            case.problem(path, f"{step.kind} stands below {last}, {_LAST[last]}",
+                         f"put {last} last")  # fmt: skip
         seen.add(step.kind)
         _rung(case, path, step)
 
@@ -80,6 +83,8 @@ def _rung(case: Case, path: str, step: Rung) -> None:
     if step.kind == "last_score" and contract.data.entity is None:
         message = "the last score belongs to an entity, and data.entity is missing"
         case.problem(path, message, "set data.entity")
+    if step.unsure is not None:
+        _unsure(case, f"{path}.unsure", step.unsure)
     if step.kind != "default":
         return
     if step.value is None:
@@ -90,6 +95,15 @@ def _rung(case: Case, path: str, step: Rung) -> None:
     elif contract.task is Task.BINARY and not 0.0 <= step.value <= 1.0:
         percent = f"did you mean {step.value:g}%?" if 1.0 < step.value <= 100.0 else ""
         case.problem(path, f"a binary score lies between 0 and 1, not {step.value:g}", percent)
+
+
+def _unsure(case: Case, path: str, unsure: tuple[float, ...]) -> None:
+    """Only a chance can be too near to a coin's."""
+    if case.contract.task is not Task.BINARY:
+        message = "only a binary score can say by itself that the model is unsure"
+        case.problem(path, message, "write abstain alone: rows that no other rung answers")
+    elif len(unsure) != 2 or not unsure[0] < unsure[1]:
+        case.problem(path, "two scores are needed, the lower one first", "write [0.45, 0.55]")
 
 
 def _intervals(case: Case) -> None:

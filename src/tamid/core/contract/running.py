@@ -45,10 +45,17 @@ class Release:
 class Rung:
     """One step of the fallback ladder."""
 
-    kind: Literal["previous", "last_score", "rule", "default"] = key("which step")
+    kind: Literal["previous", "last_score", "rule", "default", "abstain"] = key(
+        "which step; abstain: no score, a person decides"
+    )
     max_age: timedelta | None = key("last_score: how old it may be", None, limits=POSITIVE)
     code: str | None = key("rule: file.py:function(frame) -> scores", None, limits=CODE)
     value: float | None = key("default: the score", None, limits=NUMBER_OR_SHARE)
+    unsure: tuple[float, ...] | None = key(
+        "abstain: scores of a model, asked online, that are left to a person, too: [from, to]",
+        None,
+        limits=SHARE,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ CHOICE_KEY: Mapping[type, str] = MappingProxyType(
 )
 # Where the value of such a key goes.
 RUNG_VALUE: Mapping[str, str] = MappingProxyType(
-    {"last_score": "max_age", "rule": "code", "default": "value"}
+    {"last_score": "max_age", "rule": "code", "default": "value", "abstain": "unsure"}
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tamid.core.ladder import ABSTAIN
 from tamid.core.values import Task
 from tamid.serving.brain.jobs import Outcome
 from tamid.serving.brain.voices import Voice
@@ -12,6 +13,7 @@ from tamid.serving.values import Answer, Served
 # A calibrated chance may leave 0..1 by rounding; more than this is a broken model.
 _ROUNDING = 1e-9
 IMPOSSIBLE = "impossible answer"
+UNSURE = "unsure"
 
 
 def usable(score: float, served: Served) -> bool:
@@ -31,6 +33,18 @@ def judged(served: Served, rung: str, voice: Voice, outcome: Outcome) -> Answer 
     if not usable(outcome.score, served):
         return f"{rung}: {IMPOSSIBLE}"
     return given(served, rung, outcome.score, voice.number, voice, outcome)
+
+
+def doubted(said: Answer | str, unsure: tuple[float, float]) -> Answer | str:
+    """Return a model's answer, without its score where the contract leaves it to a person."""
+    if isinstance(said, str) or said.score is None or not unsure[0] <= said.score <= unsure[1]:
+        return said
+    return abstained(f"{said.rung}: {UNSURE}")
+
+
+def abstained(reason: str = "") -> Answer:
+    """Return the answer that a person has to decide."""
+    return Answer(id="", score=None, version=0, rung=ABSTAIN, reason=reason)
 
 
 def given(

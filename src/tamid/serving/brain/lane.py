@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tamid.core.compiled.lane import Rule
+from tamid.core.ladder import unsure
 from tamid.core.values import Task
 from tamid.ports import LanedModel, RowLane, RowModel
 from tamid.serving.brain.breaker import Breaker
@@ -33,6 +34,7 @@ class QuickLane:
         self._least = -_ROUNDING if chance else float("-inf")
         self._most = 1 + _ROUNDING if chance else float("inf")
         self._chance = chance
+        self._low, self._high = unsure(served.steps)
         first = self._cuts[0] - 1 if self._cuts else 0.0
         self.kinds = tuple(like(cut) for cut in (first, *self._cuts))
 
@@ -60,6 +62,8 @@ class QuickLane:
 
     def _usable(self, score: float | None) -> float | None:
         if score is None or not self._least <= score <= self._most or score - score != 0:
+            return None
+        if self._low <= score <= self._high:  # a person decides
             return None
         if self._chance and not 0.0 <= score <= 1.0:
             return min(max(score, 0.0), 1.0)

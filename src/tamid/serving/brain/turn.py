@@ -7,13 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tamid.core.ladder import CHAMPION, DEFAULT, LAST_SCORE, ON_ROWS, WITHHELD, Step
+from tamid.core.ladder import (
+    ABSTAIN,
+    CHAMPION,
+    DEFAULT,
+    LAST_SCORE,
+    OF_MODELS,
+    ON_ROWS,
+    WITHHELD,
+    Step,
+    unsure,
+)
 from tamid.core.trial import CANARY
 from tamid.core.values import Task
 from tamid.serving.brain.breaker import Breaker
 from tamid.serving.brain.drilling import suffering
 from tamid.serving.brain.inline import Inline
-from tamid.serving.brain.judging import band, given, judged, named, usable
+from tamid.serving.brain.judging import abstained, band, doubted, given, judged, named, usable
 from tamid.serving.brain.lane import QuickLane, row_lane
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.voices import Voice, asked, cause
@@ -28,6 +38,7 @@ _MARGIN = 0.001
 _FREE_ROWS, _PER_ROW = 32, 0.0005
 OVERLOAD = "overload"
 _COMPUTES = (CANARY, *ON_ROWS)
+_DOUBTED = (CANARY, *OF_MODELS)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +80,8 @@ class Ladder:
             score = model.score(row.values)
         except Exception:  # the ordinary road meets it again, and tells of it
             return None
-        if not usable(score, self.served):
+        low, high = unsure(self.served.steps)
+        if not usable(score, self.served) or low <= score <= high:
             return None
         binary = self.served.task is Task.BINARY
         score = min(max(score, 0.0), 1.0) if binary else score
@@ -132,7 +144,8 @@ class Ladder:
         for step in self.served.steps:
             if step.rung not in ON_ROWS:
                 places = [i for i, answer in enumerate(found) if answer is None]
-                _take(found, why, places, self._known(step, [request.rows[i] for i in places]))
+                heard = self._known(step, [request.rows[i] for i in places])
+                _take(found, why, places, self._sure(step, heard))
         return self._all(request, found, why)
 
     async def _climb(self, request: Request) -> Sequence[Answer]:
@@ -157,7 +170,7 @@ class Ladder:
             below = any(s.rung in _COMPUTES for s in steps[place + 1 :])
             asked_for = [rows[i] for i in places]
             heard = await self._heard(step, asked_for, request, end, below)
-            _take(found, why, places, heard)
+            _take(found, why, places, self._sure(step, heard))
         return self._all(request, found, why)
 
     def _all(
@@ -211,6 +224,13 @@ class Ladder:
                 trial.beside(rows)
         return found
 
+    def _sure(self, step: Step, heard: Sequence[Answer | str]) -> Sequence[Answer | str]:
+        """Leave to a person what a model is unsure of, if the contract says so."""
+        doubt = unsure(self.served.steps)
+        if step.rung not in _DOUBTED or doubt[0] > doubt[1]:
+            return heard
+        return [doubted(said, doubt) for said in heard]
+
     def _known(self, step: Step, rows: Sequence[Row]) -> Sequence[Answer | str]:
         """Ask a rung that computes nothing."""
         try:
@@ -218,6 +238,8 @@ class Ladder:
                 return [self._last(step, row) for row in rows]
             if step.rung == DEFAULT and step.value is not None:
                 return [given(self.served, step.rung, step.value, 0) for _ in rows]
+            if step.rung == ABSTAIN:
+                return [abstained() for _ in rows]
             return [f"{step.rung}: no value"] * len(rows)
         except Exception as error:
             return [f"{step.rung}: {cause(error)}"] * len(rows)
@@ -243,7 +265,8 @@ def _take(
 ) -> None:
     """Put what a rung said where it belongs: answers, or reasons for the next one."""
     for i, said in zip(places, heard, strict=True):
+        reason = said.reason if isinstance(said, Answer) else said
+        if reason:
+            why[i] = f"{why[i]}, {reason}" if why[i] else reason
         if isinstance(said, Answer):
             found[i] = said
-        else:
-            why[i] = f"{why[i]}, {said}" if why[i] else said

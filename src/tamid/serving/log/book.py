@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tamid.core.errors import SystemFailure
+from tamid.core.ladder import ABSTAIN
 from tamid.core.spool import ROWS, TIMES, block
 from tamid.serving.log.packing import RESERVED, Kept, Noted, chosen, packed
 from tamid.serving.log.segments import Segments
@@ -162,7 +163,9 @@ class Book:
             started = time.monotonic()
             self.flush()
             self.waited(served.number, time.monotonic() - started)
-        elif policy == "sample" and not any(chosen(a.id, RESERVED) for a in answers):
+        elif policy == "sample" and not any(
+            a.rung == ABSTAIN or chosen(a.id, RESERVED) for a in answers
+        ):
             return False
         full = self._rows_in - self._rows_out > _MOST_ROWS or self._bytes > self._most_bytes
         if full:

@@ -1,5 +1,7 @@
 """Noted answers as rows of a block: what the contract declares, sampled with a known chance.
 
+What a person has to decide is never sampled: its rows are a block of their own, of chance 1.
+
 A row is `[microseconds, row, answer]`: how long after the block's `at` it was answered, the row as
 it was asked with its entity, the answer as it was given. Where all of a row may be stored, both are
 the very bytes that came and went.
@@ -14,6 +16,7 @@ from itertools import groupby
 
 import msgspec
 
+from tamid.core.ladder import ABSTAIN
 from tamid.serving.strict import ENTITY
 from tamid.serving.told import told
 from tamid.serving.values import Answer, Row, Served
@@ -58,12 +61,14 @@ def packed(noted: Sequence[Noted], kept: Kept) -> Iterator[tuple[bytes, int]]:
         requests = list(run)
         at, served, share = requests[0][0], requests[0][1], requests[0][6]
         share = share or max(served.logged.share, RESERVED)
-        rows: list[bytes] = []
+        rows, left = list[bytes](), list[bytes]()
         for request in requests:
-            _add(rows, request, at, share, kept.answered)
-        if rows:
-            about = {"bundle": served.bundle, "overlay": served.overlay, "at": at, "chance": share}
-            yield _encode(about)[:-1] + b',"rows":[' + b",".join(rows) + b"]}", len(rows) // 3
+            _add((rows, left), request, at, share, kept.answered)
+        for some, chance in ((rows, share), (left, 1.0)):
+            if some:
+                about = {"bundle": served.bundle, "overlay": served.overlay, "at": at}
+                head = _encode({**about, "chance": chance})
+                yield head[:-1] + b',"rows":[' + b",".join(some) + b"]}", len(some) // 3
 
 
 def _turn_and_share(request: Noted) -> tuple[int, float]:
@@ -71,8 +76,14 @@ def _turn_and_share(request: Noted) -> tuple[int, float]:
 
 
 def _add(
-    rows: list[bytes], request: Noted, at: float, share: float, counts: dict[tuple[int, str], int]
+    places: tuple[list[bytes], list[bytes]],
+    request: Noted,
+    at: float,
+    share: float,
+    counts: dict[tuple[int, str], int],
 ) -> None:
+    """Add the rows of a request: to the first place what is sampled, to the second what is not."""
+    rows, left = places
     when, served, asked, answers, _, _, _, sent, reply = request
     logged = served.logged
     later = int((when - at) * 1e6)
@@ -84,10 +95,13 @@ def _add(
     for row, a in zip(asked, answers, strict=True):
         key = (a.version, a.rung)
         counts[key] = counts.get(key, 0) + 1
-        if share < 1.0 and not chosen(a.id, share):
+        into = rows
+        if share < 1.0 and a.rung == ABSTAIN:
+            into = left
+        elif share < 1.0 and not chosen(a.id, share):
             continue
         if sent and logged.whole:
-            rows += (b"[%d" % later, sent, reply + b"]")
+            into += (b"[%d" % later, sent, reply + b"]")
             continue
         given = {name: row.values.get(name) for name in logged.names}
         if row.entity is not None and logged.entity:
@@ -96,4 +110,4 @@ def _add(
             given["_time"] = row.moment
         if row.sought:
             given["_sought"] = True
-        rows += (b"[%d" % later, _encode(given), _encode(told(a, served)) + b"]")
+        into += (b"[%d" % later, _encode(given), _encode(told(a, served)) + b"]")
