@@ -93,6 +93,7 @@ RUNGS = {
     "last_score": "the entity's last score of a model, not older than `max_age`",
     "rule": "the user's own rule, `file.py:function`",
     "default": "one score for all",
+    "abstain": "no score: a person decides, `tamid review`; also what a model online is unsure of",
     "withheld": "no answer: none of the rungs had one",
 }
 

@@ -85,6 +85,8 @@ TABLE: tuple[Group, ...] = (
             _row("cases", "casework:cases", "list the cases, or show one"),
             _row("cases comment", "casework:comment", "add to a case what was learnt"),
             _row("cases resolve", "casework:resolve", "close a case by hand"),
+            _row("review", "reviews:review", "list the answers that were left to a person"),
+            _row("review decide", "reviews:decide", "say what such an answer should have been"),
         ),
     ),
     Group(

@@ -2,8 +2,8 @@
 
 champion, then what the contract lists under `service.fallback` (previous, last_score, rule,
 default, or abstain); what no rung can answer is *withheld*. Whoever abstains gives no score and
-leaves the row to a person: it waits in the queue of reviews. An answer that cannot be right (not a number,
-a chance outside 0..1) counts as none.
+leaves the row to a person: it waits in the queue of reviews. An answer that cannot be right (not
+a number, a chance outside 0..1) counts as none.
 """
 
 from __future__ import annotations

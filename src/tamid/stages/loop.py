@@ -126,9 +126,10 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     """
     contract = rig.contract(journal.state.contract)
     unready: list[NotReady] = []
+    # Answers first: a file of labels may name one.
+    take_in(rig, journal, now, token)
     for event in intake(rig, contract, lambda: journal.state, now, token, unready):
         journal.append(event, now)
-    take_in(rig, journal, now, token)
     journal.append_all(missing(contract, journal.state, now, unready), now)
     _notice(rig, journal, now)
     return tuple(f"{n.source}: {n.reason}" for n in unready)

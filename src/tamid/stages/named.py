@@ -93,14 +93,14 @@ def answers_of(
 
 
 def decided(
-    rig: Rig, contract: Contract, state: State, id: str, value: str, now: datetime, token: int
+    rig: Rig, contract: Contract, state: State, name: str, value: str, now: datetime, token: int
 ) -> LabelsAccepted:
-    """Put what a person decided about one answer into the inbox, as batch `review/ID`.
+    """Put what a person decided about one answer into the inbox, as batch `review/NAME`.
 
     Raises:
         NotFound: no answer of this id is stored; DataError: the value is no label.
     """
-    given = pl.DataFrame({"id": [id], contract.data.label.column: [value]})
+    given = pl.DataFrame({"id": [name], contract.data.label.column: [value]})
     read = truth(given, contract)
     if read.invalid[0] or read.values[0] is None:
         raise DataError(
@@ -108,21 +108,21 @@ def decided(
             why="the contract's data.label says what a label may be",
             fix="Give it as a label file would.",
         )
-    about = answers_of(rig, contract, state, None, (), {id}, now)
+    about = answers_of(rig, contract, state, None, (), {name}, now)
     if about.is_empty():
         raise NotFound(
-            f"there is no answer {id!r}",
+            f"there is no answer {name!r}",
             why="it is not in the tables, or older than service.log.keep",
             fix="See what waits: `tamid review`. The newest answers come with the next tick.",
         )
     # What a person decides is known from now on.
-    moment, name = pl.lit(None, MOMENT), f"{REVIEW}{id}"
+    moment, batch = pl.lit(None, MOMENT), f"{REVIEW}{name}"
     stamped = about.with_columns(read.values.alias(VALUE), moment.alias("at"))
-    heard = by_key(contract, stamped.with_columns(pl.lit(now).alias("heard")), name, now)
+    heard = by_key(contract, stamped.with_columns(pl.lit(now).alias("heard")), batch, now)
     said = digest_of({"value": value, "at": instant(now)})
     rows = state.pins.get(rig.table(ROWS))
     return put(
-        contract, heard, rig.tables, batch=name, fingerprint=said, rows=rows, now=now, token=token
+        contract, heard, rig.tables, batch=batch, fingerprint=said, rows=rows, now=now, token=token
     )
 
 

@@ -27,6 +27,7 @@ from tamid.stages.feeds import LABELS, ROWS, rule_of
 from tamid.stages.filing import numbered
 from tamid.stages.loop import adopt, tick
 from tamid.stages.monitoring import observe
+from tamid.stages.named import by_id
 from tamid.stages.packaging import pack
 from tamid.stages.past import ALWAYS, FROZEN, Replay, Week, happening, means_of
 from tamid.stages.registry import overlay_of, voice

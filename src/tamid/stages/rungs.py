@@ -11,23 +11,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from tamid.core import ladder
 from tamid.core.contract.model import Contract
 from tamid.core.errors import Conflict, IntegrityError, SystemFailure, TamidError, UserCodeError
-from tamid.core.ladder import (
-    ABSTAIN,
-    CHAMPION,
-    DEFAULT,
-    LAST_SCORE,
-    ON_ROWS,
-    PREVIOUS,
-    Answers,
-    Mask,
-    Step,
-    fill,
-    leave,
-    nobody,
-    usable,
-)
+from tamid.core.ladder import CHAMPION, DEFAULT, LAST_SCORE, ON_ROWS, PREVIOUS, Answers, Mask, Step
 from tamid.core.periods import PeriodRule, end_of, period_rule, start_of
 from tamid.core.values import ENTITY, PERIOD, RULE, STATIC_PERIOD, TIME, TablePin, Task
 from tamid.ports import RuleRunner, Scorer, Tables
@@ -134,14 +121,14 @@ def climb(
     `asked`: one row per outcome with `_entity`, `_time` and `_row`, its place in `job.rows` (null:
     there is no row that keeps the contract, so that no model or rule is asked).
     """
-    task, answers = job.contract.task, nobody(asked.height)
+    task, answers = job.contract.task, ladder.nobody(asked.height)
     on_row = asked["_row"].is_not_null().to_numpy()
     age = np.full(asked.height, np.nan)
     classes, failures = [pl.DataFrame(schema={"_i": pl.Int64})], []
     given: list[_Given] = []
     for place, step in enumerate(steps):
-        if step.rung == ABSTAIN:
-            answers, given = leave(answers, place), [*given, _Given(frame=pl.DataFrame())]
+        if step.rung == ladder.ABSTAIN:
+            answers, given = ladder.leave(answers, place), [*given, _Given(frame=pl.DataFrame())]
             continue
         open_: Mask = answers.open & on_row if step.rung in ON_ROWS else answers.open
         heard = _ask(job, step, asked.filter(open_), scorer, tables, rules) if open_.any() else None
@@ -152,7 +139,7 @@ def climb(
             continue
         scores = heard.frame["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         failures += _impossible(step, heard, scores, task)
-        answers = fill(answers, place, open_, scores, task)
+        answers = ladder.fill(answers, place, open_, scores, task)
         age[open_] = heard.frame["age"].to_numpy() if "age" in heard.frame.columns else 0.0
         if task is Task.MULTICLASS:
             classes.append(_classes(heard.frame, np.flatnonzero(open_)))
@@ -280,7 +267,7 @@ def _kind(error: TamidError) -> FailureKind:
 def _impossible(
     step: Step, given: _Given, scores: np.ndarray[tuple[int], np.dtype[np.float64]], task: Task
 ) -> list[RungFailure]:
-    wrong = int((~usable(scores, task)).sum())
+    wrong = int((~ladder.usable(scores, task)).sum())
     if not wrong or step.rung == LAST_SCORE:
         return []
     text, who = f"{wrong} of {len(scores)} answers cannot be right", (step.rung, given.number)

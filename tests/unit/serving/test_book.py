@@ -218,3 +218,20 @@ def test_segments_are_sealed_when_they_are_old_or_large(tmp_path: Path) -> None:
     names = sorted(p.name for p in folder.iterdir())
     assert [n.partition("-")[0] for n in names] == ["0000001000000", "0000001030000"]
     assert all(n.endswith(".seg") for n in names)
+
+
+def test_what_a_person_has_to_decide_is_always_kept(book: Book, tmp_path: Path) -> None:
+    """Whatever share is kept of the others; its chance is 1."""
+    row = Row(values={"calls": 1.5}, entity="c1")
+    for n in range(200):
+        rung = "abstain" if n % 10 == 0 else "champion"
+        score = None if rung == "abstain" else 0.7
+        answer = Answer(id=f"a-{n}", score=score, version=0, rung=rung)
+        book.note(logged(share=0.0), (row,), (answer,), SPENT, 40)
+    book.flush()
+    found = rows(tmp_path / "spool")
+    left = [r for r in found if r["rung"] == "abstain"]
+    assert {r["id"] for r in left} == {f"a-{n}" for n in range(0, 200, 10)}
+    assert {(r["chance"], r["score"]) for r in left} == {(1.0, None)}
+    assert len(found) - len(left) < 20
+    assert {r["chance"] for r in found if r["rung"] != "abstain"} <= {RESERVED}

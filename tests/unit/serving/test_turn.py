@@ -247,3 +247,38 @@ def test_a_canary_that_fails_leaves_the_row_to_the_champion() -> None:
     assert quick is not None
     assert (quick.version, quick.rung, quick.score) == (3, "canary", 0.5)
     assert given.trial.tallies["canary"].rows == 2
+
+
+def leaving(unsure: tuple[float, ...] | None = None) -> Ladder:
+    """Return a turn whose ladder ends with a person."""
+    steps = ladder((Rung(kind="previous"), Rung(kind="abstain", unsure=unsure)))
+    found = turn()
+    return replace(found, served=replace(found.served, steps=steps))
+
+
+def test_what_nobody_can_answer_is_left_to_a_person() -> None:
+    """No score, no decision, no version, and why; also where there is no time to ask anybody."""
+    (answer,) = ask(leaving(), row(0.5, "'x' is missing"))
+    assert (answer.rung, answer.score, answer.version) == ("abstain", None, 0)
+    assert (answer.decision, answer.band, answer.reason) == (None, None, "'x' is missing")
+    request = Request(rows=[row(0.5)], ids=["a"], arrived=time.monotonic())
+    (answer,) = leaving().shed(request)
+    assert (answer.rung, answer.score, answer.reason) == ("abstain", None, "overload")
+
+
+def test_a_model_that_is_unsure_leaves_the_row_to_a_person() -> None:
+    """From the one score to the other, both included, and to no other version."""
+    given = leaving((0.4, 0.5))
+    found = ask(given, row(0.39), row(0.4), row(0.5), row(0.51))
+    assert [a.rung for a in found] == ["champion", "abstain", "abstain", "champion"]
+    assert {a.score for a in found} == {0.39, None, 0.51}
+    assert found[1].reason == "champion: unsure"
+    assert given.now(row(0.45), "0") is None
+    assert given.now(row(0.9), "0") == ask(given, row(0.9))[0]
+
+
+def test_a_version_below_is_doubted_too() -> None:
+    """When the champion cannot answer and the previous version is unsure, a person decides."""
+    (answer,) = ask(leaving((0.4, 0.6)), row(float("nan")))
+    assert answer.rung == "abstain"
+    assert answer.reason == "champion: impossible answer, previous: unsure"

@@ -485,3 +485,16 @@ def test_a_wrong_stamp_does_not_make_its_entity_vanish() -> None:
     assert by_entity(found, "rung") == {"a": "champion", "b": "default", "c": "default"}
     assert found.frame.height == 3
     assert found.frame.get_column(TIME).to_list() == [START] * 3
+
+
+def test_a_batch_leaves_to_a_person_what_no_rung_answers() -> None:
+    """The row has its outcome, without score, decision and age; the others are not touched."""
+    ladder = (Rung(kind="previous"), Rung(kind="abstain", unsure=(0.8, 1.0)))
+    task = job(rows({"a": 0.9, "b": 0.5}, bad=("b",)), contract=contract(ladder))
+    found = run(task, Models())
+    assert by_entity(found, "rung") == {"a": "champion", "b": "abstain"}
+    assert by_entity(found, "score") == {"a": 0.9, "b": None}
+    assert by_entity(found, "decision") == {"a": 1, "b": None}
+    assert by_entity(found, "age") == {"a": 0.0, "b": None}
+    assert by_entity(found, "version") == {"a": 2, "b": 0}
+    assert found.event.rungs == {"abstain": 1, "champion": 1}

@@ -79,6 +79,15 @@ def test_rungs_are_written_as_word_or_as_kind_and_value() -> None:
     assert short.service.fallback[1] == Rung(kind="last_score", max_age=timedelta(days=14))
 
 
+def test_abstain_stands_alone_or_with_the_scores_that_are_unsure() -> None:
+    """Both forms are one rung; the full form says the same."""
+    alone = more("service: {fallback: [previous, abstain]}\n").service.fallback
+    assert alone[1] == Rung(kind="abstain")
+    short = more("service: {fallback: [abstain: [0.4, 60%]]}\n").service.fallback
+    full = more("service: {fallback: [{kind: abstain, unsure: [0.4, 0.6]}]}\n").service.fallback
+    assert short == full == (Rung(kind="abstain", unsure=(0.4, 0.6)),)
+
+
 def test_targets_are_written_as_kind_and_place() -> None:
     """A target's kind may stand as its key, with further keys beside it."""
     parsed = more(

@@ -64,6 +64,8 @@ def test_every_contract_of_the_house_pleases_schema_and_parser(path: Path) -> No
         "clean: [drop_duplicates, {fill: 0}, {strip: [a]}, {clip: {columns: [a], low: 1}}]",
         "service: {fallback: [{last_score: 3d}, last_score, {kind: previous}]}",
         "service: {fallback: [{default: 27%}]}",
+        "service: {fallback: [previous, abstain]}",
+        "service: {fallback: [{abstain: [0.4, 60%]}]}",
         "training: {threshold: 0.4}",
         "training: {threshold: 40%}",
         "training: {threshold: value}",
