@@ -137,13 +137,13 @@ def refuse_retired(model: str, state: State) -> None:
 
 
 def plotted(path: Path, page: str) -> Path:
-    """Write the page that --plot asks for, and return where it is."""
+    """Write a page that was asked for, and return where it is."""
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
         raise UsageError(
             f"the page cannot be written to {path}",
             why=error.strerror or str(error),
-            fix="Name a file that can be written with --plot.",
+            fix="Name a file that can be written.",
         ) from None
     return path

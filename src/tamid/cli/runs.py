@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import add_example, add_model, add_words, chosen, opened, scene
+from tamid.cli.worth import feature_lines
 
 if TYPE_CHECKING:
     from tamid.cli.output import Output
@@ -116,6 +117,7 @@ def sheet_lines(sheet: RunSheet) -> Iterator[str]:
         yield f"  metrics      on rows that it was not fitted on{on}"
         for name, value in sorted(card.metrics.items()):
             yield f"    {name:<22}{value:.4g}"
+    yield from feature_lines(sheet.report)
     if sheet.verdicts:
         yield "  gates"
         yield from (f"    {line}" for line in sheet.verdicts)

@@ -67,6 +67,7 @@ TABLE: tuple[Group, ...] = (
             _row("models", "status:models", "list the versions"),
             _row("runs", "runs:runs", "list runs and experiments, with what they rest on"),
             _row("runs show", "runs:show", "tell all about one run"),
+            _row("runs page", "runs_page:page", "draw runs, trials and features on one page"),
             _row("runs diff", "runs:diff", "say in what two runs differ, and what it did"),
             _row("which", "inspect:which", "say which version was live on a date, and why"),
             _row("log", "inspect:log", "print what happened, in plain words"),

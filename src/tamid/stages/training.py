@@ -23,6 +23,7 @@ from tamid.core.stats.metrics import evaluate, terms
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
 from tamid.ports import Progress, TrainingJob
 from tamid.stages.answering import Predictor, score_columns, try_feature_code
+from tamid.stages.benefits import measured
 from tamid.stages.fitting import Bench, Tools
 
 
@@ -81,6 +82,7 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
     bench.enough(fold, "judging")
     model = bench.fit(chosen.window, fold.fit, params, "judged")
     judged = _judged(bench, model, chosen, fold)
+    features = measured(bench, model, chosen, fold)
     judged, baselines = _baselines(bench, judged, fold, steps)
     steps.next("final fit")
     final = bench.plan.final(chosen.window)
@@ -100,6 +102,7 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
         "baselines": baselines,
         "fits": bench.fits,
         "importance": _importance(shipped, bench),
+        "features": features,
         "rows": {"given": len(bench.rows), "judged": judged.height, "fitted": int(final.sum())},
         "metrics": metrics,
     }
