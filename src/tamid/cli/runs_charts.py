@@ -88,7 +88,8 @@ def trial_pictures(trials: Sequence[Mapping[str, Any]]) -> str:
         Dot(x=float(t["number"]), y=t["loss"], kind=kind, told=told)
         for t, kind, told in zip(trials, kinds, said, strict=True)
     ]
-    pictures = [scatter(history, x="trial", y="loss (less is better)", line=so_far)]
+    numbers = [str(t["number"]) for t in trials]
+    pictures = [scatter(history, x="trial", y="loss (less is better)", line=so_far, names=numbers)]
     names = sorted({n for t in trials for n, v in t["params"].items() if _number(v)})
     for name in names:
         dots = [

@@ -35,7 +35,7 @@ svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: var(--i
 .many { display: grid; gap: 8px; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
 td, th { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid var(--line);
-  white-space: nowrap; vertical-align: top; } .why { white-space: normal; min-width: 16rem; }
+  white-space: nowrap; vertical-align: top; } .why { white-space: normal; min-width: 11rem; }
 details { border: 1px solid var(--line); border-radius: 8px; padding: .5rem 1rem; margin: .8rem 0;
   background: var(--card); } summary { cursor: pointer; font-weight: 600; }
 """
