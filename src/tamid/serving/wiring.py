@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tamid.config import Config, find
 from tamid.core.errors import NotFound, UsageError
-from tamid.store import refuse_without_secrets
+from tamid.store import format_of, refuse_without_secrets
 
 # The least urgent that a process can be.
 _LOWEST = 19
@@ -80,6 +80,7 @@ def brain_of(
     from tamid.serving.brain.follow import Follower
 
     config = find(start)
+    format_of(config.store)
     refuse_without_secrets(config.store, "answer for it")
     name = one_model(config, model)
     return Follower(name, world_of(config, name, say), deadline=deadline)

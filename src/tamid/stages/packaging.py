@@ -157,7 +157,9 @@ def rule_files(bundle: str, blobs: Blobs) -> Mapping[str, bytes]:
 def environment_of(bundle: str, blobs: Blobs) -> bytes:
     """Return what a bundle was made with. Raises IntegrityError: missing or altered."""
     files = read_manifest(_get(blobs, bundle, _MANIFEST)).files
-    return _get(blobs, files.get(_ENVIRONMENT, ""), _ENVIRONMENT)
+    if _ENVIRONMENT not in files:
+        raise IntegrityError(f"the bundle {bundle} does not say what it was made with")
+    return _get(blobs, files[_ENVIRONMENT], _ENVIRONMENT)
 
 
 def predictor(
