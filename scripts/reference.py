@@ -84,11 +84,32 @@ def stages_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def lifecycle_page() -> str:
+    """Return the seven stages of a model's life as a table."""
+    from tamid.core.view.lifecycle import LIFECYCLE
+
+    lines = ["# The life of a model", "", "This page is written by `make docs`.", ""]
+    lines += [
+        "Seven stages, each with somebody who leads and somebody who supports. `tamid lifecycle`",
+        "says the same, and where each model of a workspace stands.",
+        "",
+        "| stage | leads | supports | in | out | accepted when | commands |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for stage in LIFECYCLE:
+        who = [role.value.replace("_", " ") for role in (stage.leads, stage.supports)]
+        told = [stage.name, *who, stage.takes, stage.gives, stage.check]
+        commands = ", ".join(f"`{command}`" for command in stage.commands)
+        lines.append(f"| {' | '.join(told)} | {commands} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "reference/cli.md": cli_page,
     "reference/contract.md": contract_page,
     "reference/decisions.md": decisions_page,
     "reference/events.md": events_page,
+    "reference/lifecycle.md": lifecycle_page,
     "reference/ports.md": ports_page,
     "reference/stages.md": stages_page,
     "errors.md": errors_page,

@@ -39,7 +39,7 @@ def _reference() -> ModuleType:
     return module
 
 
-GENERATED = ("cli", "contract", "decisions", "events", "ports", "stages")
+GENERATED = ("cli", "contract", "decisions", "events", "lifecycle", "ports", "stages")
 
 
 @pytest.mark.parametrize("page", [*(f"reference/{name}.md" for name in GENERATED), "errors.md"])

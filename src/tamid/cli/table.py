@@ -62,6 +62,7 @@ TABLE: tuple[Group, ...] = (
         title="See how things stand",
         commands=(
             _row("status", "status:status", "is the service healthy, is the model still right?"),
+            _row("lifecycle", "lifecycle:lifecycle", "the seven stages, who leads, how far it is"),
             _row("why", "inspect:why", "explain any decision with its evidence"),
             _row("why latency", "slowness:latency", "name what made the server slower"),
             _row("models", "status:models", "list the versions"),
