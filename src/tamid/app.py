@@ -14,6 +14,7 @@ from tamid.core.errors import ContractError, NotFound, TamidError, UsageError
 from tamid.core.values import Role
 from tamid.pseudonyms import Edges, edges_in
 from tamid.store import begun, missing, refuse_without_secrets
+from tamid.views import admitted
 from tamid.wiring import (
     keys_in,
     load_contract,
@@ -177,11 +178,11 @@ class App:
         text, code = written_in(self.models()[model])
         if self._texts.get(model, ("",))[0] != text:
             # Sources and targets follow the contract: the ports are opened anew.
-            self._texts[model] = (text, self.folder_contract(model))
+            contract = self.folder_contract(model)
+            reason = admitted(contract, self.models(), self.state, self.contract, reason)
+            self._texts[model] = (text, contract)
             self._rigs.pop(model, None)
-        now = self.clock.now()
-        known = self.state(model)
-        rig = self.rig(model)
+        rig, known, now = self.rig(model), self.state(model), self.clock.now()
         return adopt(rig, text, code, now, actor=actor, reason=reason, role=role, known=known)
 
     def tick(self, model: str, stop: Callable[[], bool] = lambda: False) -> TickReport:
@@ -263,8 +264,7 @@ class App:
         contract = self._texts[model][1] if model in self._texts else self.usable(model)
         signer = keys_in(self.config.store)
         self._scorer = self._scorer or spawn_scorer(self.blobs, signer, ahead=self.stays)
-        if self._trainer is None:
-            self._trainer = SpawnTrainer(self.config.store / "studies", warm=True)
+        self._trainer = self._trainer or SpawnTrainer(self.config.store / "studies", warm=True)
         return Rig(
             model=model,
             clock=self.clock,

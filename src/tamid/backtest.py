@@ -12,7 +12,7 @@ import polars as pl
 
 from tamid.core.errors import UsageError
 from tamid.rehearsal import dealt, rehearsed, whole
-from tamid.wiring import sources_of, user_code
+from tamid.wiring import contract_text, sources_of, user_code
 
 if TYPE_CHECKING:
     from tamid.adapters.history import HistorySource
@@ -58,7 +58,7 @@ def backtest(
     )
     with TemporaryDirectory(prefix="tamid-replay-") as keys:
         rig = rehearsed(contract, past, clock, Path(keys))
-        return replay(rig, path.read_text("utf-8"), code, course)
+        return replay(rig, contract_text(path), code, course)
 
 
 def _refuse_senseless(contract: Contract, begin: datetime, end: datetime) -> None:

@@ -18,7 +18,7 @@ from tamid.core.errors import NotFound, UsageError
 FILE = "tamid.toml"
 SINGLE = "contract.yaml"
 STORE = ".tamid"
-_KEYS = ("store", "models", "entities")
+_KEYS = ("store", "models", "features", "entities")
 ENTITIES = ("plain", "pseudonyms")
 # What things cost, for replays of policies: amounts in one currency.
 _PRICES = ("cpu_hour", "gb_month", "review", "error")
@@ -29,12 +29,14 @@ class Config:
     """Where a workspace lies, which contracts it holds, and what things cost there.
 
     `entities`: whether the store knows them as they were given ("plain") or by pseudonym.
-    `prices`: amounts by name (`cpu_hour`, `gb_month`, `review`, `error`), all in `currency`.
+    `features`: files of feature views. `prices`: amounts by name (`cpu_hour`, `gb_month`, `review`,
+    `error`), all in `currency`.
     """
 
     root: Path
     store: Path
     contracts: tuple[Path, ...]
+    features: tuple[Path, ...] = ()
     prices: Mapping[str, float] = field(default_factory=dict)
     currency: str = ""
     entities: str = "plain"
@@ -109,6 +111,9 @@ def read(root: Path) -> Config:
         problems.append("store must be a path in quotes")
     if not isinstance(models, list) or not all(isinstance(m, str) for m in models):
         problems.append("models must be a list of paths to contracts")
+    features = table.get("features", [])
+    if not isinstance(features, list) or not all(isinstance(f, str) for f in features):
+        problems.append("features must be a list of paths to files of feature views")
     entities = table.get("entities", ENTITIES[0])
     if entities not in ENTITIES:
         problems.append(f"entities must be one of {', '.join(ENTITIES)}")
@@ -118,6 +123,7 @@ def read(root: Path) -> Config:
         root=root,
         store=root / store,
         contracts=tuple(root / m for m in models),
+        features=tuple(root / f for f in features),
         prices={name: float(amount) for name, amount in priced.items()},
         currency=currency,
         entities=entities,

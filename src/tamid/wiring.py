@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tamid.core.errors import ContractError, NotFound, SinkDown, TamidError, UsageError
 from tamid.core.values import digest_bytes
+from tamid.views import known_zones, pinned
 
 if TYPE_CHECKING:
     from tamid.adapters import keys
@@ -44,11 +45,28 @@ def load_contract(path: Path) -> Contract:
     Raises:
         NotFound: there is no such file; ContractError: all its problems, with lines.
     """
+    content = _content(path)
+    return _parsed(content, path.name, pinned(path, content, path.name))
+
+
+def contract_text(path: Path) -> str:
+    """Return a contract's text, and behind it what the feature views say that it uses."""
+    content = _content(path)
+    block = pinned(path, content, path.name)
+    text = content.decode("utf-8")
+    return _with_block(text, block) if block else text
+
+
+def _with_block(text: str, block: str) -> str:
+    return text.rstrip("\n") + f"\n{block}"
+
+
+def _content(path: Path) -> bytes:
     from tamid.adapters import yaml
 
     try:
         with path.open("rb") as file:
-            content = file.read(yaml.MAX_BYTES + 1)
+            return file.read(yaml.MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(
             f"there is no contract at {path}", fix="Name a contract, or begin with `tamid init`."
@@ -58,24 +76,18 @@ def load_contract(path: Path) -> Contract:
         raise ContractError(
             f"{path} cannot be read", why=why, fix="Name a readable file."
         ) from None
-    return _parsed(content, path.name)
 
 
 @functools.lru_cache(maxsize=32)
-def _parsed(content: bytes, name: str) -> Contract:
+def _parsed(content: bytes, name: str, block: str) -> Contract:
     # A turn reads the same text several times, and parsing it takes longer than most acts.
     from tamid.adapters import yaml
     from tamid.core.contract.parse import parse
 
+    if block:
+        content = _with_block(content.decode("utf-8"), block).encode()
     # Without time zone data on the machine the zone cannot be checked here.
-    return parse(yaml.read(content, name), name=name, zones=_zones() or None)
-
-
-@functools.cache
-def _zones() -> frozenset[str]:
-    from zoneinfo import available_timezones
-
-    return frozenset(available_timezones())
+    return parse(yaml.read(content, name), name=name, zones=known_zones() or None)
 
 
 def user_code(contract: Contract, folder: Path) -> dict[str, str]:
@@ -95,7 +107,7 @@ def user_code(contract: Contract, folder: Path) -> dict[str, str]:
 
 def written_in(contract: Path) -> tuple[str, dict[str, str]]:
     """Return a contract's text and the user's code as they stand. Raises ContractError."""
-    return contract.read_text("utf-8"), user_code(load_contract(contract), contract.parent)
+    return contract_text(contract), user_code(load_contract(contract), contract.parent)
 
 
 def sources_of(contract: Contract, folder: Path) -> dict[str, Source]:
@@ -115,7 +127,8 @@ def sources_of(contract: Contract, folder: Path) -> dict[str, Source]:
         )
     for name, t in data.tables.items():
         kinds = table_kinds(t)
-        found[name] = FileSource(folder, t.path, t.format, hidden, csv=t.csv, kinds=kinds)
+        unread = contract.views[name].forbidden if name in contract.views else hidden
+        found[name] = FileSource(folder, t.path, t.format, unread, csv=t.csv, kinds=kinds)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import add_example, add_model, chosen, opened, scene
@@ -11,6 +11,7 @@ from tamid.cli.turning import status_of, turn, write_head
 from tamid.core.errors import TamidError
 
 if TYPE_CHECKING:
+    from tamid.app import App
     from tamid.cli.output import Output
     from tamid.core.chain import Recorded
     from tamid.stages.loop import TickReport
@@ -43,6 +44,7 @@ def tick(args: Namespace, out: Output) -> int:
     with opened(args, out) as app:
         snapshots, results = [], []
         for model in chosen(app, args.model):
+            before = app.state(model).seq
             try:
                 report = turn(app, model)
             except TamidError as error:  # one model's trouble must not keep the others waiting
@@ -52,7 +54,8 @@ def tick(args: Namespace, out: Output) -> int:
                 failed = failed or error
                 continue
             snapshots.append(snapshot(scene(app, model)))
-            results.append(told(out, model, report, snapshots[-1].condition))
+            redefined = _redefined(app, model, before)
+            results.append(told(out, model, report, snapshots[-1].condition, redefined))
         write_head(app)
     out.json({"ticks": results})
     if failed is not None:
@@ -60,8 +63,10 @@ def tick(args: Namespace, out: Output) -> int:
     return status_of(snapshots) if args.exit_code else 0
 
 
-def told(out: Output, model: str, report: TickReport, condition: str) -> dict[str, Any]:
-    """Print what a turn did and return it as JSON values."""
+def told(
+    out: Output, model: str, report: TickReport, condition: str, adopted: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Print what a turn did and return it as JSON values; `adopted`: why, if views changed."""
     from tamid.core.actions import action_record
     from tamid.core.events import DataAccepted, DataRefused, LabelsAccepted, Measured
     from tamid.core.view.words import action_words, line
@@ -71,6 +76,8 @@ def told(out: Output, model: str, report: TickReport, condition: str) -> dict[st
     observed = [line(r).text for r in records]
     done = [action_record(action) for action in report.actions]
     out.text(f"{model}: {condition}")
+    for text in adopted:
+        out.text(f"  adopted: {text}")
     for text in _brief(records):
         out.text(f"  saw: {text}")
     for record in done:
@@ -83,11 +90,20 @@ def told(out: Output, model: str, report: TickReport, condition: str) -> dict[st
         "model": model,
         "tick": report.tick,
         "condition": condition,
+        "adopted": tuple(adopted),
         "saw": observed,
         "did": done,
         "waiting": report.waiting,
         "events": len(report.records),
     }
+
+
+def _redefined(app: App, model: str, after: int) -> list[str]:
+    """Return why contracts were adopted that use feature views, with the models that they touch."""
+    from tamid.core.events import ContractAdopted
+
+    found = (r for r in app.ledger.read(model, after) if isinstance(r.event, ContractAdopted))
+    return [r.reason for r in found if isinstance(r.event, ContractAdopted) and r.event.views]
 
 
 def _brief(records: list[Recorded]) -> Iterator[str]:

@@ -34,10 +34,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractAdopted(Event):
-    """A contract came into force for new runs; its text is the blob `contract`."""
+    """A contract came into force for new runs; its text is the blob `contract`.
+
+    `views`: the definition of each feature view that it uses, by "name@version".
+    """
 
     contract: str
     code: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,27 @@ class DataAccepted(Event):
     changed: int = 0
     removed: int = 0
     volume: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewMaterialised(Event):
+    """A feature view was computed over all events that are stored of it, once for all its users.
+
+    `number`, `definition`: the version of the view, and the digest of what it is. `events` were
+    computed on; `pin` holds what came of them: `rows` moments at which a feature of one of the
+    `entities` changed. `late` events were known later than the view's delay says. `through`: when
+    the newest of the events came.
+    """
+
+    view: str
+    number: int
+    definition: str
+    events: TablePin
+    pin: TablePin
+    rows: int
+    entities: int = 0
+    late: int = 0
+    through: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

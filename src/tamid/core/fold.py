@@ -11,7 +11,17 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.releases import RELEASES, put
 from tamid.core.restated import accepted_normal, threshold_moved
-from tamid.core.state import SUSPECTED, Alarm, Case, Incident, Refusal, Retirement, Run, State
+from tamid.core.state import (
+    SUSPECTED,
+    Alarm,
+    Case,
+    Incident,
+    Materialised,
+    Refusal,
+    Retirement,
+    Run,
+    State,
+)
 from tamid.core.values import Role
 
 
@@ -28,7 +38,13 @@ def evolve(state: State, record: Recorded) -> State:
 
 
 def _adopted(s: State, e: ev.ContractAdopted, r: Recorded) -> State:
-    return replace(s, contract=e.contract, code=e.code, adopted_at=r.at)
+    known = {**s.definitions, **e.views} if e.views else s.definitions
+    return replace(s, contract=e.contract, code=e.code, adopted_at=r.at, definitions=known)
+
+
+def _materialised(s: State, e: ev.ViewMaterialised, r: Recorded) -> State:
+    made = put(s.views, f"{e.view}@{e.number}", Materialised(event=e, at=r.at))
+    return replace(s, views=made, pins=put(s.pins, e.pin.table, e.pin))
 
 
 def _seen(s: State, source: str, batch: str, fingerprint: str) -> dict[str, Mapping[str, str]]:
@@ -214,6 +230,7 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     **RELEASES,
     ev.ContractAdopted: _adopted,
     ev.DataAccepted: _accepted,
+    ev.ViewMaterialised: _materialised,
     ev.DataRefused: _refused,
     ev.PeriodChecked: _checked,
     ev.LabelsAccepted: _labelled,

@@ -83,8 +83,48 @@ def assemble(
         wanted = {n: a for n, a in aggregates.items() if a.table == table}
         found, cut = _good(events.get(table)), (cuts or {}).get(table)
         whole = _joined(rows, found, wanted)
-        rows = whole if found is None or cut is None else _as_known(whole, found, wanted, cut)
+        rows = whole if found is None or cut is None else as_known(whole, found, wanted, cut)
     return rows.select(*[c for c in rows.columns if c not in aggregates], *aggregates)
+
+
+def as_known(
+    rows: pl.DataFrame, events: pl.DataFrame, wanted: Mapping[str, Aggregate], cut: pl.Series
+) -> pl.DataFrame:
+    """Compute anew the numbers of those rows that an event was known too late for.
+
+    `cut`: the moment (n,) of each row by which an event had to be known to count.
+    """
+    late = touched(rows, events, cut)
+    for begin in range(0, late.height, _AT_ONCE):
+        some = late[begin : begin + _AT_ONCE]
+        alone = pl.col(_PLACE).cast(pl.String).alias(ENTITY)
+        seen = some.select(_PLACE, ENTITY, _CUT).join(events, on=ENTITY)
+        seen = seen.filter(pl.col(KNOWN_AT) <= pl.col(_CUT)).with_columns(alone)
+        anew = _joined(some.with_columns(alone), seen.drop(_PLACE, _CUT), wanted)
+        places = some.get_column(_PLACE)
+        rows = rows.with_columns(
+            rows.get_column(name).scatter(places, anew.get_column(name)) for name in wanted
+        )
+    return rows
+
+
+def touched(rows: pl.DataFrame, events: pl.DataFrame, cut: pl.Series) -> pl.DataFrame:
+    """Return the rows before which an event happened that was known only after their cut."""
+    moments = rows.select(ENTITY, TIME, cut.alias(_CUT)).with_row_index(_PLACE)
+    if events.is_empty() or moments.is_empty():
+        return moments.clear()
+    ordered = moments.drop_nulls().sort(TIME)
+    cuts = ordered.get_column(_CUT).to_physical().to_numpy()
+    earliest = np.append(np.minimum.accumulate(cuts[::-1])[::-1], np.iinfo(np.int64).max)
+    happened = events.get_column(TIME).to_physical().fill_null(_LATEST).to_numpy()
+    later = np.searchsorted(ordered.get_column(TIME).to_physical().to_numpy(), happened, "right")
+    known = events.get_column(KNOWN_AT).to_physical().to_numpy()
+    late = events.filter(pl.Series(known > earliest[later]))
+    late = late.select(ENTITY, pl.col(TIME).alias("_at"), KNOWN_AT).unique()
+    pairs = moments.join(late, on=ENTITY).filter(
+        (pl.col("_at") < pl.col(TIME)) & (pl.col(KNOWN_AT) > pl.col(_CUT))
+    )
+    return moments.join(pairs.select(_PLACE).unique(), on=_PLACE, how="semi")
 
 
 def _joined(
@@ -110,43 +150,6 @@ def _joined(
         _computed(aggregate, values[name], order, found[aggregate.window]).alias(name)
         for name, aggregate in wanted.items()
     )
-
-
-def _as_known(
-    rows: pl.DataFrame, events: pl.DataFrame, wanted: Mapping[str, Aggregate], cut: pl.Series
-) -> pl.DataFrame:
-    """Compute anew the numbers of those rows that an event was known too late for."""
-    moments = rows.select(ENTITY, TIME, cut.alias(_CUT)).with_row_index(_PLACE)
-    touched = _touched(moments, events)
-    for begin in range(0, touched.height, _AT_ONCE):
-        some = touched[begin : begin + _AT_ONCE]
-        alone = pl.col(_PLACE).cast(pl.String).alias(ENTITY)
-        seen = some.select(_PLACE, ENTITY, _CUT).join(events, on=ENTITY)
-        seen = seen.filter(pl.col(KNOWN_AT) <= pl.col(_CUT)).with_columns(alone)
-        anew = _joined(some.with_columns(alone), seen.drop(_PLACE, _CUT), wanted)
-        places = some.get_column(_PLACE)
-        rows = rows.with_columns(
-            rows.get_column(name).scatter(places, anew.get_column(name)) for name in wanted
-        )
-    return rows
-
-
-def _touched(moments: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows before which an event happened that was known only after their cut."""
-    if events.is_empty() or moments.is_empty():
-        return moments.clear()
-    ordered = moments.drop_nulls().sort(TIME)
-    cuts = ordered.get_column(_CUT).to_physical().to_numpy()
-    earliest = np.append(np.minimum.accumulate(cuts[::-1])[::-1], np.iinfo(np.int64).max)
-    happened = events.get_column(TIME).to_physical().fill_null(_LATEST).to_numpy()
-    later = np.searchsorted(ordered.get_column(TIME).to_physical().to_numpy(), happened, "right")
-    known = events.get_column(KNOWN_AT).to_physical().to_numpy()
-    late = events.filter(pl.Series(known > earliest[later]))
-    late = late.select(ENTITY, pl.col(TIME).alias("_at"), KNOWN_AT).unique()
-    pairs = moments.join(late, on=ENTITY).filter(
-        (pl.col("_at") < pl.col(TIME)) & (pl.col(KNOWN_AT) > pl.col(_CUT))
-    )
-    return moments.join(pairs.select(_PLACE).unique(), on=_PLACE, how="semi")
 
 
 def _computed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from tamid.core.contract.model import Calendar, Contract
@@ -12,13 +13,16 @@ from tamid.stages.quarantine import Shape
 
 ROWS = "rows"
 LABELS = "labels"
+# How the tables of feature views are cut: weeks of UTC.
+SHARED_RULE = PeriodRule(zone=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """One source of rows or events, where it is stored and what it must look like.
 
-    `rule` None: nothing is cut by time, all rows are in the slice "static".
+    `rule` None: nothing is cut by time, all rows are in the slice "static". `shared`: the table is
+    that of a feature view, which several models read and fill.
     """
 
     source: str
@@ -30,6 +34,7 @@ class Feed:
     known_at: str | None = None
     pii: tuple[str, ...] = ()
     path: str = ""
+    shared: bool = False
 
 
 def rule_of(contract: Contract) -> PeriodRule | None:
@@ -72,12 +77,47 @@ def feeds(contract: Contract) -> tuple[Feed, ...]:
     return (rows, *(_events(contract, name) for name in sorted(data.tables)))
 
 
+def stored_name(contract: Contract, name: str) -> str:
+    """Return under which name an event table is stored: a view's is the same for all contracts."""
+    return f"_views.{name}" if name in contract.views else f"{contract.name}.{name}"
+
+
+def _shared(contract: Contract, name: str) -> Feed:
+    view = contract.views[name]
+    table = view.table
+    return Feed(
+        source=name,
+        table=stored_name(contract, name),
+        owner=Role(table.owner),
+        shape=Shape(
+            schema=table.schema,
+            entity=table.entity,
+            time=table.time,
+            timezone=view.timezone,
+            forbidden=view.forbidden,
+            aside=(table.known_at,) if table.known_at else (),
+            unique=False,
+            hidden=view.pii,
+            known_at=table.known_at,
+        ),
+        # Whatever calendar a contract has: slices must be the same for all of them.
+        rule=SHARED_RULE,
+        max_share=view.max_share,
+        known_at=table.known_at,
+        pii=view.pii,
+        path=table.path,
+        shared=True,
+    )
+
+
 def _events(contract: Contract, name: str) -> Feed:
+    if name in contract.views:
+        return _shared(contract, name)
     data = contract.data
     table = data.tables[name]
     return Feed(
         source=name,
-        table=f"{contract.name}.{name}",
+        table=stored_name(contract, name),
         owner=Role(table.owner),
         shape=Shape(
             schema=table.schema,

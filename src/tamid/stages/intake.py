@@ -12,6 +12,7 @@ from tamid.stages import data, inbox
 from tamid.stages.feeds import LABELS, ROWS, feeds
 from tamid.stages.named import by_id
 from tamid.stages.rig import Rig
+from tamid.stages.sharing import ingest_shared
 
 
 def intake(
@@ -29,7 +30,10 @@ def intake(
     """
     for feed in feeds(contract):
         source = rig.sources.get(feed.source)
-        if source is not None:
+        if source is not None and feed.shared:
+            some = [] if waiting is None else waiting
+            yield from ingest_shared(rig, feed, source, state(), now, token, some)
+        elif source is not None:
             present = state()
             yield from data.ingest(
                 feed,

@@ -12,8 +12,8 @@ import polars as pl
 from tamid.core.contract.model import Contract
 from tamid.core.values import KNOWN_AT, TIME, TablePin
 from tamid.ports import Tables
-from tamid.stages import data, features
-from tamid.stages.feeds import ROWS
+from tamid.stages import data, features, stepping, views
+from tamid.stages.feeds import ROWS, stored_name
 
 Pins = Mapping[str, TablePin]
 
@@ -42,8 +42,8 @@ def joined(
     now: datetime,
 ) -> pl.DataFrame:
     """Return rows of some periods, cleaned, with point-in-time numbers; bad ones keep `_rule`."""
-    tables_of = (ROWS, *(a.table for a in contract.features.aggregates.values()))
-    named = {f"{contract.name}.{name}" for name in tables_of}
+    used = {stored_name(contract, a.table) for a in contract.features.aggregates.values()}
+    named = {f"{contract.name}.{ROWS}", *used}
     asked = _Asked(tables, contract, {n: pin for n, pin in pins.items() if n in named})
     if periods is None or len(periods) != 1:
         return _joined(asked, None if periods is None else tuple(periods), now)
@@ -72,14 +72,26 @@ def _joined(asked: _Asked, periods: tuple[str, ...] | None, now: datetime) -> pl
     rows = rows_of(asked.tables, contract, asked.pins, periods, now)
     rows = features.clean(rows, contract.clean).frame
     cuts = _cuts(contract, rows)
-    events = {
-        table: data.load_events(
-            asked.tables, asked.pins[name], periods=_within(contract, table, rows), known_by=now
-        )
-        for table in {a.table for a in contract.features.aggregates.values()}
-        if (name := f"{contract.name}.{table}") in asked.pins
+    declared = contract.features.aggregates
+    own = {name: a for name, a in declared.items() if a.table not in contract.views}
+    events: dict[str, pl.DataFrame] = {}
+    for table in {a.table for a in own.values()}:
+        if (stored := stored_name(contract, table)) in asked.pins:
+            delay = contract.data.tables[table].delay
+            found = data.load_events(
+                asked.tables, asked.pins[stored], periods=_within(contract, table, rows),
+                known_by=now,
+            )  # fmt: skip
+            events[table] = stepping.delayed(found, delay)
+    shown = {
+        name: stepping.shortened({name: a}, contract.data.tables[a.table].delay)[name]
+        for name, a in own.items()
     }
-    return features.assemble(rows, events, contract.features.aggregates, cuts).drop(data.CAME)
+    rows = features.assemble(rows, events, shown, cuts)
+    if contract.views:
+        rows = views.joined(asked.tables, contract, asked.pins, rows, cuts, now)
+        rows = rows.select(*[c for c in rows.columns if c not in declared], *declared)
+    return rows.drop(data.CAME)
 
 
 # A period that was just scored is looked at again in the same turn, to estimate how good it is.

@@ -41,6 +41,7 @@ from tamid.stages.servers import listen
 from tamid.stages.spooling import take_in
 from tamid.stages.standings import measure_rungs
 from tamid.stages.thresholds import measure_threshold
+from tamid.stages.views import materialise_views
 
 # A tick that has not come to rest after this many rounds is going in circles: stop and say so.
 MOST_ROUNDS = 200
@@ -87,7 +88,9 @@ def adopt(
     stored = {path: rig.blobs.put(source.encode()) for path, source in sorted(code.items())}
     if (journal.state.contract, dict(journal.state.code)) == (digest, stored):
         return journal.state
-    event = ContractAdopted(key=f"adopt/{digest[-12:]}", contract=digest, code=stored)
+    used = rig.contract(digest).views
+    views = {f"{name}@{view.version}": view.definition for name, view in used.items()}
+    event = ContractAdopted(key=f"adopt/{digest[-12:]}", contract=digest, code=stored, views=views)
     return journal.append(event, now, reason=reason, actor=actor, role=role)
 
 
@@ -130,6 +133,8 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     take_in(rig, journal, now, token)
     for event in intake(rig, contract, lambda: journal.state, now, token, unready):
         journal.append(event, now)
+    for made in materialise_views(rig, contract, journal.state, now):
+        journal.append(made, now)
     journal.append_all(missing(contract, journal.state, now, unready), now)
     _notice(rig, journal, now)
     return tuple(f"{n.source}: {n.reason}" for n in unready)

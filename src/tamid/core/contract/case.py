@@ -6,20 +6,19 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from tamid.core.contract.model import Contract, Data
+from tamid.core.contract.model import Aggregate, Contract, Data
 from tamid.core.contract.node import Node, Scalar
 from tamid.core.contract.problems import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """What a rule is given: the contract, the node of each path that its author wrote, the report.
+class Told:
+    """What stood in a file: the node of each path that its author wrote, and the report on it.
 
     `zones` are the known IANA time zones; None when the caller cannot know them. `muted`: blocks
     with a bad value; nothing more is said of them, nor of what names them.
     """
 
-    contract: Contract
     nodes: Mapping[str, Node]
     report: Report
     zones: AbstractSet[str] | None = None
@@ -52,6 +51,17 @@ class Case:
         while path and path not in self.nodes:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.nodes[path].line if path in self.nodes else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(Told):
+    """What a rule is given: the contract beside what stood in its file."""
+
+    contract: Contract
+
+    def own(self, aggregate: Aggregate) -> bool:
+        """Say whether the contract itself declares an aggregate, not a view that it uses."""
+        return aggregate.table not in self.contract.views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

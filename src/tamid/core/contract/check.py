@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
-from tamid.core.contract import rules_data, rules_label, rules_making, rules_running
+from tamid.core.contract import rules_data, rules_label, rules_making, rules_running, viewed
 
 if TYPE_CHECKING:
     from tamid.core.contract.case import Case, Rule
@@ -25,10 +25,9 @@ def check(case: Case) -> Contract:
     A rule that reads a key which has a problem already is left out: it would only guess. Where the
     problem lies deep in a block, such as in one column of a schema, the rule judges the rest.
     """
-    for rule in RULES:
-        if all(case.report.judgeable(path) for path in rule.reads):
-            doubted = frozenset[str]().union(*(case.report.doubts(path) for path in rule.reads))
-            rule.judge(dataclasses.replace(case, muted=doubted) if doubted else case)
+    _judge(case, viewed.RULES)
+    case = dataclasses.replace(case, contract=viewed.viewed(case.contract))
+    _judge(case, RULES)
     return settle(case)
 
 
@@ -38,3 +37,10 @@ def settle(case: Case) -> Contract:
     if all(case.report.trusts(path) for path in needed):
         return rules_label.positive_as_column(case)
     return case.contract
+
+
+def _judge(case: Case, rules: tuple[Rule, ...]) -> None:
+    for rule in rules:
+        if all(case.report.judgeable(path) for path in rule.reads):
+            doubted = frozenset[str]().union(*(case.report.doubts(path) for path in rule.reads))
+            rule.judge(dataclasses.replace(case, muted=doubted) if doubted else case)

@@ -186,6 +186,7 @@ def _targets(pair: _Pair) -> tuple[Effect, str]:
 _UNUSED: Final[tuple[Effect, str]] = ("compatible", "the running model does not use the table")
 _KEEP = _always("compatible", "the model is the same")
 _NEXT = _always("compatible", "it counts from the next candidate on")
+_LATER = _always("retrain", "events are known at other times")
 _REMAKE = _always("retrain", "the model sees other inputs")
 # The first pattern that fits decides; the last fits everything that only runs the same model.
 _TABLE: Final[tuple[tuple[str, _Judge], ...]] = (
@@ -196,7 +197,10 @@ _TABLE: Final[tuple[tuple[str, _Judge], ...]] = (
     (r"data\.label\.(?:absence|event_time)\Z", _always("retrain", "labels are read otherwise")),
     (r"data\.label\.source\.known_at\Z", _always("retrain", "labels are known at other times")),
     (r"data\.source\.known_at\Z", _always("retrain", "rows are known at other times")),
-    (r"data\.tables\.(.+?)\.known_at\Z", _always("retrain", "events are known at other times")),
+    (
+        r"data\.tables\.(.+?)\.(?:known_at|delay)\Z",
+        _always("retrain", "events are known at other times"),
+    ),
     (r"data\.schema\.(.+)\.(\w+)\Z", _column),
     (r"data\.tables\.(.+?)\.(path|format|owner|entity|time|schema)\b", _table),
     (r"data\.label\.source", _label_source),

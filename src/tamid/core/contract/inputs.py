@@ -13,6 +13,7 @@ from tamid.core.contract.csvform import CsvForm
 from tamid.core.contract.fields import (
     CODE,
     COLUMN,
+    NOT_NEGATIVE,
     OPS,
     PATH,
     POSITIVE,
@@ -68,6 +69,12 @@ class EventTable:
         "import, on arrival for what comes later)",
         None,
         limits=COLUMN,
+    )
+    delay: timedelta = key(
+        "how long after it happened an event can be known at the earliest; before that it counts "
+        "for no row, in history too",
+        timedelta(0),
+        limits=NOT_NEGATIVE,
     )
     schema: Mapping[str, Column] = key("columns of the table", {}, limits=Limits(keys="column"))
 
@@ -151,6 +158,14 @@ class Aggregate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ViewUse:
+    """A feature view of the workspace that the model uses, whole or in part."""
+
+    view: str = key("name of the view", limits=COLUMN)
+    features: tuple[str, ...] = key("which of its features (default: all)", (), limits=COLUMN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
     """How rows become what the model sees."""
 
@@ -158,3 +173,4 @@ class Features:
     aggregates: Mapping[str, Aggregate] = key(
         "point-in-time numbers out of event tables", {}, limits=Limits(keys="column")
     )
+    views: tuple[ViewUse, ...] = key("feature views of the workspace that the model uses", ())

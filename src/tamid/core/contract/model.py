@@ -8,6 +8,7 @@ says what may stand in the YAML, `doc` says what it means, `owner` which role ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,7 @@ from tamid.core.contract.inputs import (
     Label,
     Quarantine,
     Source,
+    ViewUse,
 )
 from tamid.core.contract.making import (
     CalibrationGate,
@@ -45,6 +47,7 @@ from tamid.core.contract.running import (
     ServiceLog,
     SinkSpec,
 )
+from tamid.core.contract.views import Measure, View, ViewFile
 from tamid.core.values import Money, Task
 
 __all__ = [
@@ -67,6 +70,7 @@ __all__ = [
     "Gates",
     "Goal",
     "Label",
+    "Measure",
     "Monitoring",
     "Owners",
     "Quality",
@@ -82,6 +86,9 @@ __all__ = [
     "Source",
     "Threshold",
     "Training",
+    "View",
+    "ViewFile",
+    "ViewUse",
 ]
 
 
@@ -142,3 +149,10 @@ class Contract:
     monitoring: Monitoring = key("how the model is watched", Monitoring(), owner=BOTH)
     retraining: Retraining = key("when the loop trains again", Retraining(), owner=BOTH)
     delivery: Delivery = key("where the scores go", Delivery(), owner=OPS)
+    views: Mapping[str, View] = key(
+        "what the feature views say that the model uses; Tamid writes it when it adopts the "
+        "contract",
+        {},
+        owner=BOTH,
+        limits=Limits(keys="name"),
+    )

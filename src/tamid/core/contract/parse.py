@@ -15,21 +15,24 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tamid.core.contract import scalars
-from tamid.core.contract.case import Case
+from tamid.core.contract.case import Case, Told
 from tamid.core.contract.check import check, settle
 from tamid.core.contract.fields import Limits, default_of, limits_of
 from tamid.core.contract.keys import unknown_key_hint
 from tamid.core.contract.kinds import GRAMMARS
-from tamid.core.contract.model import Contract
+from tamid.core.contract.model import Contract, View, ViewFile
 from tamid.core.contract.node import Entries, Entry, Items, Node, Scalar, is_null
 from tamid.core.contract.problems import Report, contract_error, nearest, quoted
+from tamid.core.contract.rules_views import judge_view
 from tamid.core.contract.short import CHOICE_KEY, choices, expand
+from tamid.core.contract.viewed import viewed
 from tamid.core.values import Money
 
 _BAD: Final = object()
+_Root = TypeVar("_Root")
 
 
 def parse(
@@ -60,10 +63,29 @@ def restore(node: Node, *, name: str = "the stored contract") -> Contract:
     reader = _Reader()
     contract = reader.contract(node)
     contract = settle(Case(contract=contract, nodes=reader.nodes, report=reader.report))
+    contract = viewed(contract)
     problems = reader.report.problems()
     if problems:
         raise contract_error(name, problems)
     return contract
+
+
+def parse_views(
+    node: Node, *, name: str = "the feature views", zones: AbstractSet[str] | None = None
+) -> Mapping[str, View]:
+    """Turn the tree of a file of feature views into the views by name.
+
+    Raises:
+        ContractError: all problems at once, with lines and hints; they are also its `problems`.
+    """
+    reader = _Reader()
+    views = reader.root(ViewFile, node).views
+    told = Told(nodes=reader.nodes, report=reader.report, zones=zones)
+    for view, found in views.items():
+        judge_view(told, f"views.{view}", found)
+    if problems := reader.report.problems():
+        raise contract_error(name, problems)
+    return views
 
 
 class _Reader:
@@ -74,12 +96,15 @@ class _Reader:
         self.nodes: dict[str, Node] = {}
 
     def contract(self, node: Node) -> Contract:
+        return self.root(Contract, node)
+
+    def root(self, cls: type[_Root], node: Node) -> _Root:
         self.nodes[""] = node
         if is_null(node):
             self.report.add(node.line, "", "the contract is empty", "begin with `tamid: 1`")
             node = Entries(line=node.line)
-        value = self._block(Contract, node, "")
-        assert isinstance(value, Contract)
+        value = self._block(cls, node, "")
+        assert isinstance(value, cls)
         return value
 
     def _block(self, cls: type, node: Node, path: str) -> Any:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from tamid.core.contract.case import Case, row_columns, rule
 from tamid.core.contract.model import CleanStep, Column
 from tamid.core.contract.problems import did_you_mean, listed, quoted
+from tamid.core.contract.rules_shared import MOMENTS, SUMMABLE, column_limits, source_faults
 
-# What people try, and what cannot be read; anything else is judged when it is opened.
-_UNREADABLE = re.compile(
-    r"\.(xlsx?|json|jsonl|ndjson|pkl|pickle|feather|arrow|avro|orc|sav|dta|h5|npy|txt)\Z",
-    re.IGNORECASE,
-)
-_SUMMABLE = ("number", "integer", "boolean")
-_ENDINGS = {"csv": "csv", "parquet": "parquet", "pq": "parquet"}
 _FILLS: Mapping[str, tuple[type, ...]] = {
     "number": (int, float),
     "integer": (int,),
@@ -48,7 +41,7 @@ def _moments(case: Case) -> None:
         named += [(where, spec.schema, spec.time), (where, spec.schema, spec.known_at)]
     for where, schema, name in named:
         column = schema.get(name) if name else None
-        if column and column.type not in ("datetime", "text"):
+        if column and column.type not in MOMENTS:
             message = f"{quoted(name or '')} holds moments, not type {column.type}"
             case.problem(f"{where}.{name}", message, "use type: datetime")
 
@@ -97,24 +90,10 @@ def _columns(case: Case) -> None:
     """A column's limits fit its type."""
     data = case.contract.data
     for name, column in data.schema.items():
-        _column(case, f"data.schema.{name}", column)
+        column_limits(case, f"data.schema.{name}", column)
     for table, spec in data.tables.items():
         for name, column in spec.schema.items():
-            _column(case, f"data.tables.{table}.schema.{name}", column)
-
-
-def _column(case: Case, path: str, column: Column) -> None:
-    numeric = column.type in ("number", "integer")
-    if not numeric and not (column.min is None and column.max is None):
-        case.problem(path, f"min and max mean nothing for type {column.type}", "use type: number")
-    elif column.min is not None and column.max is not None and column.min > column.max:
-        case.problem(f"{path}.min", f"min {column.min:g} is above max {column.max:g}")
-    if column.allowed is not None and column.type != "category":
-        case.problem(
-            f"{path}.allowed", f"allowed means nothing for type {column.type}", "use type: category"
-        )
-    elif column.allowed == ():
-        case.problem(f"{path}.allowed", "no value is allowed", "name the values or remove the key")
+            column_limits(case, f"data.tables.{table}.schema.{name}", column)
 
 
 def _feature_columns(case: Case) -> None:
@@ -141,17 +120,7 @@ def _sources(case: Case) -> None:
         sources.append(("data.label.source", data.label.source.path, data.label.source.format))
     sources += [(f"data.tables.{n}", t.path, t.format) for n, t in data.tables.items()]
     for where, path, declared in sources:
-        if unreadable := _UNREADABLE.search(path):
-            case.problem(
-                f"{where}.path", f"{unreadable[0]} files are not read",
-                "give CSV, Parquet or a Delta table",
-            )  # fmt: skip
-        ending = _ENDINGS.get(path.rpartition(".")[2].lower())
-        if declared != "auto" and ending and declared != ending:
-            case.problem(
-                f"{where}.format", f"format {declared} does not fit the path, which is {ending}",
-                "remove the format; it is found out from the path",
-            )  # fmt: skip
+        source_faults(case, where, path, declared)
 
 
 def _csv_forms(case: Case) -> None:
@@ -182,8 +151,9 @@ def _tables(case: Case) -> None:
     """Point-in-time joins need an entity and a time in rows and tables."""
     contract, data = case.contract, case.contract.data
     missing = [k for k in ("entity", "time") if getattr(data, k) is None]
-    path = "data.tables" if data.tables else "features.aggregates"
-    if missing and (data.tables or contract.features.aggregates):
+    own = data.tables.keys() - contract.views
+    path = "data.tables" if own else "features.aggregates"
+    if missing and (own or any(case.own(a) for a in contract.features.aggregates.values())):
         keys = listed(f"data.{k}" for k in missing).replace(" or ", " and ")
         case.problem(path, f"events can be joined only to rows that name {keys}", f"set {keys}")
     for name, table in data.tables.items():
@@ -196,6 +166,8 @@ def _aggregates(case: Case) -> None:
     data = case.contract.data
     for name, spec in case.contract.features.aggregates.items():
         path = f"features.aggregates.{name}"
+        if not case.own(spec):
+            continue  # judged where the view is declared
         if name in row_columns(data):
             case.problem(path, f"the rows have a column {quoted(name)} already", "name it anew")
         if spec.function != "count" and spec.column is None:
@@ -222,7 +194,7 @@ def _aggregated_column(
         if name not in (spec.entity, spec.time):
             hint = did_you_mean(name, schema)
             case.problem(f"{path}.column", f"the table has no column {quoted(name)}", hint)
-    elif column and function in ("sum", "mean") and column.type not in _SUMMABLE:
+    elif column and function in ("sum", "mean") and column.type not in SUMMABLE:
         case.problem(f"{path}.column", f"a {function} of type {column.type} does not exist")
 
 

@@ -20,10 +20,12 @@ from tamid.core.contract.model import (
     Aggregate,
     CleanStep,
     Contract,
+    Measure,
     Retraining,
     Rung,
     SinkSpec,
     Threshold,
+    ViewFile,
 )
 from tamid.core.contract.short import CHOICE_KEY, MAIN_KEY, RUNG_VALUE, choices
 from tamid.core.values import Money, jsonable
@@ -40,11 +42,20 @@ _Schema = dict[str, Any]
 
 def schema_text() -> str:
     """Return the JSON Schema (draft 2020-12) of a contract, as indented JSON text."""
+    return _text(Contract, "A contract of Tamid")
+
+
+def views_schema_text() -> str:
+    """Return the JSON Schema of a file of feature views, as indented JSON text."""
+    return _text(ViewFile, "Feature views of Tamid")
+
+
+def _text(cls: type, title: str) -> str:
     definitions: dict[str, _Schema] = {}
-    root = _block(Contract, definitions)
+    root = _block(cls, definitions)
     schema = {
         "$schema": _DIALECT,
-        "title": "A contract of Tamid",
+        "title": title,
         **root,
         "$defs": {name: definitions[name] for name in sorted(definitions)},
     }
@@ -191,7 +202,7 @@ def _chosen(
         return (_bare(keys[target]) if target else {"type": "null"}), {}
     if cls is SinkSpec:
         return _bare(keys["target"]), {k: v for k, v in keys.items() if k != "target"}
-    if cls is Aggregate:
+    if cls in (Aggregate, Measure):
         column = _bare(keys["column"])
         value = {"anyOf": [{"const": True}, column]} if choice == "count" else column
         return value, {k: v for k, v in keys.items() if k != "column"}

@@ -12,11 +12,13 @@ from tamid.core.contract.model import (
     CleanStep,
     Column,
     Label,
+    Measure,
     Retraining,
     Rung,
     SinkSpec,
     Source,
     Threshold,
+    ViewUse,
 )
 from tamid.core.contract.node import Entries, Entry, Items, Node, Scalar, is_null, resolve
 
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
 
 # The key that a lone text stands for: `source: data.csv` is `source: {path: data.csv}`.
 MAIN_KEY: Mapping[type, str] = MappingProxyType(
-    {Source: "path", Label: "column", Column: "type", CleanStep: "step", Rung: "kind"}
-)
+    {Source: "path", Label: "column", Column: "type", CleanStep: "step", Rung: "kind",
+     ViewUse: "view"}
+)  # fmt: skip
 # The key whose values may stand as keys themselves: `{csv: a.csv}` is `{kind: csv, target: a.csv}`.
 CHOICE_KEY: Mapping[type, str] = MappingProxyType(
-    {CleanStep: "step", Rung: "kind", SinkSpec: "kind", Aggregate: "function"}
-)
+    {CleanStep: "step", Rung: "kind", SinkSpec: "kind", Aggregate: "function",
+     Measure: "function"}
+)  # fmt: skip
 # Where the value of such a key goes.
 RUNG_VALUE: Mapping[str, str] = MappingProxyType(
     {"last_score": "max_age", "rule": "code", "default": "value", "abstain": "unsure"}
@@ -97,10 +101,12 @@ def _clean_step(node: Node, path: str, report: Report) -> Node:
     return _block(node, step, _entry("columns", columns), *others)
 
 
-def _aggregate(node: Node, path: str, report: Report) -> Node:
+def _aggregate(
+    node: Node, path: str, report: Report, cls: type[Aggregate | Measure] = Aggregate
+) -> Node:
     if not isinstance(node, Entries):
         return node
-    chosen, others = _split(Aggregate, node, path, report)
+    chosen, others = _split(cls, node, path, report)
     if chosen is None:
         return node
     function = _entry("function", _word(chosen.key.text, chosen.key))
@@ -192,6 +198,7 @@ _REWRITE: Mapping[type, Callable[[Any, str, Report], Node]] = MappingProxyType(
     {
         CleanStep: _clean_step,
         Aggregate: _aggregate,
+        Measure: functools.partial(_aggregate, cls=Measure),
         Rung: _rung,
         SinkSpec: _sink,
         Threshold: _threshold,

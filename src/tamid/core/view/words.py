@@ -11,6 +11,15 @@ from tamid.core.estimates import SIGNAL
 from tamid.core.stats.betting import evidence_better, evidence_worse
 from tamid.core.values import Interval
 from tamid.core.view.estimate import estimate_words
+from tamid.core.view.intake_words import (
+    accepted_words,
+    adopted_words,
+    answers_words,
+    checked_words,
+    labels_words,
+    materialised_words,
+    refused_words,
+)
 from tamid.core.view.scene import count, first_lines, number, share, spread
 from tamid.core.view.snapshot import Line
 from tamid.core.watching import AFTER, FIRST_ANSWERS, SHADOW
@@ -91,51 +100,6 @@ _ACTIONS: Mapping[str, str] = {
     "CloseIncident": "close the incident {incident}",
     "ClearAlarm": "clear the alarm {alarm}",
 }
-
-
-def _accepted(e: ev.DataAccepted) -> str:
-    text = f"{count(e.rows, 'row')} of {e.source} accepted from {e.batch}"
-    known = [(e.new, "new"), (e.changed, "changed"), (e.rows - e.new - e.changed, "repeated")]
-    known.append((e.removed, "taken back"))
-    if e.new + e.changed + e.removed and e.new != e.rows:
-        text += f" ({', '.join(f'{n} {what}' for n, what in known if n > 0)})"
-    bad = sum(e.quarantined.values())
-    if bad:
-        rules = ", ".join(f"{rule} {n}" for rule, n in sorted(e.quarantined.items()))
-        text += f"; {count(bad, 'rule break')} set aside ({rules})"
-    return "; ".join([text, *(f"note: {note}" for note in e.notes)])
-
-
-def _refused(e: ev.DataRefused) -> str:
-    return f"{e.batch} of {e.source} refused, nothing of it is used: {first_lines(e.reasons)}"
-
-
-def _checked(e: ev.PeriodChecked) -> str:
-    if not e.suspected and e.shifted:
-        return (
-            f"the rows of {e.period} are another mix of known ones: {', '.join(e.shifted)} moved "
-            "further than ever, and what goes with them moved along"
-        )
-    if not e.suspected:
-        return f"the rows of {e.period} are like those of {count(e.against, 'earlier period')}"
-    sure = "are broken" if e.confirmed else "may be broken"
-    return f"the rows of {e.period} {sure} and are not learnt from: {first_lines(e.reasons)}"
-
-
-def _answers(e: ev.AnswersTaken) -> str:
-    said = f"{count(sum(e.answered.values()), 'answer')} given online, {e.rows} kept"
-    below = sum(n for who, n in e.answered.items() if not who.endswith("/champion"))
-    said += f", {below} by a lower rung" if below else ""
-    return said + (f", {e.lost} not logged" if e.lost else "")
-
-
-def _labels(e: ev.LabelsAccepted) -> str:
-    extra = [(e.corrected, "corrected"), (e.repeated, "repeated"), (e.unmatched, "without a row")]
-    extra.append((e.stale, "older than what is known, kept as history"))
-    extra.append((e.future, "from the future, put aside"))
-    extra.append((e.invalid, "not understood, left out"))
-    said = "".join(f", {n} {what}" for n, what in extra if n)
-    return f"{count(e.new, 'new label')}{said} from {e.batch}"
 
 
 def _measured(e: ev.Measured) -> str:
@@ -221,12 +185,13 @@ def _trial(e: ev.TrialMeasured) -> str:
 
 
 _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
-    ev.ContractAdopted: lambda e: f"Contract {e.contract[7:19]} came into force",
-    ev.DataAccepted: _accepted,
-    ev.DataRefused: _refused,
-    ev.PeriodChecked: _checked,
-    ev.LabelsAccepted: _labels,
-    ev.AnswersTaken: _answers,
+    ev.ContractAdopted: adopted_words,
+    ev.DataAccepted: accepted_words,
+    ev.ViewMaterialised: materialised_words,
+    ev.DataRefused: refused_words,
+    ev.PeriodChecked: checked_words,
+    ev.LabelsAccepted: labels_words,
+    ev.AnswersTaken: answers_words,
     ev.Measured: _measured,
     ev.AlarmRaised: lambda e: (
         f"Alarm {e.alarm} ({e.severity}): {e.message}{f' [{e.budget}]' if e.budget else ''}"

@@ -1,0 +1,71 @@
+"""What came in, in plain words: batches, labels, answers, contracts, computed views."""
+
+from __future__ import annotations
+
+from tamid.core import events as ev
+from tamid.core.view.scene import count, first_lines
+
+
+def accepted_words(e: ev.DataAccepted) -> str:
+    """Tell of a batch that was taken in."""
+    text = f"{count(e.rows, 'row')} of {e.source} accepted from {e.batch}"
+    known = [(e.new, "new"), (e.changed, "changed"), (e.rows - e.new - e.changed, "repeated")]
+    known.append((e.removed, "taken back"))
+    if e.new + e.changed + e.removed and e.new != e.rows:
+        text += f" ({', '.join(f'{n} {what}' for n, what in known if n > 0)})"
+    bad = sum(e.quarantined.values())
+    if bad:
+        rules = ", ".join(f"{rule} {n}" for rule, n in sorted(e.quarantined.items()))
+        text += f"; {count(bad, 'rule break')} set aside ({rules})"
+    return "; ".join([text, *(f"note: {note}" for note in e.notes)])
+
+
+def refused_words(e: ev.DataRefused) -> str:
+    """Tell of a batch that was refused."""
+    return f"{e.batch} of {e.source} refused, nothing of it is used: {first_lines(e.reasons)}"
+
+
+def checked_words(e: ev.PeriodChecked) -> str:
+    """Tell what the rows of a period look like."""
+    if not e.suspected and e.shifted:
+        return (
+            f"the rows of {e.period} are another mix of known ones: {', '.join(e.shifted)} moved "
+            "further than ever, and what goes with them moved along"
+        )
+    if not e.suspected:
+        return f"the rows of {e.period} are like those of {count(e.against, 'earlier period')}"
+    sure = "are broken" if e.confirmed else "may be broken"
+    return f"the rows of {e.period} {sure} and are not learnt from: {first_lines(e.reasons)}"
+
+
+def answers_words(e: ev.AnswersTaken) -> str:
+    """Tell of answers that servers gave."""
+    said = f"{count(sum(e.answered.values()), 'answer')} given online, {e.rows} kept"
+    below = sum(n for who, n in e.answered.items() if not who.endswith("/champion"))
+    said += f", {below} by a lower rung" if below else ""
+    return said + (f", {e.lost} not logged" if e.lost else "")
+
+
+def labels_words(e: ev.LabelsAccepted) -> str:
+    """Tell of labels."""
+    extra = [(e.corrected, "corrected"), (e.repeated, "repeated"), (e.unmatched, "without a row")]
+    extra.append((e.stale, "older than what is known, kept as history"))
+    extra.append((e.future, "from the future, put aside"))
+    extra.append((e.invalid, "not understood, left out"))
+    said = "".join(f", {n} {what}" for n, what in extra if n)
+    return f"{count(e.new, 'new label')}{said} from {e.batch}"
+
+
+def adopted_words(e: ev.ContractAdopted) -> str:
+    """Tell of a contract that came into force."""
+    views = ", ".join(name.replace("@", " version ") for name in sorted(e.views))
+    return f"Contract {e.contract[7:19]} came into force" + (f", with {views}" if views else "")
+
+
+def materialised_words(e: ev.ViewMaterialised) -> str:
+    """Tell of a feature view that was computed."""
+    late = f"; {count(e.late, 'event')} came late" if e.late else ""
+    return (
+        f"Feature view {e.view} version {e.number} was computed: {count(e.rows, 'change')} "
+        f"of {count(e.entities, 'entity', 'entities')}{late}"
+    )
