@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from tamid.core.contract.case import Case, row_columns, rule
 from tamid.core.contract.model import CleanStep, Column
 from tamid.core.contract.problems import did_you_mean, listed, quoted
-from tamid.core.contract.rules_shared import MOMENTS, SUMMABLE, column_limits, source_faults
+from tamid.core.contract.rules_shared import (
+    ENDINGS,
+    MOMENTS,
+    SUMMABLE,
+    column_limits,
+    source_faults,
+)
 
 _FILLS: Mapping[str, tuple[type, ...]] = {
     "number": (int, float),
@@ -133,7 +139,7 @@ def _csv_forms(case: Case) -> None:
     for where, path, declared, form in sources:
         if form is None:
             continue
-        if (_ENDINGS.get(path.rpartition(".")[2].lower()) or declared) in ("parquet", "delta"):
+        if (ENDINGS.get(path.rpartition(".")[2].lower()) or declared) in ("parquet", "delta"):
             case.problem(f"{where}.csv", "is said of files that are no CSV", "remove it")
         if form.decimal == form.thousands:
             message = f"{quoted(form.decimal)} stands for fractions and for thousands"

@@ -14,7 +14,7 @@ _UNREADABLE = re.compile(
     r"\.(xlsx?|json|jsonl|ndjson|pkl|pickle|feather|arrow|avro|orc|sav|dta|h5|npy|txt)\Z",
     re.IGNORECASE,
 )
-_ENDINGS = {"csv": "csv", "parquet": "parquet", "pq": "parquet"}
+ENDINGS = {"csv": "csv", "parquet": "parquet", "pq": "parquet"}
 
 
 def column_limits(told: Told, path: str, column: Column) -> None:
@@ -39,7 +39,7 @@ def source_faults(told: Told, where: str, path: str, declared: str) -> None:
             f"{where}.path", f"{unreadable[0]} files are not read",
             "give CSV, Parquet or a Delta table",
         )  # fmt: skip
-    ending = _ENDINGS.get(path.rpartition(".")[2].lower())
+    ending = ENDINGS.get(path.rpartition(".")[2].lower())
     if declared != "auto" and ending and declared != ending:
         told.problem(
             f"{where}.format", f"format {declared} does not fit the path, which is {ending}",
