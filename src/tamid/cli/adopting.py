@@ -54,7 +54,7 @@ _CHOICES = {
 
 def add_adopt(parser: ArgumentParser) -> None:
     """Declare the arguments of `adopt`."""
-    parser.description = _ABOUT
+    parser.description = f"{parser.description}\n\n{_ABOUT}"
     parser.add_argument("data", metavar="DATA", help="a CSV or Parquet file, or a glob in quotes")
     parser.add_argument(
         "folder", nargs="?", type=Path, metavar="DIR", help="the new workspace (-C, or here)"
