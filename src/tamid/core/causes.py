@@ -16,7 +16,7 @@ from tamid.core.alarms import reference_losses
 from tamid.core.events import Diagnosed, Measured
 from tamid.core.paging import ONLINE
 from tamid.core.state import Alarm, State
-from tamid.core.stats.labelrate import join_fell, label_rate
+from tamid.core.stats.labelrate import join_fell, label_rate, rates_together
 from tamid.core.stats.steps import at_once, step_share
 from tamid.core.suspicion import diagnosed, suspicion
 from tamid.core.values import Role
@@ -69,7 +69,6 @@ def cause_of(
         # An alarm about answers online: labels of them come as their callers send them.
         seen, all_due = state.measured.get(f"{ONLINE}@{version}", {}), False
         facts = [seen[p] for p in raised.periods if p in seen]
-    usual = _usual(state, version)
     bug = _bug(state, raised.periods)
     if bug is not None:
         return diagnosed(alarm, "contract_breach", True, bug[1], [bug[0]], "blocked")
@@ -78,7 +77,7 @@ def cause_of(
         return diagnosed(alarm, cause, confirmed, owner, reasons, "blocked")
     worst = max(reference_losses(state, version, sign), default=math.nan)
     if reasons := (
-        _label_bug(facts, usual)
+        _label_bug(facts, _rates(state, version))
         or (_unjoined(facts, seen) if all_due else [])
         or _one_feed(feed, worst, sign)
     ):
@@ -96,10 +95,10 @@ def cause_of(
     return diagnosed(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, "needed")
 
 
-def _usual(state: State, version: int) -> Mapping[str, float]:
+def _rates(state: State, version: int) -> tuple[float, ...]:
+    """Return the share of positives in each reference period, oldest first."""
     known = state.versions.get(version)
-    reference = known.registered.reference if known else {}
-    return {k: sum(v) / len(v) for k, v in reference.items() if v}
+    return known.registered.reference.get("positive_rate", ()) if known else ()
 
 
 def _bug(state: State, periods: tuple[str, ...]) -> tuple[str, Role] | None:
@@ -111,15 +110,20 @@ def _bug(state: State, periods: tuple[str, ...]) -> tuple[str, Role] | None:
     return None
 
 
-def _label_bug(facts: list[Measured], usual: Mapping[str, float]) -> list[str]:
-    expected = usual.get("positive_rate", 0.0)
-    for fact in facts:
-        rate = fact.detail.get("positive_rate")
-        if rate is None or expected <= 0:
-            continue
-        jumped = label_rate(rate * fact.rows, fact.rows, expected).kind == "jump"
-        if rate < LABEL_RATE_COLLAPSE * expected or jumped:
-            return [f"positives in {fact.period} are {rate:.2%}, usually {expected:.2%}"]
+def _label_bug(facts: list[Measured], rates: tuple[float, ...]) -> list[str]:
+    """Periods, one by one and all together, whose positives are so few or many as never before."""
+    known = [f for f in facts if "positive_rate" in f.detail]
+    expected = fmean(rates) if rates else 0.0
+    if not known or expected <= 0:
+        return []
+    for together in [[f] for f in known] + [known] * (len(known) > 1):
+        rows = sum(f.rows for f in together)
+        rate = sum(f.detail["positive_rate"] * f.rows for f in together) / max(rows, 1)
+        seen = rates_together(rates, len(together))
+        jumped = label_rate(rate * rows, rows, expected, seen).kind == "jump"
+        if jumped or (rate < LABEL_RATE_COLLAPSE * expected and not rate >= min(seen, default=1.0)):
+            named = ", ".join(f.period for f in together)
+            return [f"positives in {named} are {rate:.2%}, usually {expected:.2%}"]
     return []
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tamid.core.learning.model import Floats, Ints
 from tamid.core.stats.bugcheck import check_week
-from tamid.core.stats.labelrate import label_rate
+from tamid.core.stats.labelrate import label_rate, rates_together
 from tamid.core.suspicion import HARD, cause_of_oddity, words_for
 from tamid.loopbench.world import World
 
@@ -83,20 +83,26 @@ def label_share(world: World, weeks: Sequence[int] | Ints) -> float:
     return float((told != 0).mean())
 
 
-def labels_broken(world: World, matured: Ints, usual: float) -> bool:
+def label_shares(world: World, weeks: Sequence[int] | Ints) -> tuple[float, ...]:
+    """Return the share of labels that are not the first class (or not 0) in each of these weeks."""
+    return tuple(float((world.told[world.rows(int(w))] != 0).mean()) for w in weeks)
+
+
+def labels_broken(world: World, matured: Ints, usual: float, seen: tuple[float, ...] = ()) -> bool:
     """Say whether labels cannot be right: nearly all of them are what a feed defaults to.
 
     Looked at are the last week's and, where a week is too small to tell, the last two, four and
     eight weeks' together. A regression's usual share may be 1, which has no spread: then half of
-    a week must be 0.
+    a week must be 0. `seen`: shares of the reference weeks, among which such ones may be usual.
     """
     told = [world.told[world.rows(int(w))] != 0 for w in matured[-_TOGETHER[-1] :]]
     if not told:
         return False
     if usual >= 1.0:
         return float(told[-1].mean()) <= _HALF
-    together = [np.concatenate(told[-n:]) for n in _TOGETHER if n <= len(told)]
+    together = [(n, np.concatenate(told[-n:])) for n in _TOGETHER if n <= len(told)]
     return any(
-        label_rate(float(part.sum()), float(len(part)), usual).kind == "collapse"
-        for part in together
+        label_rate(float(part.sum()), float(len(part)), usual, rates_together(seen, weeks)).kind
+        == "collapse"
+        for weeks, part in together
     )

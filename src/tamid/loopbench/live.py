@@ -46,10 +46,12 @@ class _Living:
     pages: list[Page] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     champion: Served | None = None
+    lifted: int = 0
     _at: tuple[int, int] = (-1, -1)
 
     def turn(self, now: int) -> None:
         """Turn the check at the start of week `now`."""
+        self._answer(now)
         champion = self._champion(now)
         fresh = self.watch.check(champion, self.rows, now)
         self.pages += fresh
@@ -68,6 +70,13 @@ class _Living:
             known = self.table.known(at[0])
             self.champion = self.watch.begin(self.rows, self.table.model(*at), known, now - 1)
         return self.champion
+
+    def _answer(self, now: int) -> None:
+        """Let the person who was asked answer: later weeks are held against what is sound."""
+        for week in [w for w in self.rows.suspected if w + ANSWERED <= now]:
+            if not self.broken(week):
+                self.rows.suspected.pop(week)
+                self.lifted += 1
 
     def _wants_to_train(self, now: int) -> bool:
         """Say whether a fall of quality asks for training at this check: diagnosis comes first."""
@@ -123,5 +132,5 @@ def live(
         findings=tuple(living.findings),
         walked=living.walked,
         checks=checks,
-        suspected=len(living.rows.suspected),
+        suspected=len(living.rows.suspected) + living.lifted,
     )

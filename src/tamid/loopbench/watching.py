@@ -13,7 +13,7 @@ from tamid.core.alarms import CALM, tie_break
 from tamid.core.learning.model import Ints
 from tamid.core.stats.drift import number_counts, psi, weighted_psi
 from tamid.core.stats.edetector import EDetector, observe
-from tamid.loopbench.checks import Rows, label_share, labels_broken, late
+from tamid.loopbench.checks import Rows, label_share, label_shares, labels_broken, late
 from tamid.loopbench.fits import Fits, Fitted, losses
 from tamid.loopbench.usual import (
     ESTIMATE,
@@ -59,6 +59,7 @@ class Served:
     detectors: dict[str, EDetector]
     since: int
     label_share: float
+    label_shares: tuple[float, ...]
     open: set[str] = field(default_factory=set)
     held_back: set[str] = field(default_factory=set)
     calm: dict[str, int] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class Watch:
             detectors=dict(built.detectors),
             since=since,
             label_share=label_share(world, built.weeks),
+            label_shares=label_shares(world, built.weeks),
         )
 
     def check(self, champion: Served, rows: Rows, now: int) -> tuple[Page, ...]:
@@ -137,9 +139,9 @@ class Watch:
         if _newly(champion, LATE, late(world, now)):
             found.append(Page(check=now, signal=LATE, week=now - world.delay - 1))
         fresh = newly_matured(world, now)
-        if fresh and _newly(
-            champion, LABELS, labels_broken(world, world.matured(now), champion.label_share)
-        ):
+        share, shares = champion.label_share, champion.label_shares
+        broken = bool(fresh) and labels_broken(world, world.matured(now), share, shares)
+        if fresh and _newly(champion, LABELS, broken):
             found.append(Page(check=now, signal=LABELS, week=fresh[-1]))
         return found
 

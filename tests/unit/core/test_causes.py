@@ -18,12 +18,16 @@ GOOD = 0.85
 REFERENCE = {"quality": tuple(0.84 + 0.002 * i for i in range(12)), "positive_rate": (0.5,) * 12}
 
 
-def story(*values: float, detail: Mapping[str, float] | None = None) -> Story:
+def story(
+    *values: float,
+    detail: Mapping[str, float] | None = None,
+    reference: Mapping[str, tuple[float, ...]] = REFERENCE,
+) -> Story:
     """A champion whose last measured period has this detail."""
     told = Story()
     ref = VersionRef(number=1, bundle="b", overlay="o")
     told.tell(
-        ev.VersionRegistered(ref=ref, run="r", contract="c", reference=REFERENCE),
+        ev.VersionRegistered(ref=ref, run="r", contract="c", reference=reference),
         ev.Promoted(number=1, previous=0, reason="first", evidence=""),
     )
     for i, value in enumerate(values):
@@ -103,6 +107,14 @@ def test_columns_that_moved_together_are_a_covariate_shift_with_evidence() -> No
     assert found.cause == "covariate_shift"
     assert "fee moved further than ever in p01" in found.reasons[0]
     assert "as the scores announce" in found.reasons[1]
+
+
+def test_a_share_of_positives_as_some_reference_periods_had_is_no_label_bug() -> None:
+    """Where periods without any positive are usual, one more proves nothing about the labels."""
+    none = {"positive_rate": 0.0}
+    assert diagnosed(story(GOOD, 0.7, detail=none)).cause == "label_bug"
+    nights = {**REFERENCE, "positive_rate": (0.5, 0.0, 0.6, 0.4) * 3}
+    assert diagnosed(story(GOOD, 0.7, detail=none, reference=nights)).cause != "label_bug"
 
 
 @pytest.mark.parametrize(

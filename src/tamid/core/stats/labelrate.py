@@ -31,28 +31,45 @@ class LabelRate:
     kind: str
 
 
-def label_rate(positives: float, rows: float, usual: float) -> LabelRate:
-    """Hold the rate of positives against the usual one.
+def label_rate(
+    positives: float, rows: float, usual: float, seen: Sequence[float] = ()
+) -> LabelRate:
+    """Hold the rate of positives against the usual one, and against those of as long a time.
 
     Formula: z = (rate - usual) / sqrt(usual (1 - usual) / rows); "collapse" when the rate is below
-    a quarter of the usual and z < -5, "jump" when it is above four times and z > 5.
+    a quarter of the usual and z < -5, "jump" when it is above four times and z > 5; neither where
+    `seen`, the rates of earlier times as long, has been there: nights without anybody are usual.
     Source: normal approximation of a binomial share (Wald); five errors for the weeks' own spread.
 
     >>> label_rate(0, 2000, 0.1).kind, label_rate(150, 2000, 0.1).kind
     ('collapse', '')
     >>> label_rate(1000, 2000, 0.1).kind
     'jump'
+    >>> label_rate(0, 2000, 0.1, seen=[0.2, 0.0, 0.1]).kind
+    ''
     """
+    known = [s for s in seen if math.isfinite(s)]
     if rows <= 0 or not 0 < usual < 1:
         return LabelRate(rate=math.nan, usual=usual, errors=0.0, kind="")
     rate = positives / rows
     errors = (rate - usual) / math.sqrt(usual * (1 - usual) / rows)
     kind = ""
-    if rate < COLLAPSE * usual and errors < -_ERRORS:
+    if rate < COLLAPSE * usual and errors < -_ERRORS and not rate >= min(known, default=math.inf):
         kind = "collapse"
-    elif rate > JUMP * usual and errors > _ERRORS:
+    elif rate > JUMP * usual and errors > _ERRORS and not rate <= max(known, default=-math.inf):
         kind = "jump"
     return LabelRate(rate=rate, usual=usual, errors=errors, kind=kind)
+
+
+def rates_together(rates: Sequence[float], count: int) -> tuple[float, ...]:
+    """Return the mean rate of each `count` neighbouring weeks, for a look at as many together.
+
+    >>> rates_together([0.0, 0.2, 0.4], 2)
+    (0.1, 0.30000000000000004)
+    """
+    return tuple(
+        math.fsum(rates[i : i + count]) / count for i in range(len(rates) - count + 1) if count > 0
+    )
 
 
 def join_fell(shares: Sequence[float], now: float) -> bool:

@@ -9,7 +9,7 @@ from tamid.core.stats.concentration import concentrated, domain_auc, left_withou
 from tamid.core.stats.concept import concept_change
 from tamid.core.stats.dependence import added, bins_of, codes_in, sums_of, unexplained
 from tamid.core.stats.joins import changed
-from tamid.core.stats.labelrate import disagreement_share, join_fell, label_rate
+from tamid.core.stats.labelrate import disagreement_share, join_fell, label_rate, rates_together
 from tamid.core.stats.steps import at_once, step_share
 from tamid.core.stats.units import unit_change
 
@@ -125,6 +125,16 @@ def test_label_rates_that_only_wander_are_no_bug() -> None:
     assert label_rate(0, 400, 0.1).kind == "collapse"
     assert label_rate(400, 400, 0.1).kind == "jump"
     assert label_rate(0, 0, 0.1).kind == ""
+
+
+def test_a_rate_that_was_there_before_is_no_bug() -> None:
+    """Nights without anybody are usual; four of them in a row are not where two were the most."""
+    nights = [0.2, 0.0, 0.3, 0.0, 0.0, 0.25, 0.2, 0.0]
+    assert label_rate(0, 400, 0.12).kind == "collapse"
+    assert label_rate(0, 400, 0.12, nights).kind == ""
+    assert label_rate(0, 1600, 0.12, rates_together(nights, 4)).kind == "collapse"
+    assert label_rate(400, 400, 0.1, [0.1, 1.0]).kind == ""
+    assert rates_together([0.1], 2) == ()
 
 
 def test_a_fall_of_the_join_needs_a_past() -> None:
