@@ -116,6 +116,11 @@ def diff(args: Namespace, out: Output) -> int:
             for c in result.changes
         ],
     )
+    if any(c.path.startswith("retraining") for c in result.changes):
+        out.text(
+            "Before it is signed, see what it would have done on your own past: "
+            f"`tamid replay --compare today,{args.new}`"
+        )
     graver = {"retrain": ("retrain", "break"), "break": ("break",), None: ()}[args.fail_on]
     return 1 if result.effect in graver else 0
 

@@ -121,6 +121,17 @@ def test_diff_says_effect_and_signatures(folder: Path) -> None:
     assert (answer[0], parsed(answer)["effect"]) == (1, "break")
 
 
+def test_a_changed_policy_is_offered_a_dry_run_before_it_is_signed(folder: Path) -> None:
+    """Only where the policy of retraining changes, and with the command as it must be typed."""
+    path = folder / "new.yaml"
+    text = (folder / "contract.yaml").read_text("utf-8")
+    path.write_text(text.replace("cooldown: 2d", "cooldown: 3d"), "utf-8")
+    _, said, _ = run(folder, "diff", "contract.yaml", "new.yaml")
+    assert "`tamid replay --compare today,new.yaml`" in said
+    path.write_text(text.replace("horizon: 7d", "horizon: 14d"), "utf-8")
+    assert "replay" not in run(folder, "diff", "contract.yaml", "new.yaml")[1]
+
+
 def test_diff_of_the_same_contract_is_compatible(folder: Path) -> None:
     """No change is no failure, whatever is asked for."""
     answer = run(folder, "diff", "contract.yaml", "contract.yaml", "--fail-on", "retrain")

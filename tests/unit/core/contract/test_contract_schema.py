@@ -71,6 +71,7 @@ def test_every_contract_of_the_house_pleases_schema_and_parser(path: Path) -> No
         "training: {threshold: value}",
         "retraining: {on: [quality, new_data: 500]}",
         "retraining: {on: [new_data], new_data_rows: 500}",
+        "retraining: {costs: {run: 400 ILS, error: 5 ILS, over: 13w}}",
         "delivery: {to: [{sql: env:DB, table: scores}, {kind: csv, target: a.csv}]}",
         "gates: {minimum: {f1: 75%, accuracy: 0.8}}",
     ],
