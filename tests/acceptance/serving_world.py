@@ -131,11 +131,11 @@ class World:
 
 
 @contextmanager
-def one_version(root: Path) -> Iterator[Server]:
+def one_version(root: Path, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Serve one compiled version, below it the default."""
     world = World(root, contract(fallback="[default: 0.05]"))
     world.release(1, world.pack(tiny=False))
-    with Server(world.root) as running:
+    with Server(world.root, *words, env=env) as running:
         yield running
 
 

@@ -49,6 +49,9 @@ def add_serve(parser: ArgumentParser) -> None:
         "--workers", type=int, default=1, metavar="N",
         help="processes on the port, kept alive by one more (%(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--grpc-port", type=int, metavar="PORT", help="answer V2 over gRPC there, too"
+    )
     add_example(
         parser, "tamid serve", "tamid serve churn --port 9000 --token env:SERVE_TOKEN --workers 2"
     )
@@ -78,10 +81,32 @@ def serve(args: Namespace, out: Output) -> int:
         raise UsageError("--workers takes a number of processes, one or more")
     if args.workers > 1:
         return _crew(args)
+    if args.grpc_port is not None:
+        _free(args)
     made = application_of(args.workspace, args.name, settings, deadline=deadline, say=_say)
+    if args.grpc_port is not None:
+        from tamid.serving.rpc.door import Door
+
+        address = f"[{args.host}]" if ":" in args.host else args.host
+        shared = made.crew is not None
+        made.companions.append(Door(made, f"{address}:{args.grpc_port}", shared=shared))
     _say(f"{made.model}: http://{args.host}:{args.port}")
     run(made, args.host, args.port, shared=made.crew is not None)
     return 0
+
+
+def _free(args: Namespace) -> None:
+    """Refuse a port that cannot be had, or a library that is not there, before all is loaded."""
+    from tamid.serving.http.server import bound
+    from tamid.serving.rpc.door import library
+
+    library()
+    if args.grpc_port == args.port:
+        raise UsageError(
+            "gRPC needs a port of its own", why=f"{args.port} is that of HTTP",
+            fix="Choose another --grpc-port.",
+        )  # fmt: skip
+    bound(args.host, args.grpc_port, shared="TAMID_CREW" in os.environ).close()
 
 
 def _crew(args: Namespace) -> int:
@@ -97,6 +122,9 @@ def _crew(args: Namespace) -> int:
         ("--token", args.token), ("--deadline", args.deadline), ("--drill", args.drill),
     ):  # fmt: skip
         words += [option, value] if value is not None else []
+    if args.grpc_port is not None:
+        _free(args)
+        words += ["--grpc-port", str(args.grpc_port)]
     for name in args.allow_host:
         words += ["--allow-host", name]
     return lead(args.workers, words, args.host, args.port, _say)

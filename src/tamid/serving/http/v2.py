@@ -7,13 +7,13 @@ tensors of numbers NaN stands for a missing value, as V2 has no null.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tamid.serving.http.hot import Lanes
 from tamid.serving.http.tensors import NUMBERS, PACKED, TEXTS, pack, typed, unpacked
-from tamid.serving.http.wire import Call, Refused, Reply, dumped
+from tamid.serving.http.v2_words import columns_of
+from tamid.serving.http.wire import Call, Reply, dumped
 from tamid.serving.seams import Brain, Turn
 from tamid.serving.strict import Codec, Decoded, Malformed, OutsideContract, strictly
 from tamid.serving.values import Answer, Input, Served
@@ -141,6 +141,15 @@ def decoded(call: Call, served: Served) -> tuple[Mapping[str, Any], Sequence[Map
         raise Malformed("Inference-Header-Content-Length does not fit the body")
     head, packed = call.body[: int(length)], memoryview(call.body)[int(length) :]
     asked = strictly(head)
+    return asked, rows_of(asked, packed, served)
+
+
+def rows_of(asked: Any, packed: memoryview, served: Served) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of a request; `packed`: the values that stand behind its words.
+
+    Raises:
+        Malformed, OutsideContract: they are no tensors, or none of the model's.
+    """
     inputs = asked.get("inputs") if isinstance(asked, dict) else None
     if not isinstance(inputs, list) or not inputs:
         raise Malformed("`inputs` must be a list of tensors")
@@ -158,9 +167,7 @@ def decoded(call: Call, served: Served) -> tuple[Mapping[str, Any], Sequence[Map
     if len({len(values) for values in columns.values()}) != 1:
         raise Malformed("the inputs have different numbers of rows")
     names = list(columns)
-    return asked, [
-        dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)
-    ]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 class _Width:
@@ -255,20 +262,12 @@ def encoded(
     asked: Mapping[str, Any], answers: Sequence[Answer], served: Served, name: str
 ) -> Reply:
     """Return the answer; packed where the request asks for packed outputs."""
-    columns: dict[str, tuple[str, list[Any]]] = {
-        "score": ("FP64", [math.nan if a.score is None else a.score for a in answers]),
-        "decision": ("INT64", [-1 if a.decision is None else a.decision for a in answers]),
-        "version": ("INT64", [a.version for a in answers]),
-        "rung": ("BYTES", [a.rung for a in answers]),
-        "reason": ("BYTES", [a.reason for a in answers]),
-    }
+    columns = columns_of(answers, asked.get("outputs"))
     wanted = asked.get("outputs") or [{"name": n} for n in columns]
     whole = bool(_parameters(asked).get("binary_data_output"))
     outputs, packed = [], []
-    for output in wanted if isinstance(wanted, list) else [None]:
-        named = output.get("name") if isinstance(output, dict) else None
-        if not isinstance(output, dict) or not isinstance(named, str) or named not in columns:
-            raise Refused(400, "no_output", f"outputs are {', '.join(columns)}")
+    for output in wanted:
+        named = output["name"]
         kind, values = columns[named]
         told: dict[str, Any] = {"name": named, "datatype": kind, "shape": [len(answers)]}
         if bool(_parameters(output).get("binary_data", whole)):
