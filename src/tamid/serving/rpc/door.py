@@ -38,7 +38,8 @@ class Door:
 
     def __init__(self, app: Application, address: str, *, shared: bool = False) -> None:
         self._app, self._address, self._shared = app, address, shared
-        self._grpc, self._server = library(), None
+        self._grpc: Any = library()
+        self._server: Any = None
         self._starting: asyncio.Task[None] | None = None
         self._methods: dict[str, _Method] = {
             "ServerLive": self._live,
