@@ -10,16 +10,19 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tamid.core.errors import NotFound, UsageError
+from tamid.core.values import parse_duration
 
 FILE = "tamid.toml"
 SINGLE = "contract.yaml"
 STORE = ".tamid"
 _KEYS = ("store", "models", "features", "entities")
 ENTITIES = ("plain", "pseudonyms")
+_SECTIONS = ("workspace", "prices", "retention")
 # What things cost, for replays of policies: amounts in one currency.
 _PRICES = ("cpu_hour", "gb_month", "review", "error")
 
@@ -30,7 +33,9 @@ class Config:
 
     `entities`: whether the store knows them as they were given ("plain") or by pseudonym.
     `features`: files of feature views. `prices`: amounts by name (`cpu_hour`, `gb_month`, `review`,
-    `error`), all in `currency`.
+    `error`), all in `currency`. `retention`: how long a table keeps what was replaced in it, by its
+    name, with or without the model's; `audit`: how long a decision can be repeated (default: both
+    for ever).
     """
 
     root: Path
@@ -40,6 +45,7 @@ class Config:
     prices: Mapping[str, float] = field(default_factory=dict)
     currency: str = ""
     entities: str = "plain"
+    retention: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 def find(start: Path) -> Config:
@@ -98,7 +104,7 @@ def read(root: Path) -> Config:
         ) from None
     table = content.get("workspace", {})
     problems = [_unknown(key) for key in table if key not in _KEYS]
-    problems += [f"unknown section [{k}]" for k in content if k not in ("workspace", "prices")]
+    problems += [f"unknown section [{k}]" for k in content if k not in _SECTIONS]
     priced = dict(content.get("prices", {}))
     currency = priced.pop("currency", "")
     problems += [_unknown(key, (*_PRICES, "currency")) for key in priced if key not in _PRICES]
@@ -117,6 +123,9 @@ def read(root: Path) -> Config:
     entities = table.get("entities", ENTITIES[0])
     if entities not in ENTITIES:
         problems.append(f"entities must be one of {', '.join(ENTITIES)}")
+    kept = content.get("retention", {})
+    problems += [f"retention of {k}: {v!r} is no duration such as 90d" for k, v in kept.items()
+                 if not _is_duration(v)]  # fmt: skip
     if problems:
         raise UsageError(f"{path} has problems", why="; ".join(problems), fix="Correct the file.")
     return Config(
@@ -127,7 +136,15 @@ def read(root: Path) -> Config:
         prices={name: float(amount) for name, amount in priced.items()},
         currency=currency,
         entities=entities,
+        retention={name: parse_duration(span) for name, span in kept.items()},
     )
+
+
+def _is_duration(value: object) -> bool:
+    try:
+        return parse_duration(str(value)) > timedelta(0) and isinstance(value, str)
+    except ValueError:
+        return False
 
 
 def _is_amount(value: object) -> bool:

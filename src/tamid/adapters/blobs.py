@@ -33,6 +33,9 @@ class FileBlobs:
         """
         digest = digest_bytes(content)
         target = self._path(digest)
+        # What is put again is about to be named again: it is young, and not cleared away.
+        with contextlib.suppress(OSError):
+            os.utime(target)
         if target.exists():
             return digest
         try:

@@ -147,6 +147,10 @@ def _audit(args: Namespace, out: Output) -> int:
                 f"{model}: {one.decisions} decisions of {one.ticks} ticks came out the same, and "
                 f"{one.rests} times again that nothing more was to do"
             )
+            if one.beyond:
+                out.text(
+                    f"  {one.beyond} older ones were not repeated: `tamid gc` cleared their data"
+                )
             continue
         first = one.first
         out.text(

@@ -99,6 +99,7 @@ TABLE: tuple[Group, ...] = (
         commands=(
             _row("backup", "keeping:backup", "copy it whole to a new folder, while the loop turns"),
             _row("restore", "keeping:restore", "compare a backup byte by byte, and put it back"),
+            _row("gc", "collecting:gc", "clear away what nobody needs, and say what stays"),
             _row("upgrade", "upgrading:upgrade", "bring the store to this version's format"),
         ),
     ),

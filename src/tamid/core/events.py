@@ -580,6 +580,20 @@ class Reinstated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collected(Event):
+    """What nobody needs any more was cleared away.
+
+    `report`: the blob that lists every version of a table that can no longer be read. `pins`:
+    tables that lost old rows, as they stand since; `periods`: the periods of such rows, by table.
+    """
+
+    report: str
+    versions: int = 0
+    pins: tuple[TablePin, ...] = ()
+    periods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided(Event):
     """What one tick decided on what it knew; the audit decides again and compares bytes."""
 

@@ -226,6 +226,12 @@ def _retired(s: State, e: ev.Retired, r: Recorded) -> State:
     return replace(s, retired=out)
 
 
+def _collected(s: State, e: ev.Collected, r: Recorded) -> State:
+    gone = {p for periods in e.periods.values() for p in periods}
+    answered = {p: seq for p, seq in s.answered.items() if p not in gone}
+    return replace(s, pins={**s.pins, **{p.table: p for p in e.pins}}, answered=answered)
+
+
 _STEPS: Mapping[type[ev.Event], Any] = {
     **RELEASES,
     ev.ContractAdopted: _adopted,
@@ -257,6 +263,7 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.Paused: lambda s, e, r: replace(s, paused=e),
     ev.Resumed: lambda s, e, r: replace(s, paused=None),
     ev.Retired: _retired,
+    ev.Collected: _collected,
     ev.EntityErased: lambda s, e, r: replace(s, erased=s.erased | {e.pseudonym}),
     ev.Reinstated: lambda s, e, r: replace(s, retired=None),
     ev.Ticked: lambda s, e, r: replace(s, last_tick=r.at),

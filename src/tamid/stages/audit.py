@@ -17,12 +17,15 @@ from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import canonical_json, jsonable
+from tamid.stages.answered import SERVED, TIMINGS
 from tamid.stages.loop import conclude
-from tamid.stages.naming import named_blobs, named_bundles, named_pins
+from tamid.stages.naming import cleared, named_blobs, named_bundles, named_pins
 from tamid.stages.packaging import unpack
 from tamid.stages.rig import Rig
 
 _T = TypeVar("_T")
+# Tables that no decision looks at.
+UNREAD = (SERVED, TIMINGS, "judged")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +45,13 @@ class Audit:
     """How many decisions were repeated, and the first that differs, if one does.
 
     `ticks`: turns in which something was decided; `rests`: turns that found nothing more to do.
+    `beyond`: decisions whose tables were cleared away; they were not repeated.
     """
 
     decisions: int
     ticks: int
     rests: int = 0
+    beyond: int = 0
     first: Difference | None = None
 
 
@@ -57,11 +62,14 @@ def audit(rig: Rig, records: Sequence[Recorded]) -> Audit:
     decision whose signals, actions or policy are not the same bytes.
     """
     asked = sum(isinstance(r.event, ev.Decided | ev.Ticked) for r in records)
-    state, done, rests, ticks = State(), 0, 0, set()
+    gone = cleared(records, rig.blobs)
+    state, done, rests, ticks, beyond = State(), 0, 0, set(), 0
     found: Difference | None = None
     for record in records:
         event = record.event
-        if isinstance(event, ev.Decided):
+        if isinstance(event, ev.Decided | ev.Ticked) and _lost(rig, state, gone):
+            beyond += 1
+        elif isinstance(event, ev.Decided):
             done += 1
             ticks.add(event.tick)
             found = _repeat(rig, state, record, event)
@@ -73,7 +81,14 @@ def audit(rig: Rig, records: Sequence[Recorded]) -> Audit:
         if found is not None:
             break
         state = evolve(state, record)
-    return Audit(decisions=done, ticks=len(ticks), rests=rests, first=found)
+    return Audit(decisions=done, ticks=len(ticks), rests=rests, beyond=beyond, first=found)
+
+
+def _lost(rig: Rig, state: State, gone: frozenset[tuple[str, int]]) -> bool:
+    """Say whether a decision rests on a version that was cleared away."""
+    unread = {rig.table(name) for name in UNREAD}
+    pins = (pin for pin in state.pins.values() if pin.table not in unread)
+    return any((pin.table, pin.version) in gone for pin in pins)
 
 
 def _repeat_rest(rig: Rig, state: State, record: Recorded, event: ev.Ticked) -> Difference | None:
@@ -148,7 +163,10 @@ def prove(rig: Rig, records: Sequence[Recorded]) -> Proof:
     checks: list[tuple[int, str, Callable[[], object]]] = []
     for digest, seq in blobs.items():
         checks.append((seq, f"blob {digest}", partial(rig.blobs.get, digest)))
+    gone = cleared(records, rig.blobs)
     for pin, seq in pins.items():
+        if (pin.table, pin.version) in gone:
+            continue
         what = f"table {pin.table} at version {pin.version}"
         checks.append((seq, what, partial(rig.tables.verify, pin)))
     for (bundle, overlay), seq in bundles.items():

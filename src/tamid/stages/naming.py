@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 
 from tamid.core import events as ev
@@ -25,6 +26,16 @@ def blobs_named(records: Iterable[Recorded], blobs: Blobs) -> frozenset[str]:
     for bundle in bundles:
         found.update(read_manifest(blobs.get(bundle)).files.values())
     return frozenset(found | bundles)
+
+
+def cleared(records: Iterable[Recorded], blobs: Blobs) -> frozenset[tuple[str, int]]:
+    """Return the versions of tables that were cleared away on purpose: (table, version)."""
+    found: set[tuple[str, int]] = set()
+    for record in records:
+        if isinstance(record.event, ev.Collected):
+            listed = json.loads(blobs.get(record.event.report))["versions"]
+            found.update((table, v) for table, versions in listed.items() for v in versions)
+    return frozenset(found)
 
 
 def newest_named(records: Iterable[Recorded]) -> dict[str, int]:
@@ -61,6 +72,8 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
             yield event.evidence
         case ev.EntityErased() if event.report:
             yield event.report
+        case ev.Collected():
+            yield event.report
 
 
 def named_pins(event: ev.Event) -> Iterator[TablePin]:
@@ -74,6 +87,8 @@ def named_pins(event: ev.Event) -> Iterator[TablePin]:
             yield event.judged
         case ev.AnswersTaken():
             yield from (pin for pin in (event.pin, event.times) if pin is not None)
+        case ev.Collected():
+            yield from event.pins
 
 
 def named_bundles(event: ev.Event) -> Iterator[tuple[str, str]]:

@@ -159,17 +159,19 @@ def _blobs(app: App, out: Archive, records: list[Recorded]) -> None:
 
 
 def _tables(app: App, out: Archive, records: list[Recorded]) -> None:
-    from tamid.stages.naming import newest_named
+    from tamid.stages.naming import cleared, newest_named
 
+    gone = cleared(records, app.blobs)
     newest = sorted(newest_named(records).items())
     for done, (table, version) in enumerate(newest, 1):
         folder = app.config.store / "tables" / table
-        for path in _files_of(folder, table, version):
+        lost = frozenset(v for name, v in gone if name == table)
+        for path in _files_of(folder, table, version, lost):
             out.copy(folder / path, f"{STORE}/tables/{table}/{path}")
         app.progress.step("tables copied", done, len(newest))
 
 
-def _files_of(folder: Path, table: str, version: int) -> Iterator[str]:
+def _files_of(folder: Path, table: str, version: int, gone: frozenset[int]) -> Iterator[str]:
     """Yield the files of a table up to a version: commits, checkpoints, and what they read."""
     from tamid.adapters._delta_past import LOG, commits, past
     from tamid.adapters._redactions import FILE as REDACTIONS
@@ -187,7 +189,8 @@ def _files_of(folder: Path, table: str, version: int) -> Iterator[str]:
     with suppress(OSError, ValueError, KeyError):
         if json.loads(pointer.read_text("utf-8"))["version"] <= version:
             yield f"{LOG}/{pointer.name}"
-    wanted = {file for one in past(folder, version) for file in one.files.values()}
+    there = (one for one in past(folder, version) if one.version not in gone)
+    wanted = {file for one in there for file in one.files.values()}
     missing = [file for file in sorted(wanted) if not (folder / file).exists()]
     if missing:
         raise IntegrityError(f"table {table!r} has lost its file {missing[0]}")

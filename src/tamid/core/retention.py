@@ -1,0 +1,105 @@
+"""What of a table's past may go: which versions are needed, and why.
+
+A version is needed by whom it is read: the loop now, the runs that live versions and open work come
+from, and the audit, which repeats each decision on the tables as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tamid.core import events as ev
+from tamid.core.chain import Recorded
+from tamid.core.fold import evolve
+from tamid.core.state import State
+from tamid.core.values import TablePin
+
+NOW, AUDIT = "the loop reads it", "a decision is repeated on it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """One version of a table, and when the next one took its place; None: it is the newest."""
+
+    version: int
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Which versions of a table go, and which old ones stay, each with the reason."""
+
+    gone: tuple[int, ...]
+    kept: Mapping[int, str]
+
+
+def needed(
+    state: State,
+    records: Iterable[Recorded],
+    since: datetime | None,
+    unread: Collection[str] = frozenset(),
+) -> dict[TablePin, str]:
+    """Return every pin that somebody needs, with the reason.
+
+    `since`: decisions before it need not be repeated; None: all must be. `unread`: tables that no
+    decision looks at.
+    """
+    found: dict[TablePin, str] = {}
+    for pin, why in _asked(records, since, unread):
+        found.setdefault(pin, why)
+    for run, why in _runs(state):
+        started = state.runs[run].started
+        finished = state.runs[run].finished
+        judged = (finished.judged,) if finished and finished.judged else ()
+        for pin in (*started.pins, *judged):
+            found[pin] = why
+    for pin in state.pins.values():
+        found[pin] = NOW
+    return found
+
+
+def plan(versions: Iterable[Replaced], needs: Mapping[int, str], before: datetime | None) -> Plan:
+    """Return what of one table may go: replaced `before`, and needed by nobody.
+
+    `before` None: nothing is old enough, ever.
+    """
+    gone, kept = [], {}
+    for one in versions:
+        if one.until is None or before is None or one.until >= before:
+            continue
+        if one.version in needs:
+            kept[one.version] = needs[one.version]
+        else:
+            gone.append(one.version)
+    return Plan(gone=tuple(gone), kept=kept)
+
+
+def _asked(
+    records: Iterable[Recorded], since: datetime | None, unread: Collection[str]
+) -> Iterable[tuple[TablePin, str]]:
+    """Yield what each decision that must be repeatable was taken on."""
+    state = State()
+    for record in records:
+        decided = isinstance(record.event, ev.Decided | ev.Ticked)
+        if decided and (since is None or record.at >= since):
+            yield from ((pin, AUDIT) for pin in state.pins.values() if pin.table not in unread)
+        state = evolve(state, record)
+
+
+def _runs(state: State) -> Iterable[tuple[str, str]]:
+    """Yield the runs whose data must stay, with the reason."""
+    if state.run_in_flight is not None:
+        yield state.run_in_flight.started.run, "a run is under way on it"
+    for number, name in (
+        (state.champion, "the champion"),
+        (state.previous, "the version to fall back on"),
+        (state.challenger, "the version on its way"),
+    ):
+        if number:
+            yield state.versions[number].registered.run, f"{name} was made of it"
+    for number, case in state.open_cases.items():
+        for run in case.runs:
+            if run in state.runs:
+                yield run, f"case {number} is open"
