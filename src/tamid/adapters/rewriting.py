@@ -84,10 +84,9 @@ def frames_of(
     """Yield every file of a table, whichever version reads it, with some of its columns."""
     for path in _files(root / table):
         there = pl.read_parquet_schema(path)
-        frame = pl.read_parquet(
-            path, columns=[c for c in columns if c in there], hive_partitioning=False
-        )
-        yield path, frame
+        named = [c for c in columns if c in there]
+        if named:
+            yield path, pl.read_parquet(path, columns=named, hive_partitioning=False)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tamid.cli.desk import acting, add_example
 from tamid.config import find
+from tamid.core.errors import UsageError
 
 if TYPE_CHECKING:
     from tamid.cli.output import Output
@@ -72,6 +73,31 @@ def export(args: Namespace, out: Output) -> int:
     args.file.write_bytes(_keys(args).export(args.key))
     out.text(f"The public key {args.key} is in {args.file}.")
     out.json({"key": args.key, "file": str(args.file)})
+    return 0
+
+
+def add_trust(parser: ArgumentParser) -> None:
+    """Declare the arguments of `keys trust`."""
+    parser.add_argument("file", type=Path, help="a public key (PEM), as `tamid keys export` wrote")
+    add_example(parser, "tamid keys trust churn-team.pem --as mlops_engineer")
+
+
+def trust(args: Namespace, out: Output) -> int:
+    """Trust another workspace's key: bundles that it signed are loaded here from now on."""
+    acting(args, "trust a key", OPERATOR)
+    try:
+        pem = args.file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{args.file} cannot be read: {error.strerror}",
+            fix="Name a file that `tamid keys export` wrote.",
+        ) from None
+    keys = _keys(args)
+    key = keys.trust(pem)
+    revoked = any(known.id == key and known.revoked for known in keys.known())
+    out.text(f"{key} is known here, but revoked: what it signed stays refused." if revoked
+             else f"{key} is trusted: bundles that it signed are loaded.")  # fmt: skip
+    out.json({"key": key, "revoked": revoked})
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The commands for keys: list, rotate, revoke, export."""
+"""The commands for keys: list, rotate, revoke, trust, export."""
 
 from __future__ import annotations
 
@@ -58,3 +58,24 @@ def test_exported_key_is_the_public_half(
     assert main(["-C", str(workspace), "keys", "export", key, str(file)]) == 0
     assert "BEGIN PUBLIC KEY" in file.read_text()
     assert main(["-C", str(workspace), "keys", "export", "nobody", str(file)]) == 2
+
+
+def test_another_workspaces_key_is_trusted(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only by the engineer, only a public key; it signs nothing here, and revoked stays revoked."""
+    other = tmp_path_factory.mktemp("other")
+    (other / "contract.yaml").write_text("name: churn\n")
+    key, file = str(listed(other, capsys)[0]["id"]), other / "key.pem"
+    assert main(["-C", str(other), "keys", "export", key, str(file)]) == 0
+    trust = ["-C", str(workspace), "keys", "trust"]
+    assert main([*trust, str(file)]) == 2
+    assert main([*trust, str(file), "--as", "mlops_engineer"]) == 0
+    assert main([*trust, str(file) + "x", "--as", "mlops_engineer"]) == 2
+    assert main([*trust, str(other / "contract.yaml"), "--as", "mlops_engineer"]) == 2
+    capsys.readouterr()
+    (mine,) = (k for k in listed(workspace, capsys) if k["id"] == key)
+    assert (mine["signs"], mine["revoked"]) == (False, False)
+    main(["-C", str(workspace), "keys", "revoke", key, "--as", "mlops_engineer"])
+    assert main([*trust, str(file), "--as", "mlops_engineer"]) == 0
+    assert "but revoked" in capsys.readouterr().out
