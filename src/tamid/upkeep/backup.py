@@ -206,7 +206,7 @@ def _workspace(app: App, out: Archive) -> None:
         seen.add(path)
         with suppress(ContractError, NotFound, UnicodeDecodeError):
             seen |= {path.parent / name for name in user_code(load_contract(path), path.parent)}
-    seen.add(config.root / FILE)
+    seen |= {config.root / FILE, *config.features}
     root = config.root.resolve()
     for path in sorted(seen):
         if path.is_file() and path.resolve().is_relative_to(root):
