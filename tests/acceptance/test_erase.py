@@ -109,7 +109,6 @@ def test_other_readers_of_the_tables_see_the_same(done: Path) -> None:
 def test_the_entity_does_not_come_back(tmp_path: Path) -> None:
     """Rows, labels and answers of servers that name it later are taken in without it."""
     root = unpacked(tmp_path)
-    assert here(root, "erase", NAME, *AS).returncode == 0
     week = LEFT + timedelta(days=5)
     source = pl.read_parquet(max((root / "rows").glob("week-*.parquet")))
     fresh = source.with_columns(
@@ -120,6 +119,9 @@ def test_the_entity_does_not_come_back(tmp_path: Path) -> None:
     asked = [({"_entity": n, "usage": 1.0, "calls": 1.0}, {"id": f"x-{n}"}) for n in (NAME, "c004")]
     content = segment([rows_block(week, asked)], process="p9", began=week.timestamp())
     (root / ".tamid" / "spool" / MODEL / "9-a.seg").write_bytes(content)
+    said = here(root, "erase", NAME, *AS)
+    assert said.returncode == 0
+    assert "the servers' log: 1 answers name it until the next turn" in said.stdout
     with at(root, week + timedelta(hours=4)) as app:
         app.tick(MODEL)
         state = app.state(MODEL)

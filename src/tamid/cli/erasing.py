@@ -30,10 +30,13 @@ def erase(args: Namespace, out: Output) -> int:
     """
     from tamid.cli.upkeep import still
     from tamid.upkeep.erase import erase as forget
+    from tamid.upkeep.explain import waiting_for
 
     with opened(args, out) as app:
         role = acting(args, "erase an entity", OPERATOR)
         with still(app):
+            known = args.entity if app.edges.vault is None else ""
+            waiting = sum(waiting_for(app, model, known) for model in app.models() if known)
             done = forget(app, args.entity, actor=actor(), role=role, reason=args.reason)
     out.json(
         {
@@ -42,6 +45,7 @@ def erase(args: Namespace, out: Output) -> int:
             "tables": {t: {"files": n, "rows": m} for t, (n, m) in done.tables.items()},
             "lookups": done.lookups,
             "left": done.left,
+            "waiting": waiting,
         }
     )
     out.text(f"Erased: {done.stands} names nobody any more.")
@@ -49,6 +53,9 @@ def erase(args: Namespace, out: Output) -> int:
         out.text(f"  {table}: {files} files rewritten, in every version that reads them")
     for model in done.lookups:
         out.text(f"  look-ups of {model}: taken out")
+    if waiting:
+        out.text(f"  the servers' log: {waiting} answers name it until the next turn, which takes")
+        out.text("  them in without it")
     for place in done.left:
         out.text(
             f"  STILL NAMED in {place}, which cannot be changed: seals and signatures cover it"

@@ -89,6 +89,8 @@ def named_pins(event: ev.Event) -> Iterator[TablePin]:
             yield from (pin for pin in (event.pin, event.times) if pin is not None)
         case ev.Collected():
             yield from event.pins
+        case ev.ViewMaterialised():
+            yield from (event.events, event.pin)
 
 
 def named_bundles(event: ev.Event) -> Iterator[tuple[str, str]]:

@@ -104,7 +104,7 @@ def _about(app: App, model: str, asked: str) -> Dossier | None:
     if (owner := _owner(rig, state, asked)) is not None:
         stored, only = owner, asked
     places = tuple(_places(app, model, state, stored))
-    waiting, looked = _waiting(app, model, stored), _looked_up(app, model, stored)
+    waiting, looked = waiting_for(app, model, stored), _looked_up(app, model, stored)
     erased = stored in state.erased
     if not places and not waiting and looked is None and not erased:
         return None
@@ -248,7 +248,9 @@ def _places(app: App, model: str, state: State, stored: str) -> Iterator[Place]:
     from tamid.adapters.rewriting import frames_of, tables_below
 
     root = app.config.store / "tables"
-    for table in (t for t in tables_below(root) if t.startswith(f"{model}.")):
+    for table in tables_below(root):
+        if not table.startswith(f"{model}.") and table not in state.pins:
+            continue
         found: dict[str, int] = {}
         for path, frame in frames_of(root, table, (ENTITY,)):
             hits = frame.filter(pl.col(ENTITY).cast(pl.String) == stored).height
@@ -279,7 +281,7 @@ def _looked_up(app: App, model: str, stored: str) -> Mapping[str, Any] | None:
     return body
 
 
-def _waiting(app: App, model: str, stored: str) -> int:
+def waiting_for(app: App, model: str, stored: str) -> int:
     """Return how many answers to the entity stand in the servers' log and are not taken in yet."""
     from tamid.core.spool import read_segment
 
