@@ -342,6 +342,14 @@ class Rehearser(Protocol):
         """
         ...
 
+    def test(self, job: TrainingJob, timeout: timedelta) -> Sequence[Mapping[str, Any]]:
+        """Run the generated tests of the code on the rows; return what came of each.
+
+        Raises:
+            UserCodeError: the code cannot be loaded; WorkerDied: it hangs, or killed its process.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:

@@ -17,6 +17,7 @@ from tamid.views import known_zones, pinned
 if TYPE_CHECKING:
     from tamid.adapters import keys
     from tamid.adapters.lookup import LookupFile
+    from tamid.adapters.own_tests import OwnTests
     from tamid.core.contract.model import Contract, SinkSpec
     from tamid.ports import Clock, Parcel, Sink, Source, Spool
     from tamid.stages.rig import Origin
@@ -233,6 +234,13 @@ def environment_here() -> bytes:
     from tamid.adapters.environment import environment_files
 
     return environment_files()["environment.json"]
+
+
+def own_tests_of(folder: Path, timeout_s: float) -> OwnTests | None:
+    """Run the user's own tests in a contract's folder; None where there are none."""
+    from tamid.adapters.own_tests import own_tests
+
+    return own_tests(folder, timeout_s)
 
 
 def origin_of(contract: Path) -> Origin:

@@ -53,6 +53,7 @@ TABLE: tuple[Group, ...] = (
             _row("tick", "ticking:tick", "turn the loop once for every model"),
             _row("watch", "watching:watch", "turn it on schedule, and early when data comes"),
             _row("train", "training:train", "start a run now, or work on a case"),
+            _row("test", "testing:run_all", "test your feature and model code, and run your tests"),
             _row("score", "training:score", "score and deliver what is due now"),
             _row("serve", "serve:serve", "answer requests for a model, and follow its releases"),
             _row("drill", "drilling:drill", "break a running server, and see every rung hold"),

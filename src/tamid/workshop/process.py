@@ -70,7 +70,7 @@ def serve() -> None:
         rows = read_frame(here / "rows.arrow")
         return measure(opened["bundle"], rows, int(request["repeats"]))
 
-    handlers = {"train": _train, "dry_run": _dry_run, "open": open_bundle}
+    handlers = {"train": _train, "dry_run": _dry_run, "test": _test, "open": open_bundle}
     handlers |= online_handlers(opened, golden, here)
     serve({**handlers, "score": score, "rule": rule, "probe": probe})
 
@@ -101,3 +101,9 @@ def _dry_run(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
     from tamid.adapters.spawn.handover import read_job
 
     return tools.dry_run(read_job(Path(request["folder"])))
+
+
+def _test(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+    from tamid.adapters.spawn.handover import read_job
+
+    return {"results": tools.code_tests(read_job(Path(request["folder"])))}

@@ -66,6 +66,20 @@ def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     return {"features": [f.name for f in features], "rows": job.frame.height}
 
 
+def code_tests(job: TrainingJob, *, tiny: bool = False) -> list[dict[str, Any]]:
+    """Run the generated tests of a job's code; return what came of each as JSON values.
+
+    Raises:
+        UserCodeError: the code cannot be loaded.
+    """
+    from tamid.core.values import jsonable
+    from tamid.stages.selftests import run_tests
+
+    contract = parse(job.contract)
+    results = run_tests(job, contract, _tools(job, contract, None, tiny=tiny))
+    return [jsonable(result) for result in results]
+
+
 @functools.lru_cache(maxsize=32)
 def parse(text: str) -> Contract:
     """Return a contract that was accepted before, from its text."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tamid.adapters.spawn.handover import read_result, write_job
 from tamid.adapters.spawn.worker import Worker
@@ -60,11 +60,19 @@ class SpawnTrainer:
         Raises:
             UserCodeError, DataError: as training would.
         """
+        return self._asked("dry_run", job, timeout)
+
+    def test(self, job: TrainingJob, timeout: timedelta) -> Sequence[Mapping[str, Any]]:
+        """Run the generated tests of the code; see the port."""
+        found: Sequence[Mapping[str, Any]] = self._asked("test", job, timeout)["results"]
+        return found
+
+    def _asked(self, op: str, job: TrainingJob, timeout: timedelta) -> Mapping[str, Any]:
         worker = Worker()
         try:
             with tempfile.TemporaryDirectory(dir=worker.folder) as name:
                 write_job(Path(name), job)
-                request = {"op": "dry_run", "folder": name}
+                request = {"op": op, "folder": name}
                 return dict(worker.ask(request, timeout.total_seconds()).value)
         finally:
             worker.close()
