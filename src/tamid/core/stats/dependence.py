@@ -126,9 +126,11 @@ def unexplained(bins: Bins, model: Sums, weeks: Sequence[Sums]) -> Floats:
 
     Formula: with P = (C + 0.02 I)^-1, C the covariance of the model's bins and J the bins of a
     column, the residual of J given all others is r_J = (P_JJ)^-1 P_J (x - mean); the share is
-    tr Cov_week(r_J) / tr Cov_week(x_J). Near 0: determined by the others; 1: they say nothing;
-    above 1: they mislead, as when a column's rows were joined to the wrong keys. A week's own means
-    are taken out, so that a shift of level alone does not count.
+    tr Cov_week(r_J) / max(tr Cov_week(x_J), tr C_J). Near 0: determined by the others; 1: they say
+    nothing; above 1: they mislead, as when a column's rows were joined to the wrong keys. A week's
+    own means are taken out, so that a shift of level alone does not count, and a week in which a
+    rare value hardly came up is measured by the model's variance: next to nothing, it would make
+    any residual large.
     Source: residuals from the precision matrix, Lauritzen (1996), Graphical Models, ch. 5.
 
     >>> x = np.repeat(np.arange(4.0), 50)
@@ -151,8 +153,9 @@ def unexplained(bins: Bins, model: Sums, weeks: Sequence[Sums]) -> Floats:
         for j, take in enumerate(maps):
             low, high = bins.offsets[j], bins.offsets[j + 1]
             left = float(np.einsum("ij,ij->", take @ spread, take))
-            whole = float(np.trace(spread[low:high, low:high]))
-            found[i, j] = left / (whole + _LEAST_VARIANCE)
+            here = float(np.trace(spread[low:high, low:high]))
+            usual = float(np.trace(model.covariance[low:high, low:high]))
+            found[i, j] = left / (max(here, usual) + _LEAST_VARIANCE)
     return found
 
 
