@@ -153,6 +153,10 @@ class Desk:
             job = self._waiting[0]
             if job.future.done():
                 self._rows -= len(job.rows)
+            elif not jobs and self._too_late(job):
+                # Working on it would only take the time of those who can still be answered.
+                self._rows -= len(job.rows)
+                self._fail(job, Busy(f"{self.name} did not come to it"))
             elif jobs and not self._goes_with(jobs[0], job, rows, due):
                 break
             else:
@@ -170,7 +174,13 @@ class Desk:
         if job.explain != first.explain or job.fault or first.fault:
             return False
         left = min(due, job.due) - self._loop.time()
-        return self._pace.expect(rows + len(job.rows)) <= _PLANNED * left
+        return self._pace.at_most(rows + len(job.rows)) <= _PLANNED * left
+
+    def _too_late(self, job: Job) -> bool:
+        """Say whether a job will hardly be done in time, were it the next one alone."""
+        others = any(not other.future.done() for other in self._waiting if other is not job)
+        left = job.due - self._loop.time()
+        return others and self._pace.at_most(len(job.rows)) > _PLANNED * left
 
     async def _work(self, jobs: list[Job], hand: Hand) -> None:
         watch = self._loop.call_later(self._kill_after + _GRACE, hand.close)

@@ -16,6 +16,8 @@ from tamid.serving.values import Row
 _NEWEST = 0.2
 # Spread of the sizes of batches, as a part of their square, below which they are alike.
 _ALIKE = 0.02
+# A batch that took more than this beyond what was expected tells no more than that it hung.
+_MOST_LONGER = 2.0
 
 
 class Busy(SystemFailure):
@@ -74,14 +76,32 @@ class Pace:
 
     def __init__(self) -> None:
         self._rows = self._seconds = self._squares = self._products = 0.0
+        self._longer = 0.0
 
     def add(self, rows: int, seconds: float) -> None:
         """Learn from a batch."""
+        usual = self.expect(rows)
+        if usual:
+            missed = max(seconds / usual - 1.0, 0.0)
+            self._longer += _NEWEST * (min(missed, _MOST_LONGER) - self._longer)
         newest = _NEWEST if self._rows else 1.0
         self._rows += newest * (rows - self._rows)
         self._seconds += newest * (seconds - self._seconds)
         self._squares += newest * (rows * rows - self._squares)
         self._products += newest * (rows * seconds - self._products)
+
+    def at_most(self, rows: int) -> float:
+        """Return the seconds that a batch of so many rows will hardly exceed, as things stand.
+
+        Batches of late took so much longer than was expected of them, on average; twice that is
+        added, so that a machine that does other things too is not promised as a quiet one.
+
+        >>> pace = Pace()
+        >>> for seconds in (0.1, 0.1, 0.2, 0.1): pace.add(10, seconds)
+        >>> pace.expect(10) < pace.at_most(10) < 2 * pace.expect(10)
+        True
+        """
+        return self.expect(rows) * (1.0 + 2.0 * self._longer)
 
     def expect(self, rows: int) -> float:
         """Return the seconds that a batch of so many rows will take; 0 before the first one.
