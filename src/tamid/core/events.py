@@ -392,7 +392,7 @@ class ServerReported(Event):
     """What one process of a model server has done since it began, as it told last.
 
     `rungs` counts rows by the rung that answered. `changes`: when another rung came to answer most
-    rows, and why. `champion`: the version that it answers with.
+    rows, and why, where no incident tells of it. `champion`: the version that it answers with.
     """
 
     process: str

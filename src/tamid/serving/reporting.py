@@ -17,6 +17,7 @@ from tamid.ports import Reports, ServerReport, TrialReport
 from tamid.serving.brain.follow import OnTrial
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.voices import Voice
+from tamid.serving.log.watch import is_incident
 from tamid.serving.seams import Turn
 
 # Seconds between two looks, and between two writes of what only grew.
@@ -78,6 +79,8 @@ class Reporter:
         self._brain, self._counts, self._reports, self._now = brain, counts, reports, now
         self._began = instant(now())
         self._rung, self._changes = CHAMPION, list[str]()
+        # An incident tells of the change to this rung, and its end of the way back.
+        self._incident = False
         self._rows: dict[str, int] = {}
         self._reasons: dict[str, int] = {}
         self._told: ServerReport | None = None
@@ -144,7 +147,7 @@ class Reporter:
         return found
 
     def _notice(self) -> None:
-        """Write down when another rung has come to answer most rows."""
+        """Write down when another rung has come to answer most rows, if no incident tells of it."""
         rows, reasons = self._by_rung(), dict(self._counts.reasons)
         lately = {rung: n - self._rows.get(rung, 0) for rung, n in rows.items()}
         why = {r: n - self._reasons.get(r, 0) for r, n in reasons.items()}
@@ -157,6 +160,10 @@ class Reporter:
         if most != CHAMPION and why.get(because):
             said += f" ({because})"
         self._rung = most
+        known = self._incident if most == CHAMPION else is_incident(because)
+        self._incident = known and most != CHAMPION
+        if known:
+            return
         self._changes = [*self._changes, said][-_MOST_CHANGES:]
 
     def _trial(self) -> TrialReport | None:

@@ -20,7 +20,7 @@ CAPACITY, TIMES, SECONDS = 125, 6, 6.0
 Cost = Callable[[int], float]
 
 
-class _Jumps(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
+class _Jumps(selectors.DefaultSelector):
     """Waits for nothing: the clock jumps to the moment at which the next thing is due."""
 
     now = 0.0
@@ -42,7 +42,9 @@ class Loop(asyncio.SelectorEventLoop):
         """Return the seconds that have passed."""
         return self._jumps.now
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
         """Answer a batch once its time has passed; anything else is done at once."""
         future = self.create_future()
         if func is not answered:

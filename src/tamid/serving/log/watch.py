@@ -30,6 +30,15 @@ CAUSES = frozenset(
 )  # fmt: skip
 
 
+def is_incident(reason: str) -> bool:
+    """Say whether a reason is told of as an incident: of it nobody else has to tell.
+
+    >>> is_incident("champion: timeout"), is_incident("'calls' is missing")
+    (True, False)
+    """
+    return reason == TOO_OLD or reason.partition(": ")[2] in CAUSES
+
+
 class _Worker(Protocol):
     deaths: int
 
