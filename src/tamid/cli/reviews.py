@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,7 @@ def add_decide(parser: ArgumentParser) -> None:
 
 def decide(args: Namespace, out: Output) -> int:
     """Say what the outcome of an answer is; it becomes its label."""
+    from tamid.core.values import Task
     from tamid.stages.reviewing import Verdict
     from tamid.stages.reviewing import decide as put
 
@@ -96,15 +97,20 @@ def decide(args: Namespace, out: Output) -> int:
         verdict = Verdict(
             id=args.answer, value=args.value, actor=actor(), role=role, reason=args.reason
         )
-        event = put(app.rig(model), app.holder, verdict)
-        column = app.contract(model).data.label.column
+        event, counts_as = put(app.rig(model), app.holder, verdict)
+        contract = app.contract(model)
+        column = contract.data.label.column
     news = "corrects its label" if event.corrected else "is its label"
     if not event.new and not event.corrected:
         news = "was its label already"
-    out.text(f"Noted: {column} {args.value} of {args.answer} {news}.")
+    # A slip of the pen is no positive: whoever made it sees that here.
+    means = ""
+    if contract.task is Task.BINARY:
+        means = "; it counts as positive" if counts_as else "; it counts as negative"
+    out.text(f"Noted: {column} {args.value} of {args.answer} {news}{means}.")
     out.json(
-        {"model": model, "answer": args.answer, "value": args.value, "new": event.new,
-         "corrected": event.corrected, "role": role.value}
+        {"model": model, "answer": args.answer, "value": args.value,
+         "counts_as": counts_as, "new": event.new, "corrected": event.corrected, "role": role.value}
     )  # fmt: skip
     return 0
 
@@ -154,7 +160,6 @@ def _told(review: Review) -> dict[str, object]:
 
 def _count(text: str) -> int:
     """Return a number of rows; argparse names the option."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"a number of rows is wanted, not {text!r}")
+    return int(text)

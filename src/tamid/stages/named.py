@@ -94,8 +94,10 @@ def answers_of(
 
 def decided(
     rig: Rig, contract: Contract, state: State, name: str, value: str, now: datetime, token: int
-) -> LabelsAccepted:
+) -> tuple[LabelsAccepted, float]:
     """Put what a person decided about one answer into the inbox, as batch `review/NAME`.
+
+    Returns the event, and what the value counts as: 0 or 1, the class's index, or the number.
 
     Raises:
         NotFound: no answer of this id is stored; DataError: the value is no label.
@@ -121,9 +123,10 @@ def decided(
     heard = by_key(contract, stamped.with_columns(pl.lit(now).alias("heard")), batch, now)
     said = digest_of({"value": value, "at": instant(now)})
     rows = state.pins.get(rig.table(ROWS))
-    return put(
+    event = put(
         contract, heard, rig.tables, batch=batch, fingerprint=said, rows=rows, now=now, token=token
     )
+    return event, float(read.values[0])
 
 
 def by_id(rig: Rig, contract: Contract, state: Callable[[], State], now: datetime) -> Hearer:

@@ -80,8 +80,10 @@ def waiting(rig: Rig, contract: Contract, state: State, now: datetime) -> tuple[
     )
 
 
-def decide(rig: Rig, holder: str, verdict: Verdict) -> LabelsAccepted:
-    """Put a person's verdict into the inbox and the ledger at once; return the event.
+def decide(rig: Rig, holder: str, verdict: Verdict) -> tuple[LabelsAccepted, float]:
+    """Put a person's verdict into the inbox and the ledger at once.
+
+    Returns the event, and what the verdict counts as: 0 or 1, the class's index, or the number.
 
     Raises:
         Conflict: another controller holds the model just now, or nobody adopted a contract.
@@ -98,9 +100,11 @@ def decide(rig: Rig, holder: str, verdict: Verdict) -> LabelsAccepted:
                 fix="Run `tamid contract adopt`.",
             )
         contract = rig.contract(state.contract)
-        event = decided(rig, contract, state, verdict.id, verdict.value, now, lease.token)
+        event, counts_as = decided(
+            rig, contract, state, verdict.id, verdict.value, now, lease.token
+        )
         journal.append(event, now, reason=verdict.reason, actor=verdict.actor, role=verdict.role)
-        return event
+        return event, counts_as
 
 
 def _online(rig: Rig, contract: Contract, state: State, now: datetime) -> pl.DataFrame:
