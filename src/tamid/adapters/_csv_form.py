@@ -52,8 +52,12 @@ def separator_of(form: CsvForm) -> str:
 def in_one_form(frame: pl.DataFrame, form: CsvForm, kinds: Mapping[str, str]) -> pl.DataFrame:
     """Return texts with blanks missing, and numbers and moments in the form of contracts.
 
-    `kinds`: the type of each column in the contract; what is in none stays as it stands.
+    `kinds`: the type of each column in the contract; what is in none stays as it stands. Lines of
+    nothing but separators, as spreadsheets leave them, are no rows.
     """
+    if frame.width > 1:
+        blank = pl.all().is_null() | (pl.all().str.strip_chars() == "")
+        frame = frame.filter(~pl.all_horizontal(blank))
     return frame.with_columns(_column(name, form, kinds.get(name, "")) for name in frame.columns)
 
 

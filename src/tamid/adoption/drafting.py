@@ -74,12 +74,17 @@ def look(paths: Sequence[Path], path: str, wishes: Wishes) -> Seen:
         # Whole numbers that stand for classes are words of a closed list.
         found = replace(found, kinds={**found.kinds, who.label: "category"})
         counted = facts(found.frame, found.kinds, zone, by)
-    notes = (*found.notes, *_said(who, found, wishes, paths[0].stem))
+    notes = (*found.notes, *(() if seen.questions else _said(who, found, wishes, _stem(path))))
     suspects = tuple(s for s in _suspects(found, counted, who, wishes))
     leaks = tuple(_leak_asked(s) for s in suspects if s.name not in (*wishes.drop, *wishes.keep))
     asked = (*seen.questions, *leaks)
     made = None if asked else _draft(found, counted, who, path, paths, wishes)
     return replace(seen, notes=notes, questions=asked, draft=made)
+
+
+def _stem(path: str) -> str:
+    """Return what the data is called: its file without the ending, or what all its files share."""
+    return Path(path.replace("*", "")).stem
 
 
 def _zone(name: str) -> str:
@@ -198,7 +203,7 @@ def _draft(
     ]
     every = _every(found, who, wishes.timezone)
     return Draft(
-        name=wishes.name or names.model_name(paths[0].stem.replace("*", "")),
+        name=wishes.name or names.model_name(_stem(path)),
         data=paths[0].name,
         path=path,
         roles=who,

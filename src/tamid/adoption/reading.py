@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +18,15 @@ from tamid.core.adoption.forms import TextColumn, date_form, number_form, numeri
 from tamid.core.adoption.questions import Choice, Question, few
 from tamid.core.adoption.roles import Wishes
 from tamid.core.adoption.separators import LINES, separators
-from tamid.core.contract.csvform import CsvForm, Dates
+from tamid.core.contract.csvform import CsvForm, Dates, Encoding
 from tamid.core.contract.kinds import name_fault
 from tamid.core.errors import DataError, UsageError
 from tamid.core.written import NumberForm
 from tamid.stages.counting import texts
 
 _TRUTHS = {"true", "false"}
+# A number with a sign of money, a unit or a share: for a contract it is a word.
+_AMOUNT = re.compile(r"[^\w\s]?\s*[+-]?[0-9][0-9.,' ]*\s*(?:[^\w\s]|[A-Za-z]{1,3})?\Z")
 _TYPED: tuple[tuple[Kind, tuple[type[pl.DataType], ...]], ...] = (
     ("boolean", (pl.Boolean,)),
     ("datetime", (pl.Date, pl.Datetime)),
@@ -83,7 +86,7 @@ def _outer_form(name: str, content: bytes, wishes: Wishes) -> CsvForm | Question
             Choice(value=r.encoding, meaning=" ".join(r.words)) for r in found
         )  # fmt: skip
         return Question(option="--encoding", what="which of these are words?", choices=choices)
-    form = _checked(CsvForm(encoding=cast("object", wishes.encoding or found[0].encoding)))  # type: ignore[arg-type]
+    form = CsvForm(encoding=cast("Encoding", wishes.encoding or found[0].encoding))
     lines = content[:LOOKED_AT].decode(form.encoding, errors="replace").splitlines()
     lines = lines[: LINES if len(lines) > LINES else None]
     if len(content) > LOOKED_AT:
@@ -96,16 +99,6 @@ def _outer_form(name: str, content: bytes, wishes: Wishes) -> CsvForm | Question
         what = "more than one mark cuts all lines alike; which stands between fields?"
         return Question(option="--separator", what=what, choices=choices)
     return replace(form, separator=marks[0][0]) if marks else form
-
-
-def _checked(form: CsvForm) -> CsvForm:
-    import codecs
-
-    try:
-        codecs.lookup(form.encoding)
-    except LookupError:
-        raise UsageError(f"--encoding {form.encoding} is not known") from None
-    return form
 
 
 def _as_texts(paths: Sequence[Path], raw: pl.DataFrame, form: CsvForm, wishes: Wishes) -> Read:
@@ -161,14 +154,12 @@ def _odd(columns: Sequence[TextColumn], kinds: Mapping[str, Kind]) -> list[str]:
     """Return what one would take for numbers or moments and was read as words."""
     notes = []
     for c in columns:
-        digits = sum(c.shapes.values())
-        if kinds.get(c.name) == "category" and 2 * digits >= c.values and c.values:
+        marked = [w for w in c.words if _AMOUNT.match(w)]
+        digits = sum(c.shapes.values()) + (c.other if 2 * len(marked) > len(c.words) else 0)
+        if kinds.get(c.name) == "category" and c.values and 2 * digits >= c.values:
             codes = any(s.lstrip("+-").startswith(("01", "00")) for s in c.shapes)
-            why = (
-                "codes with leading zeros"
-                if codes
-                else f"not only numbers: {few(list(c.words), 3)}"
-            )
+            others = few([repr(w) for w in c.words], 3)
+            why = "codes with leading zeros" if codes else f"not only numbers: {others}"
             notes.append(f"{c.name} is read as words ({why})")
     return notes
 

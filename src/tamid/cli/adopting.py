@@ -8,10 +8,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tamid.cli.desk import add_example
 from tamid.cli.setup import IGNORED, WORKSPACE
+from tamid.core.contract.csvform import Encoding
 from tamid.core.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -37,13 +38,14 @@ _MEANING = (
     ("timezone", "ZONE", "time zone of moments without one (UTC)"),
 )
 _FORM = (
-    ("encoding", "NAME", "bytes to letters: utf-8, cp1255 (Hebrew), cp1252, ..."),
+    ("encoding", "NAME", f"bytes to letters: {', '.join(get_args(Encoding))}"),
     ("separator", "MARK", "between fields: , ; tab or |"),
     ("decimal", "MARK", "before a fraction: . or ,"),
     ("thousands", "MARK", "between groups of digits: none . , space or '"),
     ("dates", "ORDER", "of day, month and year: dmy, mdy or ymd"),
 )
-_CHOICES = {
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "encoding": get_args(Encoding),
     "task": ("binary", "multiclass", "regression"),
     "separator": (",", ";", "tab", "|"),
     "decimal": (".", ","),

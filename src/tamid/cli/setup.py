@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import actor, add_example, add_model, chosen, opened
 from tamid.core.errors import NotFound, UsageError
@@ -57,7 +57,16 @@ def add_init(parser: ArgumentParser) -> None:
         "folder", nargs="?", type=Path, metavar="DIR", help="the new workspace (-C, or here)"
     )
     parser.add_argument("--example", choices=EXAMPLES, help="begin with a worked example")
-    add_example(parser, "tamid init my-model", "tamid init churn --example telecom")
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE",
+        help="the published table of hotel, bikes or telco, made into the example's data",
+    )  # fmt: skip
+    add_example(
+        parser,
+        "tamid init my-model",
+        "tamid init churn --example telecom",
+        "tamid init rentals --example bikes --data hour.csv",
+    )
 
 
 def init(args: Namespace, out: Output) -> int:
@@ -71,11 +80,11 @@ def init(args: Namespace, out: Output) -> int:
             why="nothing of yours is overwritten",
             fix="Name an empty folder: `tamid init DIR`.",
         )
+    made = _make_data(root, args.example, args.data, out)
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    made = _make_data(root, args.example, out)
     store = root / ".tamid"
     store.mkdir(mode=0o700, exist_ok=True)
     store.chmod(0o700)
@@ -103,9 +112,18 @@ def _files(example: str | None) -> dict[str, bytes]:
     return files
 
 
-def _make_data(root: Path, example: str | None, out: Output) -> bool:
-    """Let an example write the data that it makes itself; say whether it did."""
+def _make_data(root: Path, example: str | None, data: Path | None, out: Output) -> bool:
+    """Let an example write its data, of itself or of a published table; say whether it did."""
     maker = _MAKERS.get(example or "")
+    if data is not None and (example is None or maker is not None):
+        raise UsageError(
+            "--data has no meaning here",
+            why="an example of a published table is made of it: hotel, bikes or telco",
+            fix="Leave it out; for a table of your own: `tamid adopt DATA`.",
+        )
+    if example is not None and data is not None:
+        _published().write(example, data, root)
+        return True
     if maker is None:
         return False
     from datetime import UTC, datetime
@@ -143,14 +161,18 @@ def _next_steps(root: Path, example: str | None, made: bool) -> list[str]:
         ]
     first = "tamid contract show   # who owns which block"
     if not made:
-        first = f"put the data of the example into {_data_place(root)}"
+        known = _published().PUBLISHED[example]
+        make = f"python -m tamid.examples.published {example} {known.file} {root}"
+        steps = [f"get {known.file}: {known.where}", f"{make}   # writes {known.target}"]
+        return [*steps, f"{there}tamid doctor", "tamid tick", "tamid status"]
     return [f"{there}{first}", "tamid doctor", "tamid tick", "tamid status"]
 
 
-def _data_place(root: Path) -> str:
-    from tamid.wiring import load_contract
+def _published() -> Any:
+    """Return the module of published tables. Named, not imported: examples stand above commands."""
+    from importlib import import_module
 
-    return load_contract(root / "contract.yaml").data.source.path
+    return import_module("tamid.examples.published")
 
 
 def add_adopt(parser: ArgumentParser) -> None:

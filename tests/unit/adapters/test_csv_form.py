@@ -42,8 +42,8 @@ def test_a_hebrew_spreadsheet_is_read(tmp_path: Path) -> None:
 
 def test_blanks_are_missing_everywhere_and_tokens_only_where_no_word_stands(tmp_path: Path) -> None:
     """NA in a number is a missing value; in a category it may be a word like any other."""
-    text = "סכום;תאריך;הערה\nNA; NA ;NA\n ;  ; \n"
-    assert rows(tmp_path, text, HEBREW)[1:] == [(None, None, "NA"), (None, None, None)]
+    text = "סכום;תאריך;הערה\nNA; NA ;NA\n ;  ;x\n"
+    assert rows(tmp_path, text, HEBREW)[1:] == [(None, None, "NA"), (None, None, "x")]
 
 
 def test_a_number_of_another_form_is_no_number(tmp_path: Path) -> None:
@@ -78,6 +78,12 @@ def test_thirteen_in_the_afternoon_is_no_hour(tmp_path: Path) -> None:
     text = "a;b\n3/4/2026 13:05 PM;1\n"
     (read, _) = rows(tmp_path, text, CsvForm(separator=";", dates="mdy"), {"a": "datetime"})[1]
     assert read == "2026-03-04T99:05:00.0"
+
+
+def test_lines_of_separators_are_no_rows(tmp_path: Path) -> None:
+    """What a spreadsheet leaves below its table is not read as missing values."""
+    form = CsvForm(separator=";")
+    assert rows(tmp_path, "a;b\n1;2\n;\n ; \n;3\n", form)[1:] == [("1", "2"), (None, "3")]
 
 
 def test_utf_16_of_a_spreadsheet_is_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pty
 import select
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import polars as pl
 import pytest
 
 from tamid.cli.main import main
-from tamid.wiring import load_contract
+from tamid.wiring import load_contract, sources_of
 
 ROWS = 600
 
@@ -135,6 +136,38 @@ def test_a_leak_is_asked_about_and_dropped(
     assert contract.data.forbidden == ("code",)
     assert "code" not in contract.data.schema
     assert "exit_reason" in contract.data.schema
+
+
+def test_a_history_of_days_is_read_by_the_loops_own_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Several files, days first, decimal commas: the contract reads them as adopt did."""
+    whole = table(1).with_columns(pl.col("fee").cast(pl.String).str.replace(".", ",", literal=True))
+    for part in range(2):
+        put(tmp_path, whole[part::2], f"shop-{part}.csv", separator=";")
+    words = ["--label", "left", "--time", "at", "--horizon", "7d", "--lag", "2d"]
+    body = told(capsys, str(tmp_path / "shop-*.csv"), str(tmp_path), *words)
+    assert body["model"] == "shop"
+    assert "f1 of logistic" in body["baseline"]
+    contract = load_contract(tmp_path / "contract.yaml")
+    assert contract.data.source.path == "shop-*.csv"
+    form = contract.data.source.csv
+    assert form is not None
+    assert (form.separator, form.decimal, form.dates) == (";", ",", "dmy")
+    (source,) = sources_of(contract, tmp_path).values()
+    rows = pl.concat(source.read(b) for b in source.batches())
+    assert rows.height == ROWS
+    assert rows.get_column("fee").cast(pl.Float64).min() >= 10  # type: ignore[operator]
+    assert rows.get_column("at").str.to_date().max() == date(2025, 12, 28)
+
+
+def test_numbers_with_a_currency_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are words to a contract, and the reader learns it before a model does."""
+    priced = table().with_columns(pl.format("{} €", "fee").alias("fee"))
+    body = told(capsys, put(tmp_path, priced), str(tmp_path / "new"), status=2)
+    assert any("fee is read as words (not only numbers" in note for note in body["notes"])
 
 
 def test_people_read_what_is_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ _MOST_CLASSES = 20
 _OFFERED = 8
 # Fewer entities than this, or than so small a share of the rows, are groups of them.
 _FEWEST_ENTITIES = 20
+_NAMING = ("category", "integer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,9 @@ class Roles:
 
 
 def roles(facts: Sequence[Facts], wishes: Wishes) -> tuple[Roles | None, tuple[Question, ...]]:
-    """Return what each special column is, or what must be asked to know it.
+    """Return what each special column is, and what must be asked to know it.
+
+    The roles are None while it is open what is to be foretold; what else is open has no role yet.
 
     Raises:
         UsageError: an option names no column, or one that cannot be what it says.
@@ -84,7 +87,7 @@ def roles(facts: Sequence[Facts], wishes: Wishes) -> tuple[Roles | None, tuple[Q
         return None, (_label_asked(facts), *asked)
     label = known[wishes.label]
     task, positive, more = _truth(label, wishes)
-    if asked or more:
+    if more:
         return None, (*more, *asked)
     time = None if wishes.time in ("", NONE) else wishes.time
     found = Roles(
@@ -98,7 +101,7 @@ def roles(facts: Sequence[Facts], wishes: Wishes) -> tuple[Roles | None, tuple[Q
         known_at=wishes.known_at or None,
     )
     _refuse_twice(found)
-    return found, ()
+    return found, tuple(asked)
 
 
 def _there(option: str, name: str, known: Mapping[str, Facts]) -> None:
@@ -159,13 +162,19 @@ def _entity_asked(facts: Sequence[Facts], wishes: Wishes) -> Iterator[Question]:
 
 
 def _entities(facts: Sequence[Facts], wishes: Wishes) -> list[Facts]:
-    """Return the columns that may name entities: by name, and one row an entity if timeless."""
+    """Return the columns that may name entities: by name, else words that name each row alone.
+
+    Without time an entity has one row.
+    """
     timed = wishes.time not in ("", NONE)
-    found = [f for f in facts if names.names_something(f.name) and f.name != wishes.label]
-    found = [f for f in found if f.kind in ("category", "integer") and not f.missing]
+    found = [f for f in facts if f.name != wishes.label and not f.missing]
+    words = [f for f in found if f.kind == "category" and f.unique and f.rows > _FEWEST_ENTITIES]
+    named = [f for f in found if names.names_something(f.name) and f.kind in _NAMING]
     if timed:
-        return [f for f in found if f.distinct >= max(_FEWEST_ENTITIES, f.rows / 1000)]
-    return [f for f in found if f.unique]
+        named = [f for f in named if f.distinct >= max(_FEWEST_ENTITIES, f.rows / 1000)]
+    else:
+        named = [f for f in named if f.unique]
+    return named or words
 
 
 def _entity(facts: Sequence[Facts], wishes: Wishes) -> str | None:

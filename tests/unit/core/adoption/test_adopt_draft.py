@@ -97,6 +97,16 @@ def test_everything_open_is_asked_at_once() -> None:
     assert [q.option for q in asked] == ["--label", "--time", "--horizon", "--entity"]
 
 
+def test_words_that_name_each_row_are_the_entity() -> None:
+    """Whatever the column is called; of two such columns the user names one."""
+    booking, code = facts("booking", distinct=100), facts("code", distinct=100)
+    who, _ = roles([booking, LEFT], Wishes(label="left"))
+    assert who is not None
+    assert who.entity == "booking"
+    _, (asked,) = roles([booking, code, LEFT], Wishes(label="left"))
+    assert asked.answers() == "--entity booking | code | none (each row is its own)"
+
+
 def test_a_label_that_does_not_say_yes_is_asked_about() -> None:
     """Of two words that say nothing the user names the one to be found."""
     odd = facts("left", levels=(("a", 50), ("b", 50)))
