@@ -10,7 +10,21 @@ from pathlib import Path
 import polars as pl
 import pytest
 from serving_world import Server
-from viewed_world import DAY, FIRST, MODELS, NOW, PEOPLE, VIEW, WEEK, WEEKS, Shop, calls, make, turn
+from viewed_world import (
+    DAY,
+    FIRST,
+    MODELS,
+    NOW,
+    PEOPLE,
+    UNKNOWN,
+    VIEW,
+    WEEK,
+    WEEKS,
+    Shop,
+    calls,
+    make,
+    turn,
+)
 
 from tamid.cli.main import main
 from tamid.core import events as ev
@@ -94,11 +108,16 @@ def test_the_server_answers_by_entity_with_the_same_numbers(world: Path) -> None
     with Server(world, "churn") as server:
         asked = [{"customer": c} for c in sorted(batch)]
         _, found = server.call("POST", "/v1/models/churn/predict", asked)
+        row = {"calls_14d": 2.0, "longest_14d": 9.0, "minutes_14d": 12.0}
+        both = [{**row, "usage": usage} for usage in (UNKNOWN, 0.0)]
+        _, by_row = server.call("POST", "/v1/models/churn/predict", both)
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(20)
     assert {a["rung"] for a in found["answers"]} == {"champion"}
     scores = {c: a["score"] for c, a in zip(sorted(batch), found["answers"], strict=True)}
     assert scores == pytest.approx(batch, abs=1e-9)
+    unknown, zero = by_row["answers"]
+    assert (unknown["rung"], unknown["score"]) == ("champion", zero["score"])
 
 
 def test_a_new_definition_is_a_new_version(
@@ -165,3 +184,24 @@ def test_features_are_shown_with_their_users(
     assert view["computed"].startswith("2026-03-29T08")
     assert main(["-C", str(world), "features", "cals"]) != 0
     assert "`calls`" in capsys.readouterr().err
+
+
+def test_cleaning_is_counted_before_and_after(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each step of all rows that came, in the ledger and on the terminal."""
+    app = Shop(world)
+    (event,) = told(app, "churn", ev.RowsCleaned)
+    app.close()
+    assert isinstance(event, ev.RowsCleaned)
+    rows, unknown = WEEKS * PEOPLE, 2 * WEEKS
+    assert len(event.periods) == WEEKS
+    assert event.steps == {"1 blank": (rows, rows, unknown), "2 fill": (rows, rows, unknown)}
+    for words in ((), ("--all",)):
+        found = ["-C", str(world), "cleaning", "--model", "churn", "--json", *words]
+        assert main(found) == 0
+        steps = json.loads(capsys.readouterr().out)["steps"]
+        assert [(s["step"], s["before"], s["changed"]) for s in steps] == [
+            ("1 blank", rows, unknown),
+            ("2 fill", rows, unknown),
+        ]

@@ -17,6 +17,7 @@ from tamid.stages.rig import Rig
 FIRST = datetime(2026, 1, 4, tzinfo=UTC)  # a Sunday
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 WEEKS, PEOPLE = 13, 140
+UNKNOWN = -9.0  # what the producer writes where nothing is known: two rows a week
 NOW = FIRST + (WEEKS - 1) * WEEK + timedelta(hours=8)
 MOMENT = pl.Datetime("us", "UTC")
 MODELS = ("churn", "upsell")
@@ -47,6 +48,9 @@ data:
   schema:
     usage: {{type: number}}
     y: {{type: integer, nullable: true}}
+clean:
+  - blank: {{columns: [usage], values: [-9]}}
+  - fill: {{columns: [usage], value: 0}}
 features: {{views: [{view}]}}
 training: {{model: logistic}}
 gates: {{minimum: {{f1: 0.1}}, baselines: [majority]}}
@@ -111,7 +115,7 @@ def rows(rng: np.random.Generator) -> pl.DataFrame:
         often = np.arange(PEOPLE) % 7 + rng.normal(size=PEOPLE) * 0.4
         y = pl.Series("y", (often > 4).astype(int))
         when = pl.Series("week", [FIRST + week * WEEK] * PEOPLE, dtype=MOMENT)
-        usage = pl.Series("usage", rng.normal(size=PEOPLE).round(4))
+        usage = pl.Series("usage", rng.normal(size=PEOPLE).round(4)).scatter([0, 7], UNKNOWN)
         part = pl.DataFrame([pl.Series("customer", names), when, usage, y])
         parts.append(part if week < WEEKS - 1 else part.with_columns(y=pl.lit(None, pl.Int64)))
     return pl.concat(parts)

@@ -55,7 +55,7 @@ class TestLookupFile(LookupSuite):
             LookupFile(tmp_path / "deep" / "known.sqlite").write("one", [known("a")])
 
     @pytest.mark.bench
-    def test_one_look_up_takes_less_than_100_microseconds(self, tmp_path: Path) -> None:
+    def test_one_look_up_takes_less_than_20_microseconds(self, tmp_path: Path) -> None:
         """Of 200,000 entities with 20 inputs each, in an order that no cache foresees."""
         inputs = canonical_json({f"column_{n}": n * 1.37 for n in range(20)})
         place = tmp_path / "known.sqlite"
@@ -72,11 +72,17 @@ class TestLookupFile(LookupSuite):
             started = time.perf_counter()
             assert found.get(entity) is not None
             taken.append(time.perf_counter() - started)
+        began = time.process_time()
+        for n in range(20_000):
+            found.get(f"c{n * 7919 % 200_000:07d}")
+        own = (time.process_time() - began) / 20_000
         taken.sort()
         median, late = taken[len(taken) // 2], taken[len(taken) * 99 // 100]
         size = place.stat().st_size / 2**20
         sys.stdout.write(
-            f"look-up: median {median * 1e6:.1f} us, 99 % within {late * 1e6:.1f} us; "
+            f"look-up: {own * 1e6:.1f} us of processor time, median {median * 1e6:.1f} us, "
+            f"99 % within {late * 1e6:.1f} us; "
             f"200,000 entities written in {written:.1f} s, {size:.0f} MB\n"
         )
+        assert own < 20e-6
         assert median < 100e-6

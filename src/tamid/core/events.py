@@ -71,6 +71,22 @@ class DataAccepted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsCleaned(Event):
+    """What the declared cleaning does to rows that came since it was counted last.
+
+    `pin`, `contract`: the rows' version, and the contract whose steps were counted; `through`: the
+    ledger's number up to which periods are counted. `steps`: rows before, rows after and values
+    changed, by "number name" of the step.
+    """
+
+    pin: TablePin
+    contract: str
+    through: int
+    periods: tuple[str, ...]
+    steps: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewMaterialised(Event):
     """A feature view was computed over all events that are stored of it, once for all its users.
 

@@ -237,6 +237,7 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.ContractAdopted: _adopted,
     ev.DataAccepted: _accepted,
     ev.ViewMaterialised: _materialised,
+    ev.RowsCleaned: lambda s, e, r: replace(s, cleaned=e),
     ev.DataRefused: _refused,
     ev.PeriodChecked: _checked,
     ev.LabelsAccepted: _labelled,

@@ -149,12 +149,12 @@ class State:
     """The present of one model. Mappings are never changed in place.
 
     `definitions`: of every feature view that it ever used, by "name@version"; `views`: what was
-    materialised of each last. `experiments`: runs that never become versions; no rule looks at
-    them. `volume`: rows of each period. `first_seen`: when a source's first batch came. `noted`:
-    what was odd about the last batch of a source. `taken`: the last claim of what servers wrote;
-    `answered`: when such answers last came for a period. `servers`: what each model server told
-    last, by its process. `served_at`: when a model server was last known to answer. `erased`:
-    entities that stand for nobody any more.
+    materialised of each last. `cleaned`: the last count of the declared cleaning. `experiments`:
+    runs that never become versions; no rule looks at them. `volume`: rows of each period.
+    `first_seen`: when a source's first batch came. `noted`: what was odd about the last batch of a
+    source. `taken`: the last claim of what servers wrote; `answered`: when such answers last came
+    for a period. `servers`: what each model server told last, by its process. `served_at`: when a
+    model server was last known to answer. `erased`: entities that stand for nobody any more.
     """
 
     seq: int = 0
@@ -164,6 +164,7 @@ class State:
     adopted_at: datetime | None = None
     definitions: Mapping[str, str] = field(default_factory=dict)
     views: Mapping[str, Materialised] = field(default_factory=dict)
+    cleaned: ev.RowsCleaned | None = None
     batches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     pins: Mapping[str, TablePin] = field(default_factory=dict)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tamid.core import rolling
+from tamid.core.contract.cleaning import blanked, blanks
 from tamid.core.contract.model import Aggregate, CleanStep
 from tamid.core.errors import DataError
 from tamid.core.values import ENTITY, KNOWN_AT, RULE, TIME
@@ -234,13 +235,15 @@ def _step(frame: pl.DataFrame, step: CleanStep) -> tuple[pl.DataFrame, int]:
         c for c, kind in frame.schema.items() if not c.startswith("_") and _fits(step, kind)
     ]
     _refuse_unknown(frame, step, columns)
-    after = frame.with_columns(_change(step, c).alias(c) for c in columns)
+    after = frame.with_columns(_change(step, c, frame.schema[c]).alias(c) for c in columns)
     pairs = ((frame.get_column(c), after.get_column(c)) for c in columns)
     return after, sum(int(old.ne_missing(new).sum()) for old, new in pairs)
 
 
-def _change(step: CleanStep, column: str) -> pl.Expr:
+def _change(step: CleanStep, column: str, kind: pl.DataType) -> pl.Expr:
     value = pl.col(column)
+    if step.step == "blank":
+        return pl.when(_meaningless(step, value, kind)).then(None).otherwise(value)
     if step.step == "fill":
         return value.fill_null(pl.lit(step.value))
     if step.step == "clip":
@@ -248,7 +251,21 @@ def _change(step: CleanStep, column: str) -> pl.Expr:
     return value.str.to_lowercase() if step.step == "lower" else value.str.strip_chars()
 
 
+def _meaningless(step: CleanStep, value: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    found = [value == pl.lit(v) for v in blanks(step, _word_of(kind))]
+    found += [] if step.low is None else [value < step.low]
+    found += [] if step.high is None else [value > step.high]
+    return pl.any_horizontal(found) if found else pl.lit(value=False)
+
+
+def _word_of(kind: pl.DataType) -> str:
+    return "boolean" if kind == pl.Boolean else "text" if kind == pl.String else "number"
+
+
 def _fits(step: CleanStep, kind: pl.DataType) -> bool:
+    if step.step == "blank":
+        known = kind.is_numeric() or kind in (pl.Boolean, pl.String)
+        return known and blanked(step, _word_of(kind))
     if step.step == "fill":
         if isinstance(step.value, bool):
             return kind == pl.Boolean

@@ -26,6 +26,7 @@ from tamid.stages.aftercare import (
     look_at_first_answers,
 )
 from tamid.stages.checking import check_periods
+from tamid.stages.cleaning import count_cleaning
 from tamid.stages.data import NotReady
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.estimating import estimate
@@ -133,6 +134,7 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     take_in(rig, journal, now, token)
     for event in intake(rig, contract, lambda: journal.state, now, token, unready):
         journal.append(event, now)
+    journal.append_all(count_cleaning(rig, contract, journal.state, now), now)
     for made in materialise_views(rig, contract, journal.state, now):
         journal.append(made, now)
     journal.append_all(missing(contract, journal.state, now, unready), now)

@@ -63,6 +63,19 @@ def test_repeated_rows_are_dropped_and_counted() -> None:
     assert other.frame.get_column("x").to_list() == [1, 2, 3, 4]
 
 
+def test_values_that_mean_nothing_become_missing() -> None:
+    """By name and out of bounds, each in columns of its type; other columns stay as they are."""
+    frame = rows(x=[-999.0, 3.0, 70.0], n=[-999, 1, 2], plan=["n/a", "basic", None])
+    named = clean(frame, [CleanStep(step="blank", values=(-999, "n/a"))])
+    assert named.frame.get_column("x").to_list() == [None, 3.0, 70.0]
+    assert named.frame.get_column("n").to_list() == [None, 1, 2]
+    assert named.frame.get_column("plan").to_list() == [None, "basic", None]
+    assert [(c.before, c.after, c.changed) for c in named.counts] == [(3, 3, 3)]
+    outside = clean(frame, [CleanStep(step="blank", columns=("x",), low=0.0, high=50.0)])
+    assert outside.frame.get_column("x").to_list() == [None, 3.0, None]
+    assert outside.frame.drop("x").equals(frame.drop("x"))
+
+
 def test_no_steps_change_nothing() -> None:
     """Without steps the frame is what it was."""
     found = clean(rows(x=[1, 2, 3]), [])

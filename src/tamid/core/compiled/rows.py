@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 
+from tamid.core.contract.cleaning import blanked, blanks
 from tamid.core.contract.inputs import CleanStep, Column
 from tamid.core.errors import DataError, Uncompilable
 from tamid.core.learning.model import Feature
@@ -102,6 +103,8 @@ def cleaning(
 def _fits(step: CleanStep, kind: str) -> bool:
     """Say whether a step that names no columns applies, as tamid.stages.features does."""
     text, number = kind in ("category", "text"), kind in ("number", "integer")
+    if step.step == "blank":
+        return blanked(step, kind)
     if step.step != "fill":
         return number if step.step == "clip" else text
     if isinstance(step.value, bool):
@@ -110,6 +113,8 @@ def _fits(step: CleanStep, kind: str) -> bool:
 
 
 def _cleaner(step: CleanStep, kind: str) -> _Clean:
+    if step.step == "blank":
+        return _blanker(step, kind)
     given = (step.value, step.low, step.high)
     if kind == "integer" and any(isinstance(v, float) and v != int(v) for v in given):
         raise Uncompilable(f"the cleaning step {step.step!r} gives whole numbers a fraction")
@@ -120,6 +125,21 @@ def _cleaner(step: CleanStep, kind: str) -> _Clean:
     if step.step == "strip":
         return lambda v: v.strip() if isinstance(v, str) else v
     return lambda v: _clip(v, step.low, step.high)
+
+
+def _blanker(step: CleanStep, kind: str) -> _Clean:
+    known = frozenset(blanks(step, kind))
+    low = -math.inf if step.low is None else step.low
+    high = math.inf if step.high is None else step.high
+    if kind not in ("number", "integer"):
+        return lambda v: None if v in known else v
+
+    def blank(value: Value) -> Value:
+        if value is None or isinstance(value, str) or value != value:
+            return value
+        return None if value in known or value < low or value > high else value
+
+    return blank
 
 
 def _clip(value: Value, low: float | None, high: float | None) -> Value:

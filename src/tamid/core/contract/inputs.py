@@ -136,11 +136,16 @@ class Data:
 class CleanStep:
     """One declared cleaning step, the same in training and scoring."""
 
-    step: Literal["drop_duplicates", "fill", "clip", "lower", "strip"] = key("what is done")
+    step: Literal["drop_duplicates", "fill", "blank", "clip", "lower", "strip"] = key(
+        "what is done"
+    )
     columns: tuple[str, ...] = key("to which columns (default: all that fit)", (), limits=COLUMN)
     value: str | int | float | bool | None = key("fill: the value", None)
-    low: float | None = key("clip: lower bound", None)
-    high: float | None = key("clip: upper bound", None)
+    values: tuple[str | int | float | bool, ...] = key(
+        "blank: values that mean nothing, such as -999 or n/a", ()
+    )
+    low: float | None = key("clip, blank: lower bound", None)
+    high: float | None = key("clip, blank: upper bound", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

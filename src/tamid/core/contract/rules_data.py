@@ -24,6 +24,15 @@ _FILLS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+# Steps that make gaps or take them away: where a row is told by its value, neither means anything.
+_GAPS = ("fill", "blank")
+_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "fill": ("value",),
+    "clip": ("low", "high"),
+    "blank": ("values", "low", "high"),
+}
+
+
 def _roles_of_columns(case: Case) -> None:
     """One column has one role: entity, time or label."""
     data = case.contract.data
@@ -208,13 +217,14 @@ def _clean_steps(case: Case) -> None:
     """A step has the settings it needs and no others."""
     for index, step in enumerate(case.contract.clean):
         path = f"clean[{index}]"
-        wanted = {"fill": ("value",), "clip": ("low", "high")}.get(step.step, ())
-        for key in ("value", "low", "high"):
-            if getattr(step, key) is not None and key not in wanted:
+        wanted = _SETTINGS.get(step.step, ())
+        for key in ("value", "values", "low", "high"):
+            if getattr(step, key) not in (None, ()) and key not in wanted:
                 case.problem(f"{path}.{key}", f"{step.step} takes no {key}")
-        if wanted and all(getattr(step, key) is None for key in wanted):
+        if wanted and all(getattr(step, key) in (None, ()) for key in wanted):
             need = listed(wanted)
-            hint = f"write {step.step}: {{{wanted[0]}: 0}}"
+            some = "[-999]" if wanted[0] == "values" else "0"
+            hint = f"write {step.step}: {{{wanted[0]}: {some}}}"
             case.problem(path, f"{step.step} needs {need}", hint)
         if step.low is not None and step.high is not None and step.low > step.high:
             case.problem(f"{path}.low", f"low {step.low:g} is above high {step.high:g}")
@@ -227,7 +237,10 @@ def _cleaned_types(case: Case, path: str, step: CleanStep) -> None:
                "strip": ("category", "text")}.get(step.step)  # fmt: skip
     for index, name in enumerate(step.columns):
         where, column = f"{path}.columns[{index}]", data.schema.get(name)
-        if name in (data.label.column, data.entity, data.time) and step.step == "fill":
+        bounded = step.step == "blank" and not (step.low is None and step.high is None)
+        if bounded and column and column.type not in ("number", "integer"):
+            case.problem(where, f"bounds do not fit type {column.type}")
+        elif name in (data.label.column, data.entity, data.time) and step.step in _GAPS:
             case.problem(where, f"{quoted(name)} is label, entity or time: a gap there is no value")
         elif column and fitting and column.type not in fitting:
             case.problem(where, f"{step.step} does not fit type {column.type}")

@@ -208,7 +208,8 @@ def _chosen(
         return value, {k: v for k, v in keys.items() if k != "column"}
     assert cls is CleanStep
     inside = {"type": "object", "properties": dict(keys), "additionalProperties": False}
-    return {"anyOf": [inside, _bare(keys["columns"]), {"type": [*_TEXT, "null"]}]}, keys
+    main = _bare(keys["values" if choice == "blank" else "columns"])
+    return {"anyOf": [inside, main, {"type": [*_TEXT, "null"]}]}, keys
 
 
 def _retraining(keys: Mapping[str, _Schema]) -> _Schema:

@@ -93,12 +93,13 @@ def _clean_step(node: Node, path: str, report: Report) -> Node:
         return _block(node, step, *value.entries, *others)
     if is_null(value):
         return _block(node, step, *others)
+    main = "values" if chosen.key.text == "blank" else "columns"
     if isinstance(value, Items):
-        return _block(node, step, _entry("columns", value), *others)
+        return _block(node, step, _entry(main, value), *others)
     if chosen.key.text == "fill":
         return _block(node, step, _entry("value", value), *others)
-    columns = Items(items=(value,), line=value.line, column=value.column)
-    return _block(node, step, _entry("columns", columns), *others)
+    only = Items(items=(value,), line=value.line, column=value.column)
+    return _block(node, step, _entry(main, only), *others)
 
 
 def _aggregate(

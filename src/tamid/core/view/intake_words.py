@@ -62,6 +62,17 @@ def adopted_words(e: ev.ContractAdopted) -> str:
     return f"Contract {e.contract[7:19]} came into force" + (f", with {views}" if views else "")
 
 
+def cleaned_words(e: ev.RowsCleaned) -> str:
+    """Tell what the declared cleaning did."""
+    told = []
+    for name, (before, after, changed) in sorted(e.steps.items()):
+        what = [f"{count(before - after, 'row')} dropped"] if before > after else []
+        what += [f"{count(changed, 'value')} changed"] if changed else []
+        told.append(f"{name}: {', '.join(what) or 'nothing'}")
+    rows = next(iter(e.steps.values()), (0,))[0]
+    return f"{count(rows, 'row')} cleaned: {'; '.join(told)}"
+
+
 def materialised_words(e: ev.ViewMaterialised) -> str:
     """Tell of a feature view that was computed."""
     late = f"; {count(e.late, 'event')} came late" if e.late else ""

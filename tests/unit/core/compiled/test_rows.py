@@ -29,6 +29,12 @@ STEPS = (
     CleanStep(step="clip", low=0.0, high=90.0, columns=("age",)),
     CleanStep(step="drop_duplicates", columns=("age", "calls", "open", "plan")),
 )  # fmt: skip
+BLANKS = (
+    CleanStep(step="blank", values=(7, 200, "unheard of", False)),
+    CleanStep(step="blank", low=0.0, high=100.0),
+    CleanStep(step="fill", value=5.0, columns=("age",)),
+    CleanStep(step="blank", columns=("plan",), values=(" FIBRE ",)),
+)
 ROWS: list[dict[str, Any]] = [
     {"age": -4.0, "calls": 7, "open": False, "plan": " FIBRE "},
     {"age": 200.0, "calls": None, "open": None, "plan": None},
@@ -38,7 +44,7 @@ ROWS: list[dict[str, Any]] = [
 TYPES = {"age": pl.Float64, "calls": pl.Int64, "open": pl.Boolean, "plan": pl.String}
 
 
-@pytest.mark.parametrize("steps", [(), STEPS, (CleanStep(step="clip", low=1.0, high=5.0),)])
+@pytest.mark.parametrize("steps", [(), STEPS, BLANKS, (CleanStep(step="clip", low=1.0, high=5.0),)])
 def test_a_row_is_coded_as_a_batch_would_be(steps: tuple[CleanStep, ...]) -> None:
     """Cleaning and codes are those of the stages, value by value."""
     frame = features.clean(pl.DataFrame(ROWS, schema=TYPES), steps).frame

@@ -208,6 +208,10 @@ DATA = [
     ),
     ("clean:", "clean: [{clip: {columns: [plan], low: 1}}] <<", "does not fit type", ""),
     ("clean:", "clean: [{strip: {columns: [plan], value: 1}}] <<", "takes no value", ""),
+    ("clean:", "clean: [{blank: {columns: [tenure]}}] <<", "blank needs values", "values: [-999]"),
+    ("clean:", "clean: [{blank: {columns: [plan], low: 1}}] <<", "bounds do not fit type", ""),
+    ("clean:", "clean: [{blank: {columns: [churned], values: [9]}}] <<", "no value", ""),
+    ("clean:", "clean: [{fill: {value: 1, values: [2]}}] <<", "fill takes no values", ""),
 ]
 MAKING = [
     ("goal:", "goal: {by: 15%} <<", "but not what", "add reduce"),
