@@ -192,7 +192,11 @@ def _aggregates(case: Case) -> None:
         if table is None:
             hint = did_you_mean(spec.table, data.tables) or "declare it under data.tables"
             case.problem(f"{path}.table", f"there is no table {quoted(spec.table)}", hint)
-        elif spec.column:
+            continue
+        if spec.window and spec.window <= table.delay:
+            hint = f"make it longer than the delay of {quoted(spec.table)}"
+            case.problem(f"{path}.window", "no event is known within this window", hint)
+        if spec.column:
             _aggregated_column(case, path, spec.column, table.schema, spec.function)
             if spec.column in data.forbidden:
                 message = f"{quoted(spec.column)} is used here and forbidden by data.forbidden"

@@ -166,3 +166,16 @@ def test_the_schema_knows_the_file() -> None:
     assert not list(validator.iter_errors(as_json(read(FILE, "f"))))
     for bad in (FILE.replace("owner:", "ower:"), FILE.replace("    owner: data-team\n", "")):
         assert list(validator.iter_errors(as_json(read(bad, "f"))))
+
+
+def test_a_window_that_ends_before_anything_is_known_is_refused() -> None:
+    """In a contract's own table as in a view."""
+    table = "tables: {calls: {path: c.csv, entity: id, time: at, delay: 2d}}, "
+    text = CONTRACT.replace("label:", table + "label:").replace(
+        "{views: [complaints]}", "{aggregates: {n: {table: calls, count: true, window: 1d}}}"
+    )
+    text = text.replace("gates: {slices: {by: [worst]}}\n", "")
+    with pytest.raises(ContractError) as error:
+        parse(read(text, "c"), name="contract.yaml")
+    (problem,) = error.value.problems
+    assert (problem.line, "no event is known" in problem.message) == (6, True)
