@@ -58,6 +58,8 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
                 yield event.diff
         case ev.RunFinished():
             yield from (event.bundle, event.overlay, event.report)
+        case ev.RowsCleaned():
+            yield event.contract
         case ev.Judged() | ev.CaseOpened():
             yield event.report
         case ev.VersionRegistered():
@@ -89,6 +91,8 @@ def named_pins(event: ev.Event) -> Iterator[TablePin]:
             yield from (pin for pin in (event.pin, event.times) if pin is not None)
         case ev.Collected():
             yield from event.pins
+        case ev.RowsCleaned():
+            yield event.pin
         case ev.ViewMaterialised():
             yield from (event.events, event.pin)
 

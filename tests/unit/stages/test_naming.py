@@ -12,7 +12,11 @@ from tamid.core.events import Event
 from tamid.core.values import TablePin
 from tamid.stages.naming import named_blobs, named_pins
 
-KINDS = sorted(Event.__subclasses__(), key=lambda kind: kind.__name__)
+# A slotted dataclass leaves its unslotted twin behind until it is collected.
+KINDS = sorted(
+    (kind for kind in Event.__subclasses__() if "__slots__" in vars(kind)),
+    key=lambda kind: kind.__name__,
+)
 # What fields are called that hold the digest of stored content.
 BLOBS = {"contract", "bundle", "overlay", "report", "evidence", "usual", "diff"}
 
