@@ -8,6 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+INTEGRATION := $(VENV)/integration
 # Two workers: the whole suite is bound by child processes, and the smallest machine has two cores.
 WORKERS ?= 2
 # Minutes that `make bench-loop` may take.
@@ -54,8 +55,10 @@ bench-loop: $(VENV)/.wheel ## measure the closed loop on a folder of data sets (
 bench-serve: $(VENV)/.wheel ## serve one pipeline with Tamid and with its peers, and compare (ARGS="--quick --peers fastapi")
 	@OMP_NUM_THREADS=1 PYTHONPATH=bench $(BIN)/python -m serve $(ARGS)
 
-test-integration: $(VENV)/.wheel ## the long and destructive tests
-	$(BIN)/pytest tests -m integration --timeout 1800 $(ARGS) || test $$? -eq 5
+# Against real servers, in an environment of its own: MLflow, DVC and an S3 server bring a hundred
+# packages that nothing else may lean on. Images need podman (Debian: apt install podman runc).
+test-integration: $(INTEGRATION)/.ready ## the long and destructive tests, and those against real servers
+	OMP_NUM_THREADS=1 $(INTEGRATION)/bin/pytest tests -m integration --timeout 1800 $(ARGS) || test $$? -eq 5
 
 picture: $(VENV)/.wheel ## draw docs/img/year.svg from a year played for it
 	rm -rf $(VENV)/picture
@@ -96,4 +99,12 @@ $(VENV)/.wheel: $(VENV)/.deps $(SOURCES)
 	$(BIN)/python -m build --wheel --no-isolation --outdir $(VENV)/dist . > $(VENV)/build.log \
 	  || { cat $(VENV)/build.log; exit 1; }
 	$(PIP) install -q --force-reinstall --no-deps $(VENV)/dist/*.whl
+	@touch $@
+
+$(INTEGRATION)/.ready: $(VENV)/.wheel
+	test -x $(INTEGRATION)/bin/python || $(PYTHON) -m venv $(INTEGRATION)
+	$(INTEGRATION)/bin/python -m pip -q --disable-pip-version-check install --upgrade "pip>=25.1"
+	$(INTEGRATION)/bin/python -m pip -q install -r requirements.lock
+	$(INTEGRATION)/bin/python -m pip -q install --group integration
+	$(INTEGRATION)/bin/python -m pip -q install --force-reinstall --no-deps $(VENV)/dist/*.whl
 	@touch $@

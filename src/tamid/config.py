@@ -22,7 +22,7 @@ SINGLE = "contract.yaml"
 STORE = ".tamid"
 _KEYS = ("store", "models", "features", "entities")
 ENTITIES = ("plain", "pseudonyms")
-_SECTIONS = ("workspace", "prices", "retention")
+_SECTIONS = ("workspace", "prices", "retention", "mlflow")
 # What things cost, for replays of policies: amounts in one currency.
 _PRICES = ("cpu_hour", "gb_month", "review", "error")
 
@@ -36,6 +36,8 @@ class Config:
     `error`), all in `currency`. `retention`: how long a table keeps what was replaced in it, by its
     name, with or without the model's; `audit`: how long a decision can be repeated (default: both
     for ever).
+    `mlflow`: the tracking server on which the workspace is mirrored, "off" for none whatever the
+    environment says, "" for what the environment says.
     """
 
     root: Path
@@ -46,6 +48,7 @@ class Config:
     currency: str = ""
     entities: str = "plain"
     retention: Mapping[str, timedelta] = field(default_factory=dict)
+    mlflow: str = ""
 
 
 def find(start: Path) -> Config:
@@ -105,6 +108,7 @@ def read(root: Path) -> Config:
     table = content.get("workspace", {})
     problems = [_unknown(key) for key in table if key not in _KEYS]
     problems += [f"unknown section [{k}]" for k in content if k not in _SECTIONS]
+    problems += _mlflow_problems(content.get("mlflow", {}))
     priced = dict(content.get("prices", {}))
     currency = priced.pop("currency", "")
     problems += [_unknown(key, (*_PRICES, "currency")) for key in priced if key not in _PRICES]
@@ -137,7 +141,25 @@ def read(root: Path) -> Config:
         currency=currency,
         entities=entities,
         retention={name: parse_duration(span) for name, span in kept.items()},
+        mlflow=content.get("mlflow", {}).get("tracking_uri", ""),
     )
+
+
+def _mlflow_problems(table: object) -> list[str]:
+    """Name what is wrong with the section [mlflow]; secrets do not belong into a file."""
+    if not isinstance(table, Mapping):
+        return ["[mlflow] must be a section with tracking_uri"]
+    known = ("tracking_uri",)
+    problems = [_unknown(key, known) for key in table if key not in known]
+    uri = table.get("tracking_uri", "")
+    if not isinstance(uri, str):
+        return [*problems, 'tracking_uri must be an address in quotes, or "off"']
+    if "@" in uri.partition("://")[2].partition("/")[0]:
+        problems.append(
+            "tracking_uri must not hold a password: set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
+        )
+    return problems
 
 
 def _is_duration(value: object) -> bool:

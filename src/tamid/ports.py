@@ -542,3 +542,85 @@ class Reports(Protocol):
     def heard(self, model: str) -> Sequence[ServerReport]:
         """Return the newest report of each process, in the order of their names."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One value of a metric; `step` is its place on the metric's axis."""
+
+    name: str
+    value: float
+    at: datetime
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhibit:
+    """A piece of work as a tracking server shows it: a run, a trial, a version in production.
+
+    `key` is its name for good, `parent` the key of the run that it belongs to. `params` are what
+    went in, `tags` what can be said of it by now.
+    """
+
+    key: str
+    title: str
+    began: datetime
+    status: Literal["running", "finished", "failed"] = "running"
+    ended: datetime | None = None
+    parent: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    readings: Sequence[Reading] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A column that a model takes or gives."""
+
+    name: str
+    kind: Literal["number", "text", "boolean", "moment"] = "number"
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """A version under one overlay as a model registry shows it; `overlay` tells it from others.
+
+    `files`: the bundle as a directory, manifest and sealed overlay among them. `run`: the key of
+    the run that made it. `inputs`, `outputs`: what it takes and gives.
+    """
+
+    number: int
+    bundle: str
+    overlay: str
+    run: str
+    made: datetime
+    files: Mapping[str, bytes]
+    inputs: Sequence[Slot] = ()
+    outputs: Sequence[Slot] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Mirror(Protocol):
+    """A tracking server that shows one model to people; nothing is ever read from it.
+
+    Laws: whatever was shown may be shown again, and changes nothing; what is known by now replaces
+    what was known before, but for parameters, which keep their first value; readings add up.
+    Every method raises MirrorDown when the server did not take it all.
+    """
+
+    def show(self, work: Sequence[Exhibit]) -> None:
+        """Show pieces of work, parents before their children."""
+        ...
+
+    def attach(self, key: str, files: Mapping[str, bytes]) -> None:
+        """Lay files beside a piece of work that was shown, by their path."""
+        ...
+
+    def publish(self, edition: Edition) -> None:
+        """Put a version into the registry, behind those that are there; its run was shown."""
+        ...
+
+    def point(self, alias: str, overlay: str) -> None:
+        """Let an alias name the edition under an overlay that was published; "" takes it away."""
+        ...

@@ -15,14 +15,19 @@ from tamid.core.values import digest_bytes
 from tamid.views import known_zones, pinned
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tamid.adapters import keys
+    from tamid.adapters.bookmark import Bookmark
     from tamid.adapters.lookup import LookupFile
     from tamid.adapters.own_tests import OwnTests
+    from tamid.core.contract import inputs
     from tamid.core.contract.model import Contract, SinkSpec
-    from tamid.ports import Clock, Parcel, Sink, Source, Spool
+    from tamid.ports import Clock, Mirror, Parcel, Signer, Sink, Source, Spool
     from tamid.stages.rig import Origin
 
     KeyFolder = keys.Keys
+    _Given = inputs.Source | inputs.EventTable
 
 # Where the signing secret of a webhook is looked for if the contract names none.
 WEBHOOK_SECRET = "env:TAMID_WEBHOOK_SECRET"  # noqa: S105 - a name, no secret
@@ -112,25 +117,29 @@ def written_in(contract: Path) -> tuple[str, dict[str, str]]:
 
 
 def sources_of(contract: Contract, folder: Path) -> dict[str, Source]:
-    from tamid.adapters.files import FileSource
     from tamid.core.contract.column_types import label_kinds, row_kinds, table_kinds
 
     data = contract.data
-    hidden, of = data.forbidden, data.source
-    rows = FileSource(
-        folder, of.path, of.format, hidden, csv=of.csv, kinds=row_kinds(contract)
-    )  # fmt: skip
+    hidden = data.forbidden
+    rows = _source(folder, data.source, hidden, row_kinds(contract))
     found: dict[str, Source] = {"rows": rows}
-    if (of_label := data.label.source) is not None:
-        kinds = label_kinds(contract)
-        found["labels"] = FileSource(
-            folder, of_label.path, of_label.format, hidden, csv=of_label.csv, kinds=kinds
-        )
-    for name, t in data.tables.items():
-        kinds = table_kinds(t)
+    if data.label.source is not None:
+        found["labels"] = _source(folder, data.label.source, hidden, label_kinds(contract))
+    for name, table in data.tables.items():
         unread = contract.views[name].forbidden if name in contract.views else hidden
-        found[name] = FileSource(folder, t.path, t.format, unread, csv=t.csv, kinds=kinds)
+        found[name] = _source(folder, table, unread, table_kinds(table))
     return found
+
+
+def _source(
+    folder: Path, spec: _Given, hidden: tuple[str, ...], kinds: Mapping[str, str]
+) -> Source:
+    """Open one source: a path that ends with `.dvc` names pointers of DVC, any other files."""
+    from tamid.adapters.dvc import POINTER, DvcSource
+    from tamid.adapters.files import FileSource
+
+    kind = DvcSource if spec.path.endswith(POINTER) else FileSource
+    return kind(folder, spec.path, spec.format, hidden, csv=spec.csv, kinds=kinds)
 
 
 def sinks_of(contract: Contract, folder: Path, clock: Clock) -> dict[str, Sink]:
@@ -210,6 +219,20 @@ def spool_in(store: Path, model: str) -> Spool:
     return FileSpool(store / "spool" / model)
 
 
+def mirror_of(uri: str, model: str) -> Mirror:
+    """Return what shows a model on a tracking server. Raises MissingExtra."""
+    from tamid.adapters.mlflow import MlflowMirror
+
+    return MlflowMirror(uri, model)
+
+
+def bookmark_in(store: Path, model: str, uri: str) -> Bookmark:
+    """Return how far a model is shown on a tracking server."""
+    from tamid.adapters.bookmark import Bookmark
+
+    return Bookmark(store / "mirror", f"{model}@{digest_bytes(uri.encode())[7:19]}")
+
+
 def keys_in(store: Path) -> KeyFolder:
     """Return the keys of a workspace, with a first one if it had none."""
     from tamid.adapters.keys import Keys
@@ -218,6 +241,13 @@ def keys_in(store: Path) -> KeyFolder:
     if not found.known():
         found.create()
     return found
+
+
+def trust_of(folder: Path) -> Signer:
+    """Return what verifies by the public keys below a folder laid out as `.tamid/keys`."""
+    from tamid.adapters.keys import Keys
+
+    return Keys(folder)
 
 
 def salt_in(path: Path) -> str:

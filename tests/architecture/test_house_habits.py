@@ -17,7 +17,7 @@ import tamid
 
 ROOT = Path(__file__).parents[2]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-KINDS = {"unit", "contract", "property", "acceptance", "architecture"}
+KINDS = {"unit", "contract", "property", "acceptance", "architecture", "integration"}
 
 
 def test_every_test_says_what_it_shows() -> None:
@@ -32,7 +32,7 @@ def test_every_test_says_what_it_shows() -> None:
 
 
 def test_test_files_have_their_place_and_their_own_name() -> None:
-    """Tests lie in the five folders, without packages, and no two files share a name."""
+    """Tests lie in the six folders, without packages, and no two files share a name."""
     names = Counter(path.name for path in TESTS)
     assert not [name for name, count in names.items() if count > 1]
     assert "__init__.py" not in names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tamid.adapters.dvc import DvcSource
 from tamid.adapters.files import FileSource
 from tamid.adapters.memory_source import MemorySource
 from tamid.testing.source_suite import Put, Remove, SourceSuite
@@ -91,3 +93,42 @@ class TestParquetSource(_Files, SourceSuite):
     """Parquet files of a glob."""
 
     ending = ".parquet"
+
+
+class TestDvcSource(SourceSuite):
+    """Pointers in a repository, content in its cache, with no DVC installed."""
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> DvcSource:
+        (tmp_path / ".dvc").mkdir()
+        (tmp_path / ".dvc" / "config").write_text("", "utf-8")
+        return DvcSource(tmp_path, "in/*.csv.dvc")
+
+    @pytest.fixture
+    def put(self, tmp_path: Path) -> Put:
+        stamps = _Stamps()
+
+        def down(name: str, rows: Sequence[Mapping[str, str]]) -> None:
+            content = pl.DataFrame(list(rows), schema=COLUMNS).write_csv().encode()
+            pointer = track(tmp_path, f"in/{name}.csv", content)
+            stamp = stamps.next().timestamp()
+            os.utime(pointer, (stamp, stamp))
+
+        return down
+
+    @pytest.fixture
+    def remove(self, tmp_path: Path) -> Remove:
+        return lambda name: (tmp_path / "in" / f"{name}.csv.dvc").unlink()
+
+
+def track(root: Path, name: str, content: bytes) -> Path:
+    """Put content into a cache and a pointer to it beside where it would lie, as DVC 3 does."""
+    md5 = hashlib.md5(content).hexdigest()
+    cached = root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.write_bytes(content)
+    pointer = root / f"{name}.dvc"
+    pointer.parent.mkdir(parents=True, exist_ok=True)
+    out = f"outs:\n- md5: {md5}\n  size: {len(content)}\n  hash: md5\n  path: {Path(name).name}\n"
+    pointer.write_text(out, "utf-8")
+    return pointer

@@ -35,12 +35,17 @@ def _packages() -> list[tuple[str, str, str]]:
     """Return name, version and licence of each installed distribution, sorted."""
     found: dict[str, tuple[str, str, str]] = {}
     for distribution in metadata.distributions():
-        about = distribution.metadata
-        name = (about["Name"] or "").lower().replace("_", "-")
+        name = _said(distribution, "Name").lower().replace("_", "-")
         if name and name not in found:
-            licence = about["License-Expression"] or about["License"] or ""
+            licence = _said(distribution, "License-Expression") or _said(distribution, "License")
             found[name] = (name, distribution.version, licence.splitlines()[0] if licence else "")
     return sorted(found.values())
+
+
+def _said(distribution: metadata.Distribution, key: str) -> str:
+    """Return what a distribution says, "" if nothing: some finders raise for that, some do not."""
+    about = distribution.metadata
+    return (about[key] or "") if key in about else ""
 
 
 def _bill(packages: list[tuple[str, str, str]]) -> Mapping[str, object]:

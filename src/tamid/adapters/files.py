@@ -7,14 +7,13 @@ fingerprint was taken of.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import io
 import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Literal
 
 import polars as pl
 
+from tamid.adapters._batches import finished, fixed_part, format_of, read_parquet
 from tamid.adapters._csv import read_csv
 from tamid.core.contract.csvform import CsvForm
 from tamid.core.errors import BatchNotReady, DataError, UsageError
@@ -29,15 +29,10 @@ from tamid.ports import Batch
 
 Format = Literal["auto", "csv", "parquet", "delta"]
 
-# Names that producers use while they write.
-_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", "~")
 # What storages say of a file that is not there just now, or of a line that broke.
 _GONE = re.compile(
     r"(?i)not found|no such|os error|nosuchkey|timed? ?out|connection|generic \w+ error"
 )
-_PARQUET_ENDS = b"PAR1"
-# Both ends of a Parquet file and the length of its footer between them.
-_SMALLEST_PARQUET = 12
 # Files up to this many bytes are fingerprinted whole, larger ones by their ends, size and time.
 _WHOLE = 256 * 2**20
 _END = 2**20
@@ -74,14 +69,14 @@ class FileSource:
         self._kind = kind
         self._csv, self._kinds = csv, kinds
         self._hidden = frozenset(hidden)
-        self._base = _base(folder / path)
+        self._base = fixed_part(folder / path)
         self._pattern = (folder / path).relative_to(self._base).as_posix()
         self._root = str(self._base)
         self._seen: dict[str, tuple[_Stamp, Batch]] = {}
 
     def batches(self) -> Sequence[Batch]:
         """Return the files that are there and finished by name, oldest first."""
-        found = (self._batch(name) for name in self._names())
+        found = (self._batch(name) for name in finished(self._base, self._pattern))
         return sorted((b for b in found if b), key=lambda batch: (batch.modified, batch.name))
 
     def read(self, batch: Batch) -> pl.DataFrame:
@@ -101,21 +96,11 @@ class FileSource:
         if not content:
             raise BatchNotReady(f"{batch.name} is empty")
         if kind == "parquet":
-            return _read_parquet(batch.name, content, self._hidden)
+            return read_parquet(batch.name, content, self._hidden)
         quiet = time.time() - after.modified / 1e9 >= _QUIET
         return read_csv(
             batch.name, content, self._hidden, whole=quiet, form=self._csv, kinds=self._kinds
         )
-
-    def _names(self) -> Iterator[str]:
-        """Yield the names below the base that match and are finished.
-
-        A folder is listed at every tick and may hold thousands of files: no Path per file.
-        """
-        for name in glob.iglob(self._pattern, root_dir=self._base, recursive=True):  # noqa: PTH207
-            hidden = any(part.startswith((".", "_")) for part in name.split("/"))
-            if not hidden and not name.endswith(_UNFINISHED):
-                yield name
 
     def _batch(self, name: str) -> Batch | None:
         try:
@@ -148,7 +133,7 @@ class FileSource:
             raise DataError(text) from error
 
     def _format_of(self, path: Path) -> Format:
-        found = _format_of(path)
+        found = format_of(path.name)
         if found is not None:
             return found
         text = f"{path.name}: no format goes with this name"
@@ -157,38 +142,6 @@ class FileSource:
         raise UsageError(
             text, fix="Name it .csv or .parquet, or give `format` in the contract's source."
         )
-
-
-def _read_parquet(name: str, content: bytes, hidden: frozenset[str]) -> pl.DataFrame:
-    ends = content[:4], content[-4:]
-    if len(content) < _SMALLEST_PARQUET or ends != (_PARQUET_ENDS, _PARQUET_ENDS):
-        if content[:4] == _PARQUET_ENDS:
-            raise BatchNotReady(f"{name} has no footer yet: it is half-written")
-        raise DataError(f"{name} is not a Parquet file")
-    try:
-        names = list(pl.read_parquet_schema(io.BytesIO(content)))
-        kept = [column for column in names if column not in hidden]
-        frame = pl.read_parquet(io.BytesIO(content), columns=kept)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{name} is not a readable Parquet file: {error}") from error
-    if frame.is_empty():
-        raise BatchNotReady(f"{name} has no rows")
-    return frame
-
-
-def _base(path: Path) -> Path:
-    """Return the folder below which batches are named: what comes before any wildcard."""
-    fixed = path
-    while glob.has_magic(str(fixed)):
-        fixed = fixed.parent
-    return path.parent if fixed == path else fixed
-
-
-def _format_of(path: Path) -> Format | None:
-    name = path.name.lower()
-    if name.endswith((".parquet", ".pq")):
-        return "parquet"
-    return "csv" if name.endswith((".csv", ".tsv", ".txt")) else None
 
 
 def _is_delta(path: Path) -> bool:
@@ -210,7 +163,7 @@ def _delta_batch(path: Path, name: str) -> Batch | None:
 
 
 def _stamp(path: str | Path) -> _Stamp:
-    found = os.stat(path)  # noqa: PTH116 - see FileSource._names
+    found = os.stat(path)  # noqa: PTH116 - see _batches.finished
     return _Stamp(found.st_size, found.st_mtime_ns, found.st_ino, stat.S_ISDIR(found.st_mode))
 
 

@@ -161,6 +161,7 @@ def _workspace(app: App) -> Iterator[Finding]:
     yield _judged(free >= LEAST_FREE_GB, f"{free:.1f} GB of disk free", "Free some space.", "warn")
     yield from _ledger(app)
     yield from _keys(app)
+    yield from _mirror(app)
 
 
 def _ledger(app: App) -> Iterator[Finding]:
@@ -188,6 +189,22 @@ def _keys(app: App) -> Iterator[Finding]:
     if private:
         names = ", ".join(str(p) for p in private)
         yield Finding(state="fail", what=f"keys: others may read {names}", fix=f"chmod 600 {names}")
+
+
+def _mirror(app: App) -> Iterator[Finding]:
+    """Say how far the workspace is shown on a tracking server, if one is set."""
+    from tamid.tracking import standing, uri_of
+
+    if not uri_of(app.config):
+        return
+    for model in app.models():
+        shown = standing(app.config, model, app.state(model).seq)
+        yield _judged(
+            shown.place == shown.last,
+            f"mirror {shown.uri}: {shown.place} of {shown.last} events of {model} are shown",
+            "Run `tamid mirror`: it says what keeps the rest.",
+            "warn",
+        )
 
 
 def _open_to_others(path: Path) -> bool:

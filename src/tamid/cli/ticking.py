@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import add_example, add_model, chosen, opened, scene
+from tamid.cli.mirroring import Beside
 from tamid.cli.turning import status_of, turn, write_head
 from tamid.core.errors import TamidError
 
@@ -57,6 +58,9 @@ def tick(args: Namespace, out: Output) -> int:
             redefined = _redefined(app, model, before)
             results.append(told(out, model, report, snapshots[-1].condition, redefined))
         write_head(app)
+        beside = Beside(app, out)
+        beside.nudge(now=True)
+        beside.wait()
     out.json({"ticks": results})
     if failed is not None:
         return failed.exit_code

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tamid.cli.desk import add_example, opened, scene
+from tamid.cli.mirroring import Beside
 from tamid.cli.ticking import told
 from tamid.cli.turning import free_the_dead, turn, write_head
 from tamid.core.errors import Conflict, TamidError
@@ -88,15 +89,22 @@ class Watch:
         self._fresh: dict[str, frozenset[tuple[str, str, str]]] = {}
         self._contracts: dict[str, str] = {}
         self._broken: dict[Path, str] = {}
+        self._mirror = Beside(app, out)
 
     def run(self) -> None:
         """Turn what is due until told to stop."""
-        while not self._stop.is_set():
-            self._reread()
-            for model in self._app.models():
-                if not self._stop.is_set() and (why := self._due(model)):
-                    self._turn(model, why)
-            _wait(self._stop, self._poll)
+        try:
+            while not self._stop.is_set():
+                self._reread()
+                turned = False
+                for model in self._app.models():
+                    if not self._stop.is_set() and (why := self._due(model)):
+                        self._turn(model, why)
+                        turned = True
+                self._mirror.nudge(now=turned)
+                _wait(self._stop, self._poll)
+        finally:
+            self._mirror.end()
 
     def _due(self, model: str) -> str:
         """Return why the model is to be turned now, or ""."""

@@ -12,7 +12,8 @@ TamidError
 ├── SystemFailure         no answer: a worker, disk or sink failed               exit 1
 │   ├── WorkerDied        a spawned worker was killed or exited
 │   │   └── OutOfTime     it passed its deadline: more likely its code than the machine
-│   └── SinkDown          a delivery target did not take the parcel
+│   ├── SinkDown          a delivery target did not take the parcel
+│   └── MirrorDown        a tracking server did not take what it was shown
 ├── Held                  a gate stopped a candidate: a valid failure            exit 3
 ├── Waiting               a person or more labels are awaited                    exit 4
 ├── Conflict              somebody else acts on this model or wrote first        exit 5
@@ -176,6 +177,13 @@ class SinkDown(SystemFailure):
     """A delivery target did not take the parcel; it stays in the outbox."""
 
     code = "T502"
+
+
+class MirrorDown(SystemFailure):
+    """A tracking server did not take what it was shown; it is shown again later."""
+
+    code = "T504"
+    fix = "Look after the tracking server; the next tick, or `tamid mirror`, goes on from there."
 
 
 class Held(TamidError):

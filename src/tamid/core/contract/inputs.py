@@ -44,7 +44,9 @@ class Source:
     """Where rows come from, and who answers for them."""
 
     path: str = key(
-        "file, glob or Delta table; relative paths start at the contract's folder", limits=PATH
+        "file, glob, Delta table or DVC pointer (`.dvc`); relative paths start at the contract's "
+        "folder",
+        limits=PATH,
     )
     format: Format = key("how to read it", "auto")
     csv: CsvForm | None = key("how CSV files are written (default: UTF-8, 1.5, ISO 8601)", None)
@@ -58,7 +60,7 @@ class Source:
 class EventTable:
     """A further table of events, joined point-in-time."""
 
-    path: str = key("file, glob or Delta table", limits=PATH)
+    path: str = key("file, glob, Delta table or DVC pointer (`.dvc`)", limits=PATH)
     entity: str = key("column that names the entity", limits=COLUMN)
     time: str = key("column of the event's moment", limits=COLUMN)
     format: Format = key("how to read it", "auto")
