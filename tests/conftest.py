@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 import tamid
 from tamid.adapters.keys import Keys
+
+if TYPE_CHECKING:
+    from servers import Service
+
+# The worlds of the acceptance tests are those of the integration tests, too.
+sys.path.append(str(Path(__file__).parent / "acceptance"))
 
 # The same examples on every machine: a red run can be repeated, and time is no reason to fail.
 settings.register_profile("tamid", deadline=None, derandomize=True)
@@ -39,3 +48,21 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     made = Keys(tmp_path_factory.mktemp("keys"))
     made.create()
     return made
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A real tracking server; for integration tests only."""
+    from servers import mlflow
+
+    with mlflow(tmp_path_factory.mktemp("mlflow")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A real S3 server; for integration tests only."""
+    from servers import moto
+
+    with moto(tmp_path_factory.mktemp("s3")) as service:
+        yield service

@@ -22,7 +22,7 @@ data:
 features: {features}
 training: {{model: lightgbm, threads: 1}}
 service: {{p99_ms: 3000, fallback: [default: 0.05]}}
-gates: {{minimum: {{roc_auc: 0.6}}}}
+gates: {{minimum: {{auc: 0.6}}}}
 release: {{path: [live], approval: auto}}
 """
 PLAIN = "{}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import socket
@@ -13,6 +14,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 # Seconds that a server may take to start; the machine may be busy.
 PATIENCE_S = 300.0
@@ -63,6 +66,37 @@ def running(command: list[str], port: int, ready: str, log: Path) -> Iterator[Se
         yield service
     finally:
         service.stop()
+
+
+@contextmanager
+def mlflow(folder: Path) -> Iterator[Service]:
+    """Run a real tracking server with a registry, on SQLite and a folder."""
+    needs("mlflow")
+    port = free_port()
+    command = [
+        str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port),
+        "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    with running(command, port, "/health", folder / "server.log") as service:
+        yield service
+
+
+@contextmanager
+def moto(folder: Path) -> Iterator[Service]:
+    """Run a real S3 server, in memory."""
+    needs("moto")
+    port = free_port()
+    command = [str(BIN / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, port, "/moto-api/", folder / "server.log") as service:
+        yield service
+
+
+def needs(library: str) -> None:
+    """Fail where a library of the group `integration` is missing: here nothing is skipped."""
+    if importlib.util.find_spec(library) is None:
+        pytest.fail(f"{library} is not installed: run these tests with `make test-integration`")
 
 
 def answers(url: str) -> bool:

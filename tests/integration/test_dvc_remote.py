@@ -17,7 +17,11 @@ from tamid.app import App
 from tamid.config import find
 from tamid.core.events import DataAccepted
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.timeout(1800),
+]
 
 
 @pytest.fixture

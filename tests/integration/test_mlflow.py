@@ -27,7 +27,11 @@ from tamid.testing.mirror_suite import RUN, Look, MirrorSuite, Piece, Wall, edit
 from tamid.workshop import spawn_scorer
 
 # MLflow is heavy, and warns of its own and its dependencies' future.
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.timeout(1800),
+]
 
 _NUMBER = count(1)
 

@@ -187,6 +187,6 @@ def read_whole(
         BatchNotReady, DataError: as for :meth:`FileSource.read`.
     """
     content = path.read_bytes()
-    if _format_of(path) == "parquet":
-        return _read_parquet(path.name, content, frozenset())
+    if format_of(path.name) == "parquet":
+        return read_parquet(path.name, content, frozenset())
     return read_csv(path.name, content, frozenset(), whole=True, form=csv, kinds=kinds)

@@ -56,6 +56,7 @@ TABLE: tuple[Group, ...] = (
             _row("test", "testing:run_all", "test your feature and model code, and run your tests"),
             _row("score", "training:score", "score and deliver what is due now"),
             _row("serve", "serve:serve", "answer requests for a model, and follow its releases"),
+            _row("export image", "exporting:image", "write server and model as a container image"),
             _row("mirror", "mirroring:mirror", "show what happened on an MLflow server"),
             _row("drill", "drilling:drill", "break a running server, and see every rung hold"),
         ),

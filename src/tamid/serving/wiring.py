@@ -33,7 +33,6 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
     from tamid.adapters.blobs import FileBlobs
     from tamid.adapters.keys import Keys
     from tamid.adapters.sqlite import SqliteLedger
-    from tamid.pseudonyms import key_in
     from tamid.serving.brain.loading import World
     from tamid.wiring import lookup_in
     from tamid.workshop import parse
@@ -50,8 +49,22 @@ def world_of(config: Config, model: str, say: Callable[[str], None]) -> World:
         lasts=lookup_in(config.store, model),
         row_model=row_model_of,
         say=say,
-        key=key_in(config.store),
+        key=_key_of(config),
     )
+
+
+def _key_of(config: Config) -> bytes:
+    """Return the key of the pseudonyms, empty where entities are stored as they were given."""
+    from tamid.pseudonyms import key_in
+
+    key = key_in(config.store)
+    if config.entities == "pseudonyms" and not key:
+        raise UsageError(
+            f"the key of the pseudonyms is not in {config.store}",
+            why="without it, entities would be logged as they are given",
+            fix="Lay `vault.key` of the workspace there (in a container: mount it).",
+        )
+    return key
 
 
 def row_model_of(found: Verified) -> RowModel | None:

@@ -147,12 +147,8 @@ def build(cache: Path, flags: Sequence[str] = ()) -> Path:
         MissingExtra: there is no compiler, it failed, or the folder is not this user's alone.
     """
     compiler = next((found for name in _COMPILERS if (found := shutil.which(name))), None)
-    folder = resources.files("tamid.adapters.engines")
-    sources = {name: folder.joinpath(name).read_bytes() for name in _SOURCES}
-    given = (*_FLAGS, *flags, *_headers())
-    about = "\0".join([*given, sysconfig.get_platform(), sys.byteorder, _python()]).encode()
-    mark = hashlib.sha256(b"\0".join([*sources.values(), about])).hexdigest()[:24]
-    path = cache / f"kernel-{mark}.so"
+    sources, given = _sources(), (*_FLAGS, *flags, *_headers())
+    path = cache / _name(sources, given)
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_shared(cache)
@@ -172,6 +168,17 @@ def build(cache: Path, flags: Sequence[str] = ()) -> Path:
     return path
 
 
+def shipped(include: Path) -> tuple[str, bytes]:
+    """Return this machine's kernel under its name where Python's headers lie in `include`.
+
+    Raises:
+        MissingExtra: as for :func:`build`, or kernels are switched off.
+    """
+    built, known = _built(None, ()), _headers()
+    there = ("-DTAMID_PYTHON", f"-I{include}") if known else ()
+    return _name(_sources(), (*_FLAGS, *there)), built.read_bytes()
+
+
 def prebuild() -> str:
     """Build the kernel now, and say what came of it; its absence is no error."""
     folder = cache_folder()
@@ -181,6 +188,18 @@ def prebuild() -> str:
         return f"the kernel is {build(folder)}"
     except MissingExtra as error:
         return f"no kernel: {error.what}; compiled models are answered by another engine"
+
+
+def _sources() -> dict[str, bytes]:
+    folder = resources.files("tamid.adapters.engines")
+    return {name: folder.joinpath(name).read_bytes() for name in _SOURCES}
+
+
+def _name(sources: dict[str, bytes], given: Sequence[str]) -> str:
+    """Return the name of a kernel: another source, flag or Python is another kernel."""
+    about = "\0".join([*given, sysconfig.get_platform(), sys.byteorder, _python()]).encode()
+    mark = hashlib.sha256(b"\0".join([*sources.values(), about])).hexdigest()[:24]
+    return f"kernel-{mark}.so"
 
 
 def _headers() -> Sequence[str]:
