@@ -48,7 +48,8 @@ def run_shown(home: str, state: State, run: Run, ended: datetime | None) -> Exhi
     }
     tags = {
         "reason": start.reason, "git": start.git, "dirty": str(start.dirty).lower(),
-        "environment": start.environment, "attempts": str(run.attempts),
+        "environment": start.environment, "attempts": str(run.attempts), "branch": start.branch,
+        "experiment": "true" if start.experiment else "",
     }  # fmt: skip
     tags |= {f"pin.{pin.table}": f"{pin.version} {pin.digest}" for pin in start.pins}
     readings: list[Reading] = []
