@@ -7,14 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rows_world import CODE, workspace
-from servers import commands, free_port, run
+from servers import PATIENCE_S, commands, free_port, run
 
+from tamid.core.errors import Waiting
 from tamid.serving.embed import Predictor
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -87,10 +89,15 @@ def podman(engine: Mapping[str, str], *words: str) -> str:
 
 def own_answer(root: Path) -> float:
     """Return what the same version answers without a container."""
-    predictor = Predictor(root, "churn")
+    predictor, end = Predictor(root, "churn"), time.monotonic() + PATIENCE_S
     try:
-        (answer,) = predictor.predict([ROW])
-        return float(answer["score"])
+        while True:
+            try:
+                (answer,) = predictor.predict([ROW])
+                return float(answer["score"])
+            except Waiting:
+                assert time.monotonic() < end, "the version was never loaded"
+                time.sleep(0.2)
     finally:
         predictor.close()
 

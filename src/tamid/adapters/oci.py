@@ -76,6 +76,8 @@ def write_image(
                 "architecture": machine,
                 "os": "linux",
                 "config": dict(config),
+                # Engines that build on an image count its layers here.
+                "history": [{"created": created, "created_by": "tamid export image"}] * len(blobs),
                 "rootfs": {"type": "layers", "diff_ids": [f"sha256:{b.plain}" for b in blobs]},
             }
         )

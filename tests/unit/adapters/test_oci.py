@@ -59,6 +59,7 @@ def test_an_image_is_whole_and_addressed(tmp_path: Path) -> None:
     config: dict[str, Any] = json.loads(blob(files, manifest["config"]["digest"]))
     assert (config["config"], config["architecture"]) == (CONFIG, "amd64")
     (layer,) = manifest["layers"]
+    assert len(config["history"]) == 1
     plain = gzip.decompress(blob(files, layer["digest"]))
     assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(plain).hexdigest()}"]
     with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
