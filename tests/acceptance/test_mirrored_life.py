@@ -107,8 +107,12 @@ def test_every_run_is_shown(life: Life, whole: MemoryMirror) -> None:
         assert shown.tags["outcome"] == run.judged.outcome
         values = {r.name: r.value for r in shown.readings}
         assert dict(run.finished.metrics).items() <= values.items()
-        assert set(whole.files[name]) == {"report.json", "judgement.json"}
+        cases = {
+            f"case-{n}.json" for n, c in state.cases.items() if c.opened.run == run.started.run
+        }
+        assert set(whole.files[name]) == {"report.json", "judgement.json", *cases}
         assert [p for p in whole.work.values() if p.parent == name]
+    assert any(name.startswith("case-") for files in whole.files.values() for name in files)
     production = whole.work[key_of(home, "production/1")]
     told = {r.event.period for r in life.records if isinstance(r.event, ev.Measured)
             and (r.event.signal, r.event.model_version) == ("quality", 1)}  # fmt: skip

@@ -60,5 +60,6 @@ def workspace(root: Path, source: str, features: str = PLAIN) -> Path:
     (root / "data").mkdir(parents=True)
     (root / "contract.yaml").write_text(CONTRACT.format(source=source, features=features), "utf-8")
     (root / "features.py").write_text(FEATURES, "utf-8")
+    (root / ".gitignore").write_text(".tamid/\n", "utf-8")
     rows().write_parquet(root / "data" / "rows.parquet")
     return root

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -61,8 +60,7 @@ def test_the_page_does_what_it_says(tmp_path: Path, s3: Service, home: dict[str,
     md5 = hashlib.md5((root / "data" / "rows.parquet").read_bytes()).hexdigest()
     told = {"http://127.0.0.1:9000": s3.url}
     said = run(commands("dvc.md"), root, told, home)
-    listed = json.loads(said["tamid log --kind DataAccepted --json"])
-    assert f"md5:{md5}" in json.dumps(listed)
+    assert "rows.parquet" in said["tamid log --kind DataAccepted"]
     (event,) = accepted(root)
     assert (event.fingerprint, event.batch, event.rows) == (f"md5:{md5}", "rows.parquet", 1500)
 

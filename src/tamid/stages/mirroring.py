@@ -40,7 +40,7 @@ _KINDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
-    """What a mirror shows of one model, and where; `sees` makes signatures be checked."""
+    """What a mirror shows of one model, and where; `signer` says whose bundles are trusted."""
 
     model: str
     mirror: Mirror
@@ -100,6 +100,9 @@ def _show(gallery: Gallery, told: _Told, chunk: Sequence[Recorded]) -> None:
             _attach(gallery, key_of(told.home, r.event.run), "report.json", r.event.report)
         elif isinstance(r.event, ev.Judged):
             _attach(gallery, key_of(told.home, r.event.run), "judgement.json", r.event.report)
+        elif isinstance(r.event, ev.CaseOpened) and r.event.run:
+            key = key_of(told.home, r.event.run)
+            _attach(gallery, key, f"case-{r.event.case}.json", r.event.report)
         elif (ref := _published(state, r.event)) is not None:
             _publish(gallery, told, ref, r.at)
     if any(isinstance(r.event, _ABOUT_RELEASES) for r in chunk):
