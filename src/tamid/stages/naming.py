@@ -74,6 +74,8 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
             yield event.evidence
         case ev.EntityErased() if event.report:
             yield event.report
+        case ev.RowsCleaned():
+            yield event.contract
         case ev.Collected():
             yield event.report
 
