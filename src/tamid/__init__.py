@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from tamid.core.errors import TamidError
 
 __version__ = "0.1.0"
-__all__ = ["Contract", "TamidError", "__version__"]
+__all__ = ["Contract", "Project", "TamidError", "__version__"]
 
 _HOMES = {
     "Contract": "tamid.core.contract.model",
+    "Project": "tamid.project",
     "TamidError": "tamid.core.errors",
 }
 

@@ -82,6 +82,7 @@ class App:
         self._trainer: SpawnTrainer | None = None
         # More than one tick is coming: worth having processes ready before they are needed.
         self.stays = False
+        self.places: dict[str, Path] = {}  # where rows are read instead of where the contract says
         self.holder = f"{socket.gethostname()}:{os.getpid()}"
 
     @classmethod
@@ -265,6 +266,7 @@ class App:
         signer = keys_in(self.config.store)
         self._scorer = self._scorer or spawn_scorer(self.blobs, signer, ahead=self.stays)
         self._trainer = self._trainer or SpawnTrainer(self.config.store / "studies", warm=True)
+        sources = sources_of(contract, path.parent, self.places.get(model))
         return Rig(
             model=model,
             clock=self.clock,
@@ -272,7 +274,7 @@ class App:
             leases=self.leases,
             blobs=self.blobs,
             tables=self.tables,
-            sources=self.edges.sources(contract, sources_of(contract, path.parent)),
+            sources=self.edges.sources(contract, sources),
             trainer=self._trainer,
             scorer=self._scorer,
             rules=self._scorer if hasattr(self._scorer, "rule") else None,

@@ -265,6 +265,23 @@ class Repository(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenModel:
+    """A model that was made elsewhere, as the file it came in.
+
+    `kind`: see :func:`tamid.core.learning.kinds.kind_of`. `inputs`: which columns its nameless
+    inputs are. `through`: the last period that it has learnt from, "none" of them, or "" where
+    nobody said. `papers`: what came with it, by its path in the bundle.
+    """
+
+    name: str
+    kind: str
+    content: bytes
+    inputs: tuple[str, ...] = ()
+    through: str = ""
+    papers: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
     """All that a worker needs to make one candidate; a pure value plus a frame.
 
@@ -288,6 +305,7 @@ class TrainingJob:
     resume: str = ""
     params: Mapping[str, Param] | None = None
     held: str = ""
+    given: GivenModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

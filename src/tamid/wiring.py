@@ -116,12 +116,18 @@ def written_in(contract: Path) -> tuple[str, dict[str, str]]:
     return contract_text(contract), user_code(load_contract(contract), contract.parent)
 
 
-def sources_of(contract: Contract, folder: Path) -> dict[str, Source]:
+def sources_of(contract: Contract, folder: Path, place: Path | None = None) -> dict[str, Source]:
+    """Return the sources of a contract, by name; `place`: where the rows are instead."""
+    from dataclasses import replace
+
     from tamid.core.contract.column_types import label_kinds, row_kinds, table_kinds
 
     data = contract.data
     hidden = data.forbidden
     rows = _source(folder, data.source, hidden, row_kinds(contract))
+    if place is not None:
+        there = replace(data.source, path=place.name)
+        rows = _source(place.parent, there, hidden, row_kinds(contract))
     found: dict[str, Source] = {"rows": rows}
     if data.label.source is not None:
         found["labels"] = _source(folder, data.label.source, hidden, label_kinds(contract))

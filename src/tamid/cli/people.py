@@ -32,7 +32,7 @@ def approve(args: Namespace, out: Output) -> int:
         model, state = _state(app, args)
         number = args.number
         _pending(state, number)
-        roles = _approvers(app, model)
+        roles = _approvers(app, model, state, number)
         if not roles:
             raise UsageError(
                 f"version {number} needs no approval",
@@ -66,7 +66,7 @@ def reject(args: Namespace, out: Output) -> int:
     with opened(args, out) as app:
         model, state = _state(app, args)
         _pending(state, args.number)
-        roles = _approvers(app, model) | OPERATOR
+        roles = _approvers(app, model, state, args.number) | OPERATOR
         role = acting(args, f"reject version {args.number}", roles)
         event = ApprovalRefused(key=f"reject/{args.number}/{role.value}", number=args.number)
         _record(app, model, event, args, role.value)
@@ -171,10 +171,14 @@ def _state(app: App, args: Namespace) -> tuple[str, State]:
     return model, state
 
 
-def _approvers(app: App, model: str) -> frozenset[str]:
+def _approvers(app: App, model: str, state: State, number: int) -> frozenset[str]:
+    """Return who must agree: to the hand-over, if that is not accepted yet, and to the release."""
+    from tamid.core.handoff import awaits_acceptance
     from tamid.core.policy import policy_of
 
-    return policy_of(app.contract(model)).approvers
+    policy = policy_of(app.contract(model))
+    accepting = awaits_acceptance(state, number, policy.acceptor)
+    return policy.approvers | (frozenset({policy.acceptor}) if accepting else frozenset())
 
 
 def _pending(state: State, number: int) -> Version:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tamid.app import App
     from tamid.cli.output import Output
     from tamid.core.chain import Recorded
+    from tamid.core.view.snapshot import RunCard
     from tamid.stages.byhand import Wish
     from tamid.stages.rig import Origin
 
@@ -69,7 +70,7 @@ def train(args: Namespace, out: Output) -> int:
         if args.experiment:
             return _tried(app, model, wish, out)
         if not args.dry_run:
-            _refuse_uncommitted(origin_of(app.models()[model]))
+            refuse_uncommitted(origin_of(app.models()[model]))
         app.adopt(model, actor=actor(), reason=reason, role=role)
         if args.dry_run:
             found = rehearse(app.rig(model), app.holder, wish)
@@ -78,9 +79,14 @@ def train(args: Namespace, out: Output) -> int:
             for name, value in found.items():
                 out.text(f"  {name}: {_short(value)}")
             return 0
-        run = _run_of(start(app.rig(model), app.holder, wish))
+        run = run_of(start(app.rig(model), app.holder, wish))
         turn(app, model)
         card = run_card(scene(app, model), run)
+    return show_run(out, model, card)
+
+
+def show_run(out: Output, model: str, card: RunCard) -> int:
+    """Print how a run ended, and return the exit status that this means."""
     out.json({"model": model, "run": card})
     out.text(f"{card.run}: {card.outcome}" + (f", {card.why}" if card.why else ""))
     for name, value in sorted(card.metrics.items()):
@@ -113,7 +119,7 @@ def _tried(app: App, model: str, wish: Wish, out: Output) -> int:
     return 1 if card.outcome == "failed" else 0
 
 
-def _refuse_uncommitted(origin: Origin) -> None:
+def refuse_uncommitted(origin: Origin) -> None:
     """Raise Held if what would be trained is committed nowhere."""
     from tamid.core.errors import Held
 
@@ -125,7 +131,8 @@ def _refuse_uncommitted(origin: Origin) -> None:
         )
 
 
-def _run_of(records: tuple[Recorded, ...]) -> str:
+def run_of(records: tuple[Recorded, ...]) -> str:
+    """Return the name of the run that these records begin."""
     from tamid.core.events import RunStarted
 
     return next(r.event.run for r in records if isinstance(r.event, RunStarted))

@@ -48,6 +48,13 @@ class Train(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOver(Train):
+    """Take a model that a person hands over through a run of its own; only people ask for it."""
+
+    given: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Abandon(Action):
     """Give up a run that was started again and again and never came to its end."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from tamid.core.actions import Action, Decision
+from tamid.core.handoff import awaits_acceptance
 from tamid.core.policy import Policy
 from tamid.core.rules.cases import bugs, failed_runs
 from tamid.core.rules.escalation import escalations
@@ -61,7 +62,12 @@ def _waiting(policy: Policy, state: State, signals: Signals, now: datetime) -> t
     if state.paused:
         found.append("a person paused the loop")
     challenger = state.versions.get(state.challenger)
-    if challenger and policy.approvers - challenger.approvals:
+    if challenger and awaits_acceptance(state, state.challenger, policy.acceptor):
+        found.append(
+            f"version {state.challenger} waits until the {policy.acceptor} accepts its hand-over: "
+            f"`tamid approve {state.challenger}`, or reject"
+        )
+    elif challenger and policy.approvers - challenger.approvals:
         roles = ", ".join(sorted(policy.approvers - challenger.approvals))
         found.append(f"version {state.challenger} waits for approval by {roles}")
     if text := undecided(policy, state, signals, now):

@@ -309,6 +309,7 @@ class RunStarted(Event):
     that says how.
     `held`: the window in force; `out_of_season`: windows left out because they lack a season of the
     coming month.
+    `given`: the blob of a model that was handed over, which is judged and not fitted.
     """
 
     run: str
@@ -331,6 +332,7 @@ class RunStarted(Event):
     diff: str = ""
     held: str = ""
     out_of_season: tuple[str, ...] = ()
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,10 @@ SHADOW_WAIT = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What `decide` goes by; `sign` is +1 where a larger metric is better, -1 for errors."""
+    """What `decide` goes by; `sign` is +1 where a larger metric is better, -1 for errors.
+
+    `acceptor`: the role that accepts a hand-over before its release begins, "" if nobody must.
+    """
 
     metric: str
     triggers: frozenset[str]
@@ -44,6 +47,7 @@ class Policy:
     watch: timedelta = WATCH
     shadow_wait: timedelta = SHADOW_WAIT
     costs: Costs | None = None
+    acceptor: str = ""
 
     @property
     def digest(self) -> str:
@@ -59,7 +63,7 @@ class Policy:
 
 
 # Fields that policies recorded before them did not have.
-_LATER = frozenset({"shadow_wait", "costs"})
+_LATER = frozenset({"shadow_wait", "costs", "acceptor"})
 
 
 def policy_of(contract: Contract) -> Policy:
@@ -82,8 +86,14 @@ def policy_of(contract: Contract) -> Policy:
         approvers=approvers,
         shadow_wait=contract.release.shadow_wait,
         costs=costs_of(contract),
+        acceptor=_acceptor(contract),
         sinks=tuple(sink_name(i, s.kind) for i, s in enumerate(contract.delivery.to, 1)),
     )
+
+
+def _acceptor(contract: Contract) -> str:
+    accept = contract.handoff.accept if contract.handoff else "nobody"
+    return "" if accept == "nobody" else accept
 
 
 def sink_name(place: int, kind: str) -> str:

@@ -194,6 +194,7 @@ _ACTS: dict[type[do.Action], Act] = {
     do.Score: _score,
     do.Deliver: _deliver,
     do.Train: train,
+    do.TakeOver: train,
     do.Judge: judge_run,
     do.Register: _register,
     do.Enter: _enter,

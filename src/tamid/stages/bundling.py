@@ -12,14 +12,16 @@ import polars as pl
 from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.errors import UserCodeError
+from tamid.core.handoff import METRICS
 from tamid.core.stats.calibration import Calibration
 from tamid.core.stats.metrics import evaluate
 from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, canonical_json, jsonable
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages.answering import Predictor, visible
+from tamid.stages.cards import card_of, figures_of
 from tamid.stages.compiling import compiled_files
 from tamid.stages.fitting import Tools
-from tamid.stages.profiling import kind_of, profile_of, shares_of
+from tamid.stages.profiling import kind_of, profile_of
 from tamid.stages.training import Learnt
 
 MODEL, CODE, CONTRACT = "model", "code", "contract.yaml"
@@ -65,7 +67,9 @@ def wrap(learnt: Learnt, job: TrainingJob, contract: Contract, tools: Tools) -> 
     files[PROFILE] = canonical_json(profile_of(learnt, job, contract, sample)).encode()
     files[PARITY] = canonical_json(parity).encode()
     files |= compiled_files(loaded, learnt, sample, tools)
-    files[CARD] = _card(learnt, job, contract).encode()
+    files |= {} if job.given is None else dict(job.given.papers)
+    files[METRICS] = canonical_json(figures_of(learnt, contract)).encode()
+    files[CARD] = card_of(learnt, job, contract).encode()
     return TrainingResult(
         files=files,
         overlay={
@@ -183,37 +187,3 @@ def _reference(learnt: Learnt, contract: Contract) -> Mapping[str, list[float]]:
         found["score_mean"].append(float(w @ score / w.sum()) if w.sum() > 0 else 0.0)
         found["label_mean"].append(float(w @ y / w.sum()) if w.sum() > 0 else 0.0)
     return found
-
-
-def _card(learnt: Learnt, job: TrainingJob, contract: Contract) -> str:
-    """Write the model card: who it is for, what it rests on, what it reached, where it ends."""
-    span = job.frame.get_column(PERIOD).cast(pl.String).unique().sort().to_list()
-    top = list(shares_of(learnt))[:10]
-    lines = [
-        f"# {contract.name}",
-        "",
-        f"Task: {contract.task.value}. Answers for: {contract.data.entity or 'each row'}.",
-        f"Quality: {contract.owners.ml_developer}. Service: {contract.owners.mlops_engineer}.",
-        f"Used by: {', '.join(contract.consumers) or 'not declared'}.",
-        "",
-        "## Data",
-        f"{job.frame.height} labelled rows from {span[0]} to {span[-1]};"
-        f" window `{learnt.window}`, {learnt.rows} rows fitted.",
-        f"Judged on {learnt.judged.height} rows that neither fit nor choices had seen.",
-        "",
-        "## Quality on the judged rows",
-        *(f"- {name}: {value:.4f}" for name, value in sorted(learnt.metrics.items())),
-        "",
-        f"Decision threshold: {learnt.threshold:.6f}."
-        f" Calibration: {learnt.predictor.calibration.kind}.",
-        "",
-        "## What moves it most",
-        *([f"- {name}: {share:.1%}" for name, share in top] or ["- not measured for this model"]),
-        "",
-        "## Limits",
-        "It answers for rows like those of its data. Words that it never saw count as missing."
-        " Quality holds until the monitor says otherwise; see `tamid status`.",
-    ]
-    if contract.gates.fairness.protected:
-        lines += ["", f"Protected: {', '.join(contract.gates.fairness.protected)}."]
-    return "\n".join(lines) + "\n"

@@ -5,23 +5,27 @@ The acts are those of the loop, under its lease and with its keys: the next tick
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from tamid.core.actions import Action, Train
+from tamid.core.actions import Action, TakeOver, Train
 from tamid.core.chain import Recorded
-from tamid.core.errors import Conflict, ModelRetired, NotFound, UsageError, Waiting
+from tamid.core.contract.model import Contract
+from tamid.core.errors import Conflict, Held, ModelRetired, NotFound, UsageError, Waiting
+from tamid.core.handoff import unbrought, unsupplied
 from tamid.core.policy import policy_of
 from tamid.core.rules.retraining import drifted, forbidden
 from tamid.core.rules.scoring import deliver, score
 from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import Role
-from tamid.ports import Rehearser
+from tamid.ports import GivenModel, Rehearser
 from tamid.stages.acts import act, carry_out
+from tamid.stages.given import keep
 from tamid.stages.jobs import training_job
 from tamid.stages.journal import Journal, holding
 from tamid.stages.loop import LEASE, conclude, perceive
@@ -58,6 +62,47 @@ def train(rig: Rig, holder: str, wish: Wish) -> tuple[Recorded, ...]:
         for event in act(rig, journal.state, action, now, token):
             journal.append(event, now, reason=wish.reason, actor=wish.actor, role=wish.role)
         return tuple(journal.written[before:])
+
+
+def take_over(rig: Rig, holder: str, wish: Wish, given: GivenModel) -> tuple[Recorded, ...]:
+    """Take a model that was made elsewhere through a run; the gates judge it in the next tick.
+
+    Raises:
+        Held: the contract's `handoff` asks for more than is there; no run is recorded then.
+        UserCodeError: it does not fit the contract, or does not answer; nothing is recorded then.
+        Conflict, NotFound, Waiting: as for :func:`train`.
+    """
+    with _held(rig, holder) as (journal, now, token):
+        perceive(rig, journal, now, token)
+        refuse_incomplete(rig.contract(journal.state.contract), journal.state, given)
+        signals, _ = conclude(rig, journal.state, now)
+        plain = wanted(journal.state, signals, wish)
+        fields = {f.name: getattr(plain, f.name) for f in dataclasses.fields(plain)}
+        fields |= {"trigger": "given", "degraded": ()}
+        action = TakeOver(**fields, given=keep(given, rig.blobs))
+        if hasattr(rig.trainer, "try_out"):
+            job = training_job(rig, journal.state, action, now)
+            cast("Rehearser", rig.trainer).try_out(job, _TRY_OUT)
+        before = len(journal.written)
+        for event in act(rig, journal.state, action, now, token):
+            journal.append(event, now, reason=wish.reason, actor=wish.actor, role=wish.role)
+        return tuple(journal.written[before:])
+
+
+def refuse_incomplete(contract: Contract, state: State, given: GivenModel) -> None:
+    """Raise Held with all that is missing of a hand-over, if anything is."""
+    labelled = bool(state.batches.get("labels"))
+    owed = (
+        *unbrought(contract, given.papers),
+        *unsupplied(contract, state, labelled=labelled),
+    )
+    if owed:
+        things = "1 thing is" if len(owed) == 1 else f"{len(owed)} things are"
+        raise Held(
+            f"the hand-over is not complete: {things} missing",
+            why="\n".join(f"- {line}" for line in owed),
+            fix="Bring what is missing, or agree on less under `handoff` in the contract.",
+        )
 
 
 def rehearse(rig: Rig, holder: str, wish: Wish) -> Mapping[str, object]:

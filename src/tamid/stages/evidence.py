@@ -30,7 +30,7 @@ class Evidence:
     how many candidates were judged on this matter, this one included; alpha is shared among them.
     `probe`: measured in a clean process. `report`: the run's own, as JSON. `dirty`: the run was
     made from code that is committed nowhere, in the files `changed`. `buggy`: judged periods whose
-    rows or labels are known to be wrong. `now`: when it is judged.
+    rows or labels are known to be wrong. `owed`: what a hand-over lacks. `now`: when it is judged.
     """
 
     contract: Contract
@@ -46,6 +46,7 @@ class Evidence:
     dirty: bool = False
     changed: tuple[str, ...] = ()
     buggy: tuple[str, ...] = ()
+    owed: tuple[str, ...] = ()
     now: datetime | None = None
 
     def shared(self) -> Evidence:

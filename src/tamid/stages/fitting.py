@@ -14,6 +14,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError
 from tamid.core.learning.model import (
     Bools,
+    Feature,
     FeatureTable,
     Floats,
     Learner,
@@ -60,7 +61,9 @@ _FEWEST_A_CLASS = 5
 class Tools:
     """What the recipe works with, given by the worker that runs it.
 
-    `generator` makes a seeded source of random numbers, `seconds` reads a running clock.
+    `generator` makes a seeded source of random numbers, `seconds` reads a running clock. Of a model
+    that was handed over `features` says what it reads of a frame, `recipe` fits the like of it anew
+    (None: nobody can), and `told` is what is known of it.
     """
 
     learner: Learner
@@ -72,6 +75,9 @@ class Tools:
     searcher: Searcher | None = None
     environment: Mapping[str, bytes] = field(default_factory=dict)
     compiler: Callable[[StoredModel, Schema], Program] | None = None
+    features: Callable[[pl.DataFrame], tuple[Feature, ...]] | None = None
+    recipe: Learner | None = None
+    told: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,12 @@ class Bench:
     def __init__(self, job: TrainingJob, contract: Contract, tools: Tools) -> None:
         self.job, self.contract, self.tools = job, contract, tools
         made = model_frame(job.frame, contract, tools.code)
-        self.table = encode(made, learn_features(made))
+        if tools.features is None:
+            self.table = encode(made, learn_features(made))
+        else:
+            features = tools.features(made)
+            made = made.select(f.name for f in features)
+            self.table = encode(made, features)
         self.y = _labels(job.frame)
         self.weight = _weights(job.frame, WEIGHT)
         self.fit_weight = self.weight * _weights(job.frame, FIT_WEIGHT)
@@ -165,6 +176,10 @@ class Bench:
             return True
         pairs = zip(self.plan.tuning(window), self.plan.tuning(other), strict=True)
         return any(not np.array_equal(one.fit, two.fit) for one, two in pairs)
+
+    def scarce(self, rows: Bools) -> str:
+        """Return why so few rows mean nothing, "" if they do."""
+        return self._wanting(rows)
 
     def enough(self, fold: Fold, purpose: str) -> None:
         """Raise DataError if a fold has too few rows or classes to fit on or to look at."""

@@ -28,6 +28,7 @@ from tamid.stages.guards import (
     clean_tree,
     fairness,
     fairness_change,
+    handoff,
     parity,
     service,
 )
@@ -205,4 +206,5 @@ _GATES: tuple[Callable[[Evidence], Iterator[GateVerdict]], ...] = (
     parity,
     service,
     clean_tree,
+    handoff,
 )

@@ -136,6 +136,19 @@ def clean_tree(e: Evidence) -> Iterator[GateVerdict]:
         )
 
 
+def handoff(e: Evidence) -> Iterator[GateVerdict]:
+    """What each side owes is there, where the contract has a block `handoff`."""
+    if e.contract.handoff is None:
+        return
+    yield GateVerdict(
+        gate="handoff",
+        outcome=GateOutcome.FAIL if e.owed else GateOutcome.PASS,
+        measured=float(len(e.owed)),
+        threshold=0.0,
+        message="; ".join(e.owed) or "all that each side owes is there",
+    )
+
+
 def calibration(e: Evidence) -> Iterator[GateVerdict]:
     """Scores must mean what they say: fails on an error that chance cannot explain."""
     if e.contract.task is not Task.BINARY:

@@ -11,12 +11,15 @@ import polars as pl
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract
+from tamid.core.learning.splits import ALL
 from tamid.core.state import State
 from tamid.core.values import PERIOD, STATIC_PERIOD
 from tamid.core.windows import FEWEST_FRESH, holdout, out_of_season, windows
 from tamid.ports import TrainingJob
 from tamid.stages import dataset
 from tamid.stages.evidence import mass_by_period
+from tamid.stages.given import kept
+from tamid.stages.incumbent import known_through
 from tamid.stages.registry import judged_frame
 from tamid.stages.rig import Rig
 
@@ -47,6 +50,7 @@ def started_of(
         diff=rig.blobs.put(origin.diff.encode()) if origin.diff else "",
         held=_held(state),
         out_of_season=_out_of_season(contract, a.periods, window, now),
+        given=a.given if isinstance(a, do.TakeOver) else "",
     )
 
 
@@ -87,6 +91,9 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
     contract = rig.contract(started.contract)
     degraded = drifted_of(contract, started, periods)
     candidates, left_out = windows(periods, started.window), started.out_of_season
+    given = kept(started.given, rig.blobs) if started.given else None
+    if given is not None:
+        candidates, left_out = {ALL: periods}, ()
     return TrainingJob(
         run=started.run,
         contract=rig.blobs.get(started.contract).decode(),
@@ -103,6 +110,7 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
         # The search's journals of all models lie in one folder.
         resume=f"{rig.model}-{started.run}",
         held=started.held,
+        given=given,
     )
 
 
@@ -134,7 +142,7 @@ def _holdout(
     champion = state.versions.get(state.champion)
     if champion is None:
         return holdout(periods, mass=mass)
-    learnt = champion.registered.trained_through
+    learnt = known_through(rig, state, champion)
     run = state.runs[champion.registered.run]
     if sum(p > learnt for p in periods) < FEWEST_FRESH and not run.started.degraded_periods:
         first = judged_frame(rig, state, run.started.run).get_column(PERIOD).min()

@@ -154,6 +154,11 @@ def rule_files(bundle: str, blobs: Blobs) -> Mapping[str, bytes]:
     return {path: _get(blobs, digest, path) for path, digest in wanted.items()}
 
 
+def files_of(bundle: str, blobs: Blobs) -> frozenset[str]:
+    """Return the paths of a bundle's files. Raises IntegrityError: its manifest is damaged."""
+    return frozenset(read_manifest(_get(blobs, bundle, _MANIFEST)).files)
+
+
 def environment_of(bundle: str, blobs: Blobs) -> bytes:
     """Return what a bundle was made with. Raises IntegrityError: missing or altered."""
     files = read_manifest(_get(blobs, bundle, _MANIFEST)).files

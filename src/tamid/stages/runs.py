@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -13,14 +13,16 @@ from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError, OutOfTime, SystemFailure, UserCodeError
+from tamid.core.handoff import unheld, unsupplied
 from tamid.core.state import Run, State
-from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, TIME, canonical_json
+from tamid.core.values import ENTITY, TIME, canonical_json
 from tamid.stages import dataset, joining
 from tamid.stages.evidence import Evidence
 from tamid.stages.gates import judge
+from tamid.stages.incumbent import champion_scores
 from tamid.stages.jobs import drifted_of, job_of, started_of
-from tamid.stages.packaging import pack
-from tamid.stages.registry import judged_frame, overlay_of, voice
+from tamid.stages.packaging import files_of, pack
+from tamid.stages.registry import judged_frame, overlay_of
 from tamid.stages.rig import Rig
 
 # Rows that the service gate asks one by one in a clean process, and how often.
@@ -102,7 +104,6 @@ def judge_run(
         # Judged again it would fail again, and keep every other run waiting.
         yield _failed(a.run, "user_code", f"the candidate does not answer: {error.what}", error.why)
         return
-    tried = _judged_before(state, run, periods)
     judgement = judge(
         Evidence(
             contract=mine,
@@ -112,13 +113,14 @@ def judge_run(
             champion_threshold=threshold,
             probe=probe,
             degraded=bool(drifted_of(mine, run.started, run.started.degraded_periods)),
-            attempt=1 + tried,
+            attempt=1 + _judged_before(state, run, periods),
             report=rig.blobs.get(run.finished.report).decode(),
             rng=rig.generator(run.started.seed),
             dirty=run.started.dirty and not run.started.experiment,
             changed=run.started.changed,
             now=now,
             buggy=tuple(sorted(_buggy(state) & set(periods))),
+            owed=_owed(rig, mine, state, run),
         )
     )
     yield ev.Judged(
@@ -133,6 +135,14 @@ def judge_run(
         periods=tuple(sorted(periods)),
         periods_missing=judgement.periods_missing,
     )
+
+
+def _owed(rig: Rig, contract: Contract, state: State, run: Run) -> tuple[str, ...]:
+    """Return what is missing of a candidate's hand-over, on both sides."""
+    assert run.finished is not None
+    files = files_of(run.finished.bundle, rig.blobs)
+    mine = unheld(contract, files, given=bool(run.started.given))
+    return (*mine, *unsupplied(contract, state, labelled=True))
 
 
 def _buggy(state: State) -> set[str]:
@@ -161,51 +171,3 @@ def _judged_before(state: State, run: Run, periods: Sequence[str]) -> int:
         and 2 * len(mine & set(r.judged.periods)) >= len(mine)
         for r in state.every_run.values()
     )
-
-
-def champion_scores(
-    rig: Rig, state: State, rows: pl.DataFrame, now: datetime
-) -> tuple[pl.Series | None, float]:
-    """Return the champion's scores of the judged rows, by its own contract and code.
-
-    A row that it learnt from is scored as its own run did before it had: out of time, or out of
-    fold. Where there is no such score it stays null, which is no evidence.
-    """
-    if not state.champion:
-        return None, 0.5
-    version = state.versions[state.champion]
-    theirs = rig.contract(version.registered.contract)
-    periods = dataset.periods_of_rows(theirs, rows, now)
-    inputs = dataset.good(joining.joined(rig.tables, theirs, state.pins, periods, now))
-    keys = [ENTITY, TIME]
-    inputs = rows.select(keys).join(
-        inputs, on=keys, how="left", nulls_equal=True, maintain_order="left"
-    )
-    who = voice(rig, state, state.champion)
-    scores = rig.scorer.score(
-        who.bundle, who.overlay, inputs, reasons=0, timeout=timedelta(minutes=10)
-    )
-    before = judged_frame(rig, state, version.registered.run)
-    before = before.select(*keys, pl.col("score").alias("before")).unique(keys)
-    fair = (
-        rows.select(*keys, PERIOD)
-        .with_columns(scores.frame.get_column("score").cast(pl.Float64).alias("live"))
-        .join(before, on=keys, how="left", nulls_equal=True, maintain_order="left")
-        .with_columns(_learnt(rig, state, rows).alias("learnt"))
-        .select(pl.when("learnt").then("before").otherwise("live").fill_nan(None))
-    )
-    return fair.to_series(), 0.5 if who.threshold is None else who.threshold
-
-
-def _learnt(rig: Rig, state: State, rows: pl.DataFrame) -> pl.Series:
-    """Say for each judged row whether the champion's shipped model was fitted on it."""
-    registered = state.versions[state.champion].registered
-    if rows.get_column(PERIOD).eq(STATIC_PERIOD).all():
-        run = state.runs[registered.run]
-        pins = {pin.table: pin for pin in run.started.pins}
-        theirs = rig.contract(registered.contract)
-        then = dataset.training_rows(
-            rig.tables, theirs, state, pins, run.started.periods, run.at
-        ).get_column(ENTITY)
-        return rows.get_column(ENTITY).is_in(then.unique().implode())
-    return rows.get_column(PERIOD) <= registered.trained_through

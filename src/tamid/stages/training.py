@@ -70,7 +70,7 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
         UserCodeError: the user's features or pipeline failed.
     """
     check_pipeline(tools.learner)
-    steps = _Steps(contract, progress)
+    steps = Steps(contract, progress)
     steps.next("features")
     if tools.code is not None:
         try_feature_code(job.frame, contract, tools.code)
@@ -81,14 +81,15 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
     fold = bench.plan.judging(chosen.window)
     bench.enough(fold, "judging")
     model = bench.fit(chosen.window, fold.fit, params, "judged")
-    judged = _judged(bench, model, chosen, fold)
+    judged = judged_rows(bench, model, chosen, fold.seen)
     features = measured(bench, model, chosen, fold)
-    judged, baselines = _baselines(bench, judged, fold, steps)
+    tuning = bench.plan.tuning(bench.plan.windows[0])[0]
+    judged, baselines = against_baselines(bench, judged, fold, tuning, steps)
     steps.next("final fit")
     final = bench.plan.final(chosen.window)
     shipped = bench.fit(chosen.window, final, params, "shipped")
     stored = shipped.dump()
-    metrics = _metrics(contract, judged, chosen.threshold, bench.schema.classes)
+    metrics = metrics_of(contract, judged, chosen.threshold, bench.schema.classes)
     tuned_rows = np.logical_or.reduce([f.seen for f in bench.plan.tuning(chosen.window)])
     report: dict[str, object] = {
         "metric": quality_metric(contract),
@@ -101,13 +102,13 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
         "calibration": chosen.calibration,
         "baselines": baselines,
         "fits": bench.fits,
-        "importance": _importance(shipped, bench),
+        "importance": importance_of(shipped, bench),
         "features": features,
         "rows": {"given": len(bench.rows), "judged": judged.height, "fitted": int(final.sum())},
         "metrics": metrics,
     }
     return Learnt(
-        predictor=_predictor(bench, shipped, stored, chosen),
+        predictor=predictor_of(bench, shipped, stored, chosen),
         stored=stored,
         threshold=chosen.threshold,
         judged=judged,
@@ -120,7 +121,7 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
     )
 
 
-def _predictor(bench: Bench, shipped: Model, stored: StoredModel, chosen: Tuned) -> Predictor:
+def predictor_of(bench: Bench, shipped: Model, stored: StoredModel, chosen: Tuned) -> Predictor:
     """What answers for the candidate: the shipped model between user code and calibration."""
     return Predictor(
         contract=bench.contract,
@@ -131,7 +132,7 @@ def _predictor(bench: Bench, shipped: Model, stored: StoredModel, chosen: Tuned)
     )
 
 
-class _Steps:
+class Steps:
     """Counts the steps of a recipe for the progress bar."""
 
     def __init__(self, contract: Contract, progress: Progress) -> None:
@@ -144,7 +145,7 @@ class _Steps:
         self._progress.step(text, self._done, self._total)
 
 
-def _searched(bench: Bench, steps: _Steps) -> tuple[dict[str, Param], Sequence[Trial]]:
+def _searched(bench: Bench, steps: Steps) -> tuple[dict[str, Param], Sequence[Trial]]:
     """Search on the default window; the loss is a proper one for chances, the error for numbers."""
     if bench.job.params is not None:
         return dict(bench.job.params), ()
@@ -174,7 +175,7 @@ def _searched(bench: Bench, steps: _Steps) -> tuple[dict[str, Param], Sequence[T
 
 
 def _window(
-    bench: Bench, params: Mapping[str, Param], steps: _Steps
+    bench: Bench, params: Mapping[str, Param], steps: Steps
 ) -> tuple[Tuned, Sequence[Candidate]]:
     """Tune each window on the same unseen rows, and choose with hysteresis."""
     steps.next("windows")
@@ -198,22 +199,22 @@ def _window(
     return tuned[best], candidates
 
 
-def _judged(bench: Bench, model: Model, chosen: Tuned, fold: Fold) -> pl.DataFrame:
+def judged_rows(bench: Bench, model: Model, chosen: Tuned, seen: Bools) -> pl.DataFrame:
+    """Return the judged rows with a model's scores, calibrated as was chosen."""
     judge = Predictor(
         contract=bench.contract, schema=bench.schema, model=model, calibration=chosen.calibration
     )
-    frame = bench.job.frame.filter(pl.Series(fold.seen)).select(ENTITY, TIME, PERIOD, LABEL)
-    columns = score_columns(judge.scores(bench.table.take(fold.seen)), bench.schema)
-    weight = pl.Series(WEIGHT, bench.weight[fold.seen])
+    frame = bench.job.frame.filter(pl.Series(seen)).select(ENTITY, TIME, PERIOD, LABEL)
+    columns = score_columns(judge.scores(bench.table.take(seen)), bench.schema)
+    weight = pl.Series(WEIGHT, bench.weight[seen])
     return frame.with_columns(weight, *columns.values())
 
 
-def _baselines(
-    bench: Bench, judged: pl.DataFrame, fold: Fold, steps: _Steps
+def against_baselines(
+    bench: Bench, judged: pl.DataFrame, fold: Fold, tuning: Fold, steps: Steps
 ) -> tuple[pl.DataFrame, Mapping[str, Mapping[str, float]]]:
     """Score simple models on the judged rows; each gets the threshold that is best for itself."""
     told: dict[str, Mapping[str, float]] = {}
-    tuning = bench.plan.tuning(bench.plan.windows[0])[0]
     for name in bench.contract.gates.baselines:
         steps.next(f"baseline {name}")
         mine, tuned = bench.simple(name, tuning.fit, fold.seen, tuning.seen)
@@ -226,9 +227,10 @@ def _baselines(
     return judged, told
 
 
-def _metrics(
+def metrics_of(
     contract: Contract, judged: pl.DataFrame, threshold: float, classes: tuple[str, ...]
 ) -> Mapping[str, float]:
+    """Return every metric of the task on the judged rows that is a number."""
     columns = [f"class_{name}" for name in classes] or ["score"]
     scores = judged.select(columns).to_numpy()
     y, weight = judged.get_column(LABEL).to_numpy(), judged.get_column(WEIGHT).to_numpy()
@@ -238,7 +240,8 @@ def _metrics(
     return {name: value for name, value in found.values.items() if np.isfinite(value)}
 
 
-def _importance(model: Model, bench: Bench) -> Mapping[str, float]:
+def importance_of(model: Model, bench: Bench) -> Mapping[str, float]:
+    """Return each feature's share in a model, the largest first."""
     shares = model.importance()
     named = zip(bench.table.features, shares.tolist(), strict=True)
     return {f.name: round(share, 6) for f, share in sorted(named, key=lambda p: -p[1])}

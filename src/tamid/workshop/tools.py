@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamid.core.compiled.xgboost_file import compile_json
 from tamid.core.errors import MissingExtra, Uncompilable
 from tamid.core.values import LABEL, Task
+from tamid.workshop.given import Handed, xgboost_model
+from tamid.workshop.stores import sklearn_store
 
 if TYPE_CHECKING:
     from tamid.adapters.inline import InlineTrainer
-    from tamid.adapters.sklearn import Store
     from tamid.core.compiled.program import Program
     from tamid.core.contract.model import Contract
     from tamid.core.learning.model import Learner, Model, Schema, StoredModel
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from tamid.stages.fitting import Tools
 
 _TINY = "tiny"
+# Rows on which a model that is handed over is asked before anything is recorded.
+_TRIED = 2_000
 
 
 def inline_trainer(*, tiny: bool = False, studies: Path | None = None) -> InlineTrainer:
@@ -51,10 +56,12 @@ def learner_of(contract: Contract, code: Mapping[str, str], classes: int) -> Lea
 def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     """Load the code, try the features on a sample and the pipeline's types; fit nothing.
 
+    A model that was handed over is matched with the columns and asked for some rows.
+
     Raises:
         UserCodeError, DataError: as training would.
     """
-    from tamid.stages.answering import learn_features, model_frame, try_feature_code
+    from tamid.stages.answering import encode, learn_features, model_frame, try_feature_code
     from tamid.stages.training import check_pipeline
 
     contract = parse(job.contract)
@@ -62,7 +69,14 @@ def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     check_pipeline(tools.learner)
     if tools.code is not None:
         try_feature_code(job.frame, contract, tools.code)
-    features = learn_features(model_frame(job.frame, contract, tools.code))
+    made = model_frame(job.frame, contract, tools.code)
+    if tools.features is None:
+        features = learn_features(made)
+    else:
+        features = tools.features(made)
+        some = encode(made.head(_TRIED).select(f.name for f in features), features)
+        zeros = np.zeros(len(some))
+        tools.learner.fit(some, zeros, zeros, {}, job.seed)
     return {"features": [f.name for f in features], "rows": job.frame.height}
 
 
@@ -93,11 +107,13 @@ def candidate(
     job: TrainingJob, studies: Path | None, progress: Progress, *, tiny: bool = False
 ) -> TrainingResult:
     from tamid.stages.bundling import wrap
+    from tamid.stages.handed import learn_given
     from tamid.stages.training import learn
 
     contract = parse(job.contract)
     tools = _tools(job, contract, studies, tiny=tiny)
-    return wrap(learn(job, contract, tools, progress), job, contract, tools)
+    make = learn if job.given is None else learn_given
+    return wrap(make(job, contract, tools, progress), job, contract, tools)
 
 
 def _tools(job: TrainingJob, contract: Contract, studies: Path | None, *, tiny: bool) -> Tools:
@@ -117,8 +133,9 @@ def _tools(job: TrainingJob, contract: Contract, studies: Path | None, *, tiny: 
         from tamid.adapters.optuna import OptunaSearcher
 
         searcher = OptunaSearcher(studies)
+    handed = Handed(job.given, contract) if job.given is not None else None
     return Tools(
-        learner=_learner(kind, contract, job.code, classes),
+        learner=handed or _learner(kind, contract, job.code, classes),
         baselines={n: _learner(_TINY if tiny else n, contract, {}, classes) for n in names},
         load=load_model,
         compiler=compile_model,
@@ -127,6 +144,9 @@ def _tools(job: TrainingJob, contract: Contract, studies: Path | None, *, tiny: 
         code=load_features(job.code, entry) if entry else None,
         searcher=searcher,
         environment=environment,
+        features=handed.features if handed else None,
+        recipe=handed.recipe() if handed else None,
+        told=handed.told if handed else {},
     )
 
 
@@ -153,12 +173,12 @@ def _learner(kind: str, contract: Contract, code: Mapping[str, str], classes: in
     from tamid.adapters.sklearn import LinearLearner, PipelineLearner
 
     if kind in ("logistic", "ridge"):
-        return LinearLearner(kind, task, _store(), classes)
+        return LinearLearner(kind, task, sklearn_store(), classes)
     from tamid.adapters import usercode
 
     build = usercode.load(code, kind)
     guarded: Callable[[], Any] = lambda: usercode.guarded(code, kind, build)  # noqa: E731
-    return PipelineLearner(guarded, task, _store(), classes)
+    return PipelineLearner(guarded, task, sklearn_store(), classes)
 
 
 def load_model(stored: StoredModel, schema: Schema) -> Model:
@@ -173,7 +193,13 @@ def load_model(stored: StoredModel, schema: Schema) -> Model:
     if stored.format == "skops":
         from tamid.adapters import sklearn
 
-        return sklearn.load(stored, schema.task, _store())
+        return sklearn.load(stored, schema.task, sklearn_store())
+    if stored.format == "xgboost-json":
+        return xgboost_model(stored, schema)
+    if stored.format == "onnx":
+        from tamid.adapters import onnx
+
+        return onnx.load(stored, schema.task)
     raise MissingExtra(
         f"this version cannot load models of the format {stored.format!r}",
         why="the bundle was made by a newer version",
@@ -198,15 +224,10 @@ def compile_model(stored: StoredModel, schema: Schema) -> Program:
     if stored.format == "skops":
         from tamid.adapters import sklearn
 
-        return sklearn.compiled(sklearn.load(stored, schema.task, _store()), schema)
+        return sklearn.compiled(sklearn.load(stored, schema.task, sklearn_store()), schema)
+    if stored.format == "xgboost-json":
+        return compile_json(json.loads(stored.files["model.json"]), schema)
     raise Uncompilable(f"models of the format {stored.format!r} have no program")
-
-
-def _store() -> Store:
-    from tamid.adapters import skops
-    from tamid.adapters.sklearn import Store
-
-    return Store(dump=skops.dump, load=skops.load, untrusted=skops.untrusted)
 
 
 def load_features(code: Mapping[str, str], entry: str) -> FeatureCode:

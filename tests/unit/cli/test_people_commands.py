@@ -54,6 +54,18 @@ def test_an_approval_says_what_is_still_missing(
     assert "the next tick goes on" in capsys.readouterr().out
 
 
+def test_a_hand_over_is_accepted_or_rejected_with_a_reason(tmp_path: Path) -> None:
+    """With a block `handoff` the engineer's yes is needed though releases approve themselves."""
+    shop = Shop(tmp_path, CONTRACT + "handoff: {accept: mlops_engineer}\n").pending()
+    assert run(shop, "approve", "2", *ML, *WHY) == 2
+    assert run(shop, "approve", "2", *OPS, "--reason", "card and metrics read") == 0
+    record = shop.app.ledger.read("churn")[-1]
+    assert record.event == ev.ApprovalGiven(key="approve/2/mlops_engineer", number=2)
+    assert record.reason == "card and metrics read"
+    assert run(shop, "reject", "2", *OPS, "--reason", "no: the card says nothing") == 0
+    assert isinstance(last(shop), ev.ApprovalRefused)
+
+
 def test_the_same_role_approves_once(pending: Shop) -> None:
     """A second approval of the same role is a conflict and leaves no event."""
     run(pending, "approve", "2", *ML, *WHY)

@@ -24,9 +24,9 @@ from tamid.core.state import Run, State
 from tamid.core.values import Role
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages import byhand
+from tamid.stages.incumbent import champion_scores
 from tamid.stages.loop import adopt, tick
 from tamid.stages.rig import Rig
-from tamid.stages.runs import champion_scores
 from tamid.workshop import inline_scorer, inline_trainer, parse
 
 SUNDAY = datetime(2026, 1, 4, tzinfo=UTC)

@@ -31,7 +31,7 @@ from tamid.workshop import inline_trainer
 
 FILES = (
     "card.md", "compiled.json", "code/features.py", "code/rules.py", "contract.yaml", "golden.json",
-    "model/model.json", "parity.json", "profile.json", "schema.json",
+    "metrics.json", "model/model.json", "parity.json", "profile.json", "schema.json",
 )  # fmt: skip
 
 

@@ -31,7 +31,11 @@ class Store:
 
 
 class SklearnModel:
-    """A fitted pipeline; `reference` (one table row) marks a user's pipeline, fed by name."""
+    """A fitted pipeline; `reference` (one table row) marks a user's pipeline, fed by name.
+
+    `labels`: which of the contract's classes each of the pipeline's own is, where it was fitted on
+    others than 0, 1, 2. `bare`: it was fitted without names, and is fed a matrix.
+    """
 
     def __init__(
         self,
@@ -42,9 +46,12 @@ class SklearnModel:
         store: Store,
         linear: bool = False,
         reference: Floats | None = None,
+        labels: tuple[int, ...] | None = None,
+        bare: bool = False,
     ) -> None:
         self._pipeline, self._task, self._classes, self._store = pipeline, task, classes, store
         self._linear, self._reference = linear, reference
+        self._labels, self._bare = labels, bare
 
     @property
     def pipeline(self) -> Any:
@@ -57,13 +64,18 @@ class SklearnModel:
         return self._linear
 
     @property
+    def labels(self) -> tuple[int, ...] | None:
+        """Return which of the contract's classes each of the pipeline's own is, if it was told."""
+        return self._labels
+
+    @property
     def reference(self) -> Floats | None:
         """Return the neutral row that a user's pipeline is explained against."""
         return self._reference
 
     def predict(self, x: FeatureTable) -> Floats:
         """Return chances of the positive class, numbers, or (n, k) chances of classes."""
-        rows = x.values if self._linear else frame_of(x)
+        rows = x.values if self._linear or self._bare else frame_of(x)
         try:
             if self._task is Task.REGRESSION:
                 return np.asarray(self._pipeline.predict(rows), dtype=np.float64).reshape(len(x))
@@ -72,7 +84,8 @@ class SklearnModel:
             raise UserCodeError(
                 f"the pipeline failed to predict: {type(error).__name__}: {error}"
             ) from error
-        known = np.asarray(self._pipeline.classes_).astype(np.int64)
+        own = self._pipeline.classes_ if self._labels is None else self._labels
+        known = np.asarray(own).astype(np.int64)
         width = max(self._classes, 2)
         chances = np.zeros((len(x), width), dtype=np.float64)
         chances[:, known] = found
@@ -100,9 +113,12 @@ class SklearnModel:
     def dump(self) -> StoredModel:
         """Return the pipeline in skops' format, in canonical bytes."""
         reference = None if self._reference is None else self._reference.tolist()
-        about = canonical_json(
-            {"linear": self._linear, "classes": self._classes, "reference": reference}
-        )
+        told: dict[str, object] = {
+            "linear": self._linear, "classes": self._classes, "reference": reference
+        }  # fmt: skip
+        if self._labels is not None or self._bare:
+            told |= {"labels": self._labels, "bare": self._bare}
+        about = canonical_json(told)
         content = self._store.dump(self._pipeline)
         return StoredModel(format=FORMAT, files={_FILE: content, _ABOUT: about.encode()})
 
@@ -148,6 +164,8 @@ def load(stored: StoredModel, task: Task, store: Store) -> SklearnModel:
             store=store,
             linear=bool(about["linear"]),
             reference=None if reference is None else _array(reference),
+            labels=None if about.get("labels") is None else tuple(map(int, about["labels"])),
+            bare=bool(about.get("bare", False)),
         )
     except (KeyError, ValueError) as error:
         raise IntegrityError(f"the bundle's model is incomplete: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tamid.adapters.sklearn.models import SklearnModel
-from tamid.adapters.sklearn.program_codes import Tables
+from tamid.adapters.sklearn.program_codes import Column, Tables
 from tamid.adapters.sklearn.program_models import estimated
 from tamid.adapters.sklearn.program_steps import flat_steps, prepared, source_columns
 from tamid.core.compiled.program import Program, make_slots
@@ -36,9 +36,10 @@ def _compiled(model: SklearnModel, schema: Schema) -> Program:
     tables = Tables()
     columns = source_columns(schema.features, words=not model.linear)
     steps = flat_steps(model.pipeline)
+    columns = _as_fitted(steps[0], columns, schema)
     for step in steps[:-1]:
         columns = prepared(step, columns, tables)
-    found = estimated(steps[-1], schema, columns, tables)
+    found = estimated(steps[-1], schema, columns, tables, model.labels)
     ready = [(c.source, c.ready(single=found.single)) for c in found.columns]
     return Program(
         task=schema.task,
@@ -52,6 +53,18 @@ def _compiled(model: SklearnModel, schema: Schema) -> Program:
         explain="linear" if model.linear else "neutral",
         neutral=() if model.linear else _neutral(model, schema),
     )
+
+
+def _as_fitted(first: object, columns: list[Column], schema: Schema) -> list[Column]:
+    """Return the columns where the first step looks for them: it may have seen more than it reads.
+
+    A column that it drops is nobody's; any other stands in its place.
+    """
+    names = getattr(first, "feature_names_in_", None)
+    if names is None:
+        return columns
+    known = {f.name: column for f, column in zip(schema.features, columns, strict=True)}
+    return [known.get(str(name), columns[0]) for name in names]
 
 
 def _neutral(model: SklearnModel, schema: Schema) -> tuple[float | None, ...]:

@@ -35,8 +35,14 @@ class Estimated:
     single: bool = False
 
 
-def estimated(model: Any, schema: Schema, columns: list[Column], tables: Tables) -> Estimated:
-    """Return the last step as numbers.
+def estimated(
+    model: Any,
+    schema: Schema,
+    columns: list[Column],
+    tables: Tables,
+    labels: Sequence[int] | None = None,
+) -> Estimated:
+    """Return the last step as numbers; `labels` are its classes where it calls them otherwise.
 
     Raises:
         Uncompilable: its type, its classes or the way it is set are not known.
@@ -46,7 +52,7 @@ def estimated(model: Any, schema: Schema, columns: list[Column], tables: Tables)
     if (root, name) not in _KINDS:
         raise Uncompilable(f"the model {name} is not one that a program knows")
     if schema.task is not Task.REGRESSION:
-        classes = [int(c) for c in model.classes_]
+        classes = [int(c) for c in (model.classes_ if labels is None else labels)]
         wanted = list(range(max(len(schema.classes), 2)))
         if classes != wanted:
             raise Uncompilable(f"the model knows the classes {classes} of {wanted}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tamid.core.learning.bundle import Opened, read_manifest, unsealed
 from tamid.core.values import jsonable
-from tamid.ports import TrainingJob, TrainingResult
+from tamid.ports import GivenModel, TrainingJob, TrainingResult
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,12 +18,17 @@ _JOB, _FRAME, _RESULT, _JUDGED, _FILES = (
     "job.json", "frame.arrow", "result.json", "judged.arrow", "files",
 )  # fmt: skip
 _PATHS = "paths.json"
+_GIVEN, _MODEL = "given", "model"
 
 
 def write_job(folder: Path, job: TrainingJob) -> None:
     """Write a job where :func:`read_job` finds it."""
     job.frame.write_ipc(folder / _FRAME, compression="uncompressed")
     rest = {name: getattr(job, name) for name in _JOB_FIELDS}
+    if job.given is not None:
+        about = {name: getattr(job.given, name) for name in _GIVEN_FIELDS}
+        rest["given"] = about
+        write_files(folder / _GIVEN, {_MODEL: job.given.content, **job.given.papers})
     (folder / _JOB).write_text(json.dumps(jsonable(rest)), encoding="utf-8")
 
 
@@ -32,6 +37,11 @@ def read_job(folder: Path) -> TrainingJob:
     data = json.loads((folder / _JOB).read_text(encoding="utf-8"))
     data["windows"] = {name: tuple(span) for name, span in data["windows"].items()}
     data["holdout"] = tuple(data["holdout"])
+    if "given" in data:
+        papers = dict(read_files(folder / _GIVEN))
+        content = papers.pop(_MODEL)
+        told = {**data["given"], "inputs": tuple(data["given"]["inputs"])}
+        data["given"] = GivenModel(content=content, papers=papers, **told)
     return TrainingJob(frame=read_frame(folder / _FRAME), **data)
 
 
@@ -94,6 +104,7 @@ _JOB_FIELDS = (
     "run", "contract", "code", "windows", "holdout", "seed", "degraded", "judge_salt", "resume",
     "params", "held",
 )  # fmt: skip
+_GIVEN_FIELDS = ("name", "kind", "inputs", "through")
 _RESULT_FIELDS = (
     "overlay", "window", "report", "metrics", "rows", "seconds", "peak_mb",
 )  # fmt: skip

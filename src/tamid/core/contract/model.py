@@ -14,6 +14,7 @@ from typing import Literal
 
 from tamid.core.contract.csvform import CsvForm
 from tamid.core.contract.fields import BOTH, ML, NOT_NEGATIVE, OPS, SHARE_ABOVE_0, Limits, key
+from tamid.core.contract.handoff import Handoff
 from tamid.core.contract.inputs import (
     Aggregate,
     CleanStep,
@@ -69,6 +70,7 @@ __all__ = [
     "Features",
     "Gates",
     "Goal",
+    "Handoff",
     "Label",
     "Measure",
     "Monitoring",
@@ -144,6 +146,11 @@ class Contract:
     features: Features = key("from rows to model input", Features(), owner=ML)
     training: Training = key("how a candidate is made", Training(), owner=ML)
     gates: Gates = key("what a candidate must pass", Gates(), owner=ML)
+    handoff: Handoff | None = key(
+        "what each side owes when a model changes hands (default: nothing is asked)",
+        None,
+        owner=BOTH,
+    )
     release: Release = key("the way into production", Release(), owner=OPS)
     service: Service = key("what the service owes", Service(), owner=OPS)
     monitoring: Monitoring = key("how the model is watched", Monitoring(), owner=BOTH)

@@ -18,6 +18,7 @@ from tamid.core.actions import (
 )
 from tamid.core.alarms import is_back_to_normal, reference_losses
 from tamid.core.events import ROW_BUGS
+from tamid.core.handoff import awaits_acceptance
 from tamid.core.paging import QUALITY, UNLABELLED
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
@@ -44,6 +45,8 @@ def release(policy: Policy, state: State, signals: Signals, now: datetime) -> li
     number = state.challenger
     version = state.versions.get(number)
     if version is None:
+        return []
+    if version.stage == "registered" and awaits_acceptance(state, number, policy.acceptor):
         return []
     path = [stage for stage in policy.path if stage != "live"]
     if version.stage == "registered" and path and state.champion:

@@ -1,0 +1,139 @@
+"""From a pipeline in Python, or a file, to a registered champion that answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import skops.io
+from processes import present, tamid
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+import tamid as house
+from tamid.core.errors import UsageError, UserCodeError
+
+
+def notebook(seed: int = 0) -> tuple[Pipeline, pl.DataFrame, np.ndarray[Any, Any]]:
+    """Return what stands in a notebook's cells: a fitted pipeline, its rows and their labels."""
+    rng = np.random.default_rng(seed)
+    n = 2500
+    rows = pl.DataFrame(
+        {
+            "customer": [f"c{i}" for i in range(n)],
+            "tenure": rng.integers(0, 60, n),
+            "calls": rng.normal(size=n),
+            "plan": rng.choice(["basic", "fibre", "plus"], n),
+        }
+    )
+    pull = 1.8 * rows["calls"].to_numpy() + 1.5 * (rows["plan"] == "fibre").to_numpy() - 0.5
+    y = np.where(rng.random(n) < 1 / (1 + np.exp(-pull)), "yes", "no")
+    parts = ColumnTransformer(
+        [
+            ("n", SimpleImputer(), ["tenure", "calls"]),
+            ("w", OneHotEncoder(handle_unknown="ignore"), ["plan"]),
+        ]
+    )
+    pipeline = Pipeline([("parts", parts), ("model", LogisticRegression(max_iter=500))])
+    return pipeline.fit(rows, y), rows, y
+
+
+def test_from_a_pipeline_in_a_notebook_to_a_champion(tmp_path: Path) -> None:
+    """One call in an empty folder: a contract, a signed bundle, a champion with its scores."""
+    pipeline, rows, y = notebook()
+    found = house.Project(tmp_path).register(
+        pipeline, rows, y, name="churn", label="left", entity="customer"
+    )
+    assert (found.outcome, found.version, found.champion) == ("promote", 1, 1), found
+    assert found.metrics["auc"] > 0.8
+    checked = tamid(tmp_path, "contract", "check")
+    assert checked.returncode == 0, checked.stdout
+    state = present(tmp_path)
+    assert state.scored["static"].rungs == {"champion": rows.height}
+    proof = tamid(tmp_path, "verify")
+    assert proof.returncode == 0, proof.stdout
+    again = house.Project(tmp_path).register(pipeline, rows, y)
+    assert again.outcome in ("keep", "undecided"), again
+    assert present(tmp_path).champion == 1
+
+
+def test_what_cannot_be_handed_over_is_said_in_python(tmp_path: Path) -> None:
+    """A pipeline that cannot be stored, or does not fit, is refused with why and what to do."""
+    pipeline, rows, y = notebook()
+    with pytest.raises(UsageError, match="X lacks what the pipeline reads: calls") as raised:
+        house.Project(tmp_path).register(pipeline, rows.drop("calls"), y)
+    assert any("What to do" in note for note in raised.value.__notes__)
+    with pytest.raises(UsageError, match="2 values for 2500 rows"):
+        house.Project(tmp_path).register(pipeline, rows, ["yes", "no"])
+    odd = Pipeline([("own", Own()), ("model", LogisticRegression())])
+    with pytest.raises(UserCodeError, match="cannot be stored safely"):
+        house.Project(tmp_path / "odd").register(odd, rows.select("tenure", "calls"), y)
+
+
+class Own:
+    """A step that nobody else has."""
+
+    def fit(self, x: object, y: object = None) -> Own:
+        """Learn nothing."""
+        self.fitted_ = True
+        return self
+
+    def transform(self, x: object) -> object:
+        """Change nothing."""
+        return x
+
+
+def test_a_file_is_registered_with_its_contract_and_data(tmp_path: Path) -> None:
+    """`tamid register MODEL --contract C --data D` begins a workspace; errors are in words."""
+    pipeline, rows, y = notebook(1)
+    rows.with_columns(pl.Series("left", y)).write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "model.skops").write_bytes(skops.io.dumps(pipeline))
+    (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")
+    (tmp_path / "contract.yaml").write_text(CONTRACT, "utf-8")
+    given = (
+        "--contract",
+        str(tmp_path / "contract.yaml"),
+        "--data",
+        str(tmp_path / "rows.parquet"),
+    )
+    refused = tamid(tmp_path, "register", str(tmp_path / "model.pkl"), *given)
+    assert refused.returncode == 2
+    assert "skops.io.dump" in refused.stderr
+    wrong = tamid(tmp_path, "register", str(tmp_path / "model.skops"), *given)
+    assert wrong.returncode == 1
+    assert "does not offer this column" in wrong.stderr
+    assert not present(tmp_path).runs
+    text = CONTRACT.replace(", feature: false", "")
+    (tmp_path / "contract.yaml").write_text(text, "utf-8")
+    done = tamid(tmp_path, "--as", "ml_developer", "--json", "register",
+                 str(tmp_path / "model.skops"), *given)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["run"]["version"] == 1
+    assert present(tmp_path).champion == 1
+
+
+CONTRACT = """\
+tamid: 1
+name: churn
+task: binary
+data:
+  source: {path: incoming/*.parquet, owner: mlops_engineer}
+  entity: customer
+  label: {column: left, positive: "yes"}
+  schema:
+    tenure: {type: integer, min: 0, feature: false}
+    calls: {type: number}
+    plan: {type: category, allowed: [basic, fibre, plus]}
+    left: {type: category, allowed: ["yes", "no"], nullable: true}
+training: {model: logistic, threads: 1}
+gates: {minimum: {f1: 0.5}, baselines: [majority]}
+service: {p99_ms: 20000, start_s: 600}
+release: {path: [live]}
+"""
