@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,8 +119,6 @@ def written_in(contract: Path) -> tuple[str, dict[str, str]]:
 
 def sources_of(contract: Contract, folder: Path, place: Path | None = None) -> dict[str, Source]:
     """Return the sources of a contract, by name; `place`: where the rows are instead."""
-    from dataclasses import replace
-
     from tamid.core.contract.column_types import label_kinds, row_kinds, table_kinds
 
     data = contract.data
