@@ -71,7 +71,8 @@ docs: $(VENV)/.wheel ## write the generated pages of docs/
 
 lock: $(VENV)/.deps ## pin the newest versions that fit pyproject.toml
 	$(PIP) install -q uv
-	$(BIN)/uv pip compile -q pyproject.toml --extra loop --extra serve --extra grpc --group dev --universal \
+	$(BIN)/uv pip compile -q pyproject.toml --extra loop --extra serve --extra grpc --extra objects \
+	  --extra xgboost --group dev --universal \
 	  --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate \
 	  --output-file requirements.lock
 

@@ -139,9 +139,13 @@ def sources_of(contract: Contract, folder: Path, place: Path | None = None) -> d
 def _source(
     folder: Path, spec: _Given, hidden: tuple[str, ...], kinds: Mapping[str, str]
 ) -> Source:
-    """Open one source: a path that ends with `.dvc` names pointers of DVC, any other files."""
+    """Open one source: a URL names objects in a store, `.dvc` pointers of DVC, all else files."""
     from tamid.adapters.dvc import POINTER, DvcSource
     from tamid.adapters.files import FileSource
+    from tamid.adapters.objects import ObjectSource, is_url
+
+    if is_url(spec.path):
+        return ObjectSource(spec.path, spec.format, hidden, csv=spec.csv, kinds=kinds)
 
     kind = DvcSource if spec.path.endswith(POINTER) else FileSource
     return kind(folder, spec.path, spec.format, hidden, csv=spec.csv, kinds=kinds)

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 HEAVY = {
-    "cryptography", "dataframely", "deltalake", "lightgbm", "mlflow", "numpy", "onnxruntime",
-    "optuna", "pandas", "polars", "rich", "ruamel", "scipy", "sklearn", "skops", "sqlalchemy",
+    "cryptography", "dataframely", "deltalake", "lightgbm", "mlflow", "numpy", "obstore",
+    "onnxruntime", "optuna", "pandas", "polars", "rich", "ruamel", "scipy", "sklearn", "skops",
+    "sqlalchemy",
 }  # fmt: skip
 # Modules that Python itself loads for argparse, pathlib and dataclasses, plus a handful of ours.
 MAX_MODULES = 120

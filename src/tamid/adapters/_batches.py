@@ -33,9 +33,18 @@ def finished(base: Path, pattern: str) -> Iterator[str]:
     A folder is listed at every tick and may hold thousands of files: no Path per file.
     """
     for name in glob.iglob(pattern, root_dir=base, recursive=True):  # noqa: PTH207
-        hidden = any(part.startswith((".", "_")) for part in name.split("/"))
-        if not hidden and not name.endswith(_UNFINISHED):
+        if is_finished(name):
             yield name
+
+
+def is_finished(name: str) -> bool:
+    """Say whether a name is neither hidden nor one that producers use while they write.
+
+    >>> is_finished("2026/week.csv"), is_finished("_temporary/week.csv"), is_finished("a.csv.tmp")
+    (True, False, False)
+    """
+    hidden = any(part.startswith((".", "_")) for part in name.split("/"))
+    return not hidden and not name.endswith(_UNFINISHED)
 
 
 def format_of(name: str) -> Literal["csv", "parquet"] | None:

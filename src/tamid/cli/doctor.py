@@ -232,18 +232,18 @@ def _model(app: App, model: str) -> Iterator[Finding]:
 def _sources(contract: Contract, here: Scene, rig: Rig) -> Iterator[Finding]:
     """Say what lies in each source; what was due by now and is missing fails."""
     from tamid.core.events import AlarmRaised
-    from tamid.stages.data import NotReady
+    from tamid.stages.feeds import NotReady, listed
     from tamid.stages.missing import missing, path_of
 
-    empty = []
+    empty: list[NotReady] = []
     for name, source in sorted(rig.sources.items()):
-        batches, path = source.batches(), path_of(contract, name)
-        if not batches:
-            empty.append(NotReady(source=name, batch="", reason=f"no file matches {path}"))
+        path = path_of(contract, name)
+        found = len(listed(source, name, path, empty))
+        said = f"has {found} batch(es)" if found else f"has nothing: {empty[-1].reason}"
         yield _judged(
-            bool(batches),
-            f"{here.model}: source {name} ({path}) has {len(batches)} batch(es)",
-            f"Nothing matches {path}: correct the path in the contract, or wait for the producer.",
+            bool(found),
+            f"{here.model}: source {name} ({path}) {said}",
+            "Correct the path in the contract, or wait for the producer.",
             "warn",
         )
     told = [a.raised for a in here.state.open_alarms.values() if a.raised.signal == "source"]

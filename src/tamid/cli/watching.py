@@ -156,10 +156,12 @@ class Watch:
         return bool(settled)
 
     def _batches(self, model: str) -> frozenset[tuple[str, str, str]]:
+        from tamid.stages.feeds import listed
+
         taken = self._app.state(model).batches
         found = set()
         for name, source in self._app.rig(model).sources.items():
-            for batch in source.batches():
+            for batch in listed(source, name, "", None):
                 if taken.get(name, {}).get(batch.name) != batch.fingerprint:
                     found.add((name, batch.name, batch.fingerprint))
         return frozenset(found)

@@ -28,7 +28,7 @@ from tamid.stages.changes import (
     newest,
     standing,
 )
-from tamid.stages.feeds import Feed
+from tamid.stages.feeds import Feed, NotReady, listed
 from tamid.stages.filing import begun_periods, dressed, latest_moments
 from tamid.stages.oddities import NOTHING_VARIES
 from tamid.stages.quarantine import Checked, check
@@ -41,15 +41,6 @@ _MOST = 10
 _NEWLY = ", which was not so before"
 # A row that replaces another of its tick is stored as come some microseconds later.
 _WITHIN = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotReady:
-    """A batch that could not be read yet; it is looked at again by the next tick."""
-
-    source: str
-    batch: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +72,7 @@ def ingest(
     is known). `noted`: what was odd about the last batch; it is not told again.
     """
     first = not known if first is None else first
-    batches = source.batches()
-    if waiting is not None and not batches:
-        reason = f"no file matches {feed.path}" if feed.path else "nothing is there"
-        waiting.append(NotReady(source=feed.source, batch="", reason=reason))
-    for batch in batches:
+    for batch in listed(source, feed.source, feed.path, waiting):
         if known.get(batch.name) == batch.fingerprint:
             continue
         taking = _Taking(

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from tamid.core.contract.model import Calendar, Contract
+from tamid.core.errors import SystemFailure
 from tamid.core.periods import PeriodRule, period_rule
 from tamid.core.values import Role
+from tamid.ports import Batch, Source
 from tamid.stages.quarantine import Shape
 
 ROWS = "rows"
 LABELS = "labels"
 # How the tables of feature views are cut: weeks of UTC.
 SHARED_RULE = PeriodRule(zone=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotReady:
+    """A batch that could not be read yet; it is looked at again by the next tick."""
+
+    source: str
+    batch: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +47,18 @@ class Feed:
     pii: tuple[str, ...] = ()
     path: str = ""
     shared: bool = False
+
+
+def listed(source: Source, name: str, path: str, waiting: list[NotReady] | None) -> Sequence[Batch]:
+    """Return the batches that are there now; why there is none, or no answer, goes to `waiting`."""
+    try:
+        batches = source.batches()
+        reason = f"no file matches {path}" if path else "nothing is there"
+    except SystemFailure as error:
+        batches, reason = (), f"{error.what}: {error.why}"
+    if waiting is not None and not batches:
+        waiting.append(NotReady(source=name, batch="", reason=reason))
+    return batches
 
 
 def rule_of(contract: Contract) -> PeriodRule | None:

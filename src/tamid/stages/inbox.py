@@ -28,8 +28,7 @@ from tamid.core.values import (
     TablePin,
 )
 from tamid.ports import Batch, Source, Tables
-from tamid.stages.data import NotReady
-from tamid.stages.feeds import LABELS, rule_of
+from tamid.stages.feeds import LABELS, NotReady, listed, rule_of
 from tamid.stages.filing import with_periods
 from tamid.stages.hearing import EVENT, LABEL_KEY, VALUE, count_of, hear, why_not
 from tamid.stages.oddities import Rules
@@ -61,12 +60,9 @@ def ingest(
     own files, the batches that were accepted; others are passed over. `hearer`: reads files whose
     labels name answers.
     """
-    batches = source.batches()
     apart = contract.data.label.source
-    if waiting is not None and apart is not None and not batches:
-        reason = f"no file matches {apart.path}"
-        waiting.append(NotReady(source=LABELS, batch="", reason=reason))
-    for batch in batches:
+    missing = None if apart is None else waiting
+    for batch in listed(source, LABELS, apart.path if apart else "", missing):
         if known.get(batch.name) == batch.fingerprint:
             continue
         if accepted is not None and accepted.get(batch.name) != batch.fingerprint:

@@ -9,7 +9,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.events import Event
 from tamid.core.state import State
 from tamid.stages import data, inbox
-from tamid.stages.feeds import LABELS, ROWS, feeds
+from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds
 from tamid.stages.named import by_id
 from tamid.stages.rig import Rig
 from tamid.stages.sharing import ingest_shared
@@ -21,7 +21,7 @@ def intake(
     state: Callable[[], State],
     now: datetime,
     token: int,
-    waiting: list[data.NotReady] | None = None,
+    waiting: list[NotReady] | None = None,
 ) -> Iterator[Event]:
     """Yield what new batches brought: rows first, then event tables, then labels.
 

@@ -27,9 +27,9 @@ from tamid.stages.aftercare import (
 )
 from tamid.stages.checking import check_periods
 from tamid.stages.cleaning import count_cleaning
-from tamid.stages.data import NotReady
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.estimating import estimate
+from tamid.stages.feeds import NotReady
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal, holding
 from tamid.stages.lookups import materialise

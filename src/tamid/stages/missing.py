@@ -12,8 +12,7 @@ from tamid.core.events import AlarmCleared, AlarmRaised, Event
 from tamid.core.periods import PeriodRule, end_of, period_of, shift, start_of
 from tamid.core.state import State
 from tamid.core.values import instant
-from tamid.stages.data import NotReady
-from tamid.stages.feeds import LABELS, ROWS, feeds, rule_of
+from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds, rule_of
 
 # What an alarm about a source is raised on.
 SOURCE = "source"

@@ -18,7 +18,7 @@ from tamid.core.values import ARRIVED, BATCH, PERIOD, RULE, TIME, TablePin
 from tamid.ports import Batch, Source
 from tamid.stages import data
 from tamid.stages.changes import REMOVED
-from tamid.stages.feeds import Feed
+from tamid.stages.feeds import Feed, NotReady
 from tamid.stages.filing import begun_periods, latest_moments
 from tamid.stages.journal import holding
 from tamid.stages.rig import Rig
@@ -34,7 +34,7 @@ def ingest_shared(
     state: State,
     now: datetime,
     token: int,
-    waiting: list[data.NotReady],
+    waiting: list[NotReady],
 ) -> Iterator[Event]:
     """Take in what is new for this model; append each event before asking for the next.
 
@@ -53,7 +53,7 @@ def ingest_shared(
             turn = holding(rig.leases, feed.table, f"{rig.model}/{token}", now, _LEASE)
             held = stack.enter_context(turn)
         except Conflict as error:
-            waiting.append(data.NotReady(source=feed.source, batch="", reason=error.what))
+            waiting.append(NotReady(source=feed.source, batch="", reason=error.what))
             return
         for batch in fresh:
             told = _stored(rig, feed, batch, now)

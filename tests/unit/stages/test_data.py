@@ -28,7 +28,7 @@ from tamid.core.values import BATCH, ENTITY, KNOWN_AT, PERIOD, RULE, TIME, Role,
 from tamid.core.view.words import line, sentence
 from tamid.ports import Batch
 from tamid.stages import data
-from tamid.stages.feeds import Feed, feeds, rule_of
+from tamid.stages.feeds import Feed, NotReady, feeds, rule_of
 
 NOW = datetime(2026, 1, 4, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -73,7 +73,7 @@ class Store:
         """Put a batch down."""
         self.source.put(name, frame, self.now)
 
-    def ingest(self, waiting: list[data.NotReady] | None = None) -> list[Event]:
+    def ingest(self, waiting: list[NotReady] | None = None) -> list[Event]:
         """Take in what is new, as the loop does: an event is known once it was given out."""
         events = []
         for event in data.ingest(
@@ -306,7 +306,7 @@ def test_a_batch_that_is_not_ready_waits(store: Store) -> None:
     store.source = _Source(BatchNotReady("one is half-written"))
     store.put("one", rows({"a": 1.0}))
     store.put("two", rows({"b": 1.0}))
-    waiting: list[data.NotReady] = []
+    waiting: list[NotReady] = []
     (event,) = store.ingest(waiting)
     assert isinstance(event, DataAccepted)
     assert event.batch == "two"
@@ -318,7 +318,7 @@ def test_a_batch_that_is_not_ready_waits(store: Store) -> None:
 def test_an_empty_batch_waits(store: Store) -> None:
     """A batch without rows is never read as "everybody left"."""
     store.put("one", rows({}))
-    waiting: list[data.NotReady] = []
+    waiting: list[NotReady] = []
     assert store.ingest(waiting) == []
     assert [w.batch for w in waiting] == ["one"]
 
@@ -530,7 +530,7 @@ def test_what_is_odd_is_told_once(store: Store) -> None:
 
 def test_a_source_without_files_is_told(store: Store) -> None:
     """A path that matches nothing is named: it may be mistyped."""
-    waiting: list[data.NotReady] = []
+    waiting: list[NotReady] = []
     assert store.ingest(waiting) == []
     assert [w.reason for w in waiting] == ["no file matches rows/*.csv"]
 

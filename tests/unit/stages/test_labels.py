@@ -17,7 +17,7 @@ from tamid.core.events import DataRefused, LabelsAccepted
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
 from tamid.core.view.words import sentence
 from tamid.stages import labels
-from tamid.stages.data import NotReady
+from tamid.stages.feeds import NotReady
 from tamid.stages.truth import truth
 
 DAY = timedelta(days=1)

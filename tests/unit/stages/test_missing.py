@@ -15,8 +15,7 @@ from tamid.core.periods import shift
 from tamid.core.rules.incidents import incidents
 from tamid.core.signals import Signals
 from tamid.core.values import Role, VersionRef
-from tamid.stages.data import NotReady
-from tamid.stages.feeds import rule_of
+from tamid.stages.feeds import NotReady, rule_of
 from tamid.stages.missing import missing
 from tamid.testing.histories import PIN, Story, accepted, refused
 

@@ -44,8 +44,8 @@ class Source:
     """Where rows come from, and who answers for them."""
 
     path: str = key(
-        "file, glob, Delta table or DVC pointer (`.dvc`); relative paths start at the contract's "
-        "folder",
+        "file, glob, Delta table, DVC pointer (`.dvc`) or s3://, az://, gs:// objects; relative "
+        "paths start at the contract's folder",
         limits=PATH,
     )
     format: Format = key("how to read it", "auto")
@@ -60,7 +60,7 @@ class Source:
 class EventTable:
     """A further table of events, joined point-in-time."""
 
-    path: str = key("file, glob, Delta table or DVC pointer (`.dvc`)", limits=PATH)
+    path: str = key("as `source.path`", limits=PATH)
     entity: str = key("column that names the entity", limits=COLUMN)
     time: str = key("column of the event's moment", limits=COLUMN)
     format: Format = key("how to read it", "auto")
