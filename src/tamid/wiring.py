@@ -123,11 +123,9 @@ def sources_of(contract: Contract, folder: Path, place: Path | None = None) -> d
 
     data = contract.data
     hidden = data.forbidden
-    rows = _source(folder, data.source, hidden, row_kinds(contract))
-    if place is not None:
-        there = replace(data.source, path=place.name)
-        rows = _source(place.parent, there, hidden, row_kinds(contract))
-    found: dict[str, Source] = {"rows": rows}
+    given = data.source if place is None else replace(data.source, path=place.name)
+    where = folder if place is None else place.parent
+    found = {"rows": _source(where, given, hidden, row_kinds(contract))}
     if data.label.source is not None:
         found["labels"] = _source(folder, data.label.source, hidden, label_kinds(contract))
     for name, table in data.tables.items():
@@ -146,7 +144,6 @@ def _source(
 
     if is_url(spec.path):
         return ObjectSource(spec.path, spec.format, hidden, csv=spec.csv, kinds=kinds)
-
     kind = DvcSource if spec.path.endswith(POINTER) else FileSource
     return kind(folder, spec.path, spec.format, hidden, csv=spec.csv, kinds=kinds)
 
