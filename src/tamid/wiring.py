@@ -124,8 +124,7 @@ def sources_of(contract: Contract, folder: Path, place: Path | None = None) -> d
     data = contract.data
     hidden = data.forbidden
     given = data.source if place is None else replace(data.source, path=place.name)
-    where = folder if place is None else place.parent
-    found = {"rows": _source(where, given, hidden, row_kinds(contract))}
+    found = {"rows": _source(place.parent if place else folder, given, hidden, row_kinds(contract))}
     if data.label.source is not None:
         found["labels"] = _source(folder, data.label.source, hidden, label_kinds(contract))
     for name, table in data.tables.items():
