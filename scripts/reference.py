@@ -13,6 +13,7 @@ from reference_words import events_page, ports_page
 
 from tamid.cli.main import EXIT_CODES, command_parser, help_text
 from tamid.cli.table import TABLE
+from tamid.core.contract.schema import schema_text
 from tamid.core.errors import TamidError
 
 ROOT = Path(__file__).parent.parent
@@ -107,6 +108,7 @@ def lifecycle_page() -> str:
 PAGES = {
     "reference/cli.md": cli_page,
     "reference/contract.md": contract_page,
+    "reference/contract.schema.json": schema_text,
     "reference/decisions.md": decisions_page,
     "reference/events.md": events_page,
     "reference/lifecycle.md": lifecycle_page,

@@ -41,7 +41,7 @@ def faults(text: str) -> list[str]:
 
 
 def test_the_published_schema_is_current() -> None:
-    """The file in docs is what `tamid contract schema` prints; write it anew if this fails."""
+    """The file in docs is what `tamid contract schema` prints; `make docs` writes it."""
     assert PUBLISHED.read_text("utf-8") == schema_text()
 
 
