@@ -49,8 +49,8 @@ def test_a_parquet_file_becomes_a_champion(tmp_path: Path, test_data: Path) -> N
     )
     tamid(tmp_path, "adopt", "telco_churn.parquet", "--label", "Churn")
     assert "judged at once" in tamid(tmp_path, "plan")
-    tamid(tmp_path, "tick")
-    assert champion(tmp_path) == 1
+    told = tamid(tmp_path, "tick")
+    assert champion(tmp_path) == 1, told
     (scores,) = (tmp_path / "out").glob("*.csv")
     assert pl.read_csv(scores).height == ROWS
 
@@ -67,7 +67,7 @@ def test_a_hebrew_spreadsheet_becomes_a_champion(tmp_path: Path, test_data: Path
     assert "--label נטש" in tamid(tmp_path, "adopt", "לקוחות.csv", status=2)
     assert not (tmp_path / "contract.yaml").exists()
     tamid(tmp_path, "adopt", "לקוחות.csv", "--label", "נטש")
-    tamid(tmp_path, "tick")
-    assert champion(tmp_path) == 1
+    told = tamid(tmp_path, "tick")
+    assert champion(tmp_path) == 1, told
     (scores,) = (tmp_path / "out").glob("*.csv")
     assert pl.read_csv(scores).height == ROWS

@@ -33,7 +33,7 @@ data:
     minutes: {type: number, min: 0, max: 10080}
     calls: {type: number, min: 0}
 features: {code: "features.py:build"}
-training: {model: logistic, timeout: 12s}
+training: {model: logistic, timeout: 20s}
 gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
 service: {p99_ms: 5000, memory_mb: 4000}
 delivery: {every: 7d}
