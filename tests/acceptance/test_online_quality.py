@@ -14,11 +14,13 @@ from small_world import Stores
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.core import events as ev
-from tamid.core.chain import Recorded
-from tamid.core.fold import fold
+from tamid.core.chain import Draft, Recorded, chain
+from tamid.core.fold import evolve, fold
 from tamid.core.spool import read_segment
 from tamid.core.state import State
+from tamid.stages import online_usual
 from tamid.stages.loop import adopt, tick
+from tamid.stages.normal import accept_normal
 from tamid.testing.segments import labels_block, rows_block, segment, told_block
 
 # What these tests share is made once, not once a worker.
@@ -149,3 +151,41 @@ def test_answers_are_weighted_by_their_chance_and_counted_once(keys: Keys) -> No
     expected = 2 * len(positive) / (2 * len(positive) + len(wrong))
     assert found.value == pytest.approx(expected, abs=0.02)
     assert found.rows == len(right[::2]) + len(wrong)
+
+
+def test_served_traffic_that_moves_pages_and_can_be_taken_for_normal(keys: Keys) -> None:
+    """Six served weeks freeze what is usual online; a week asked by others pages once.
+
+    Half of each week is kept by a chance of one half: the numbers of rows say so.
+    """
+    world = World(keys)
+    for week in range(online_usual.FEWEST_WEEKS + 1):
+        moved = 1.5 if week == online_usual.FEWEST_WEEKS else 0.0
+        if moved:
+            told = world.turn(OPEN + week * toy.WEEK - toy.DAY)
+            (frozen,) = kinds(told, ev.OnlineUsual)
+            assert (frozen.on, len(frozen.periods)) == ("served", online_usual.FEWEST_WEEKS)
+            assert set(frozen.reference) >= {"online_score_psi", "online_input_psi"}
+        rows, _ = asked(moved)
+        # Another version answered the first two weeks: the champion scores them anew.
+        who = {"version": 9 if week < 2 else 1}
+        rows = [(row, {**given, **who, "id": f"{week}-{given['id']}"}) for row, given in rows]
+        at = OPEN + week * toy.WEEK
+        half = rows_block(at, rows[200::2], chance=0.5)
+        world.put(f"s{week}", rows_block(at, rows[:200]), half, at=at)
+    told = world.turn(OPEN + 7 * toy.WEEK)
+    seen = [m for m in kinds(told, ev.Measured) if m.signal == "online_score_psi"]
+    # 200 rows of chance 1 and 120 that stand for two each: (200 + 240)^2 / (200 + 480).
+    assert {m.rows for m in seen} == {285}
+    (alarm,) = (a for a in kinds(told, ev.AlarmRaised) if a.signal.startswith("online_"))
+    assert (alarm.failure, alarm.severity) == ("model_failure", "warning")
+    assert "false alarm a year" in alarm.budget
+    rig = world.opened(SimulatedClock(OPEN + 7 * toy.WEEK))
+    accepted = accept_normal(rig, world.state, alarm.alarm, OPEN + 7 * toy.WEEK)
+    before = world.state
+    draft = Draft(event=accepted, at=OPEN + 7 * toy.WEEK)
+    state = evolve(before, chain(toy.MODEL, before.seq + 1, draft, before.head))
+    assert accepted.asked
+    assert state.versions[1].asked == accepted.asked
+    assert alarm.alarm not in state.open_alarms
+    assert state.versions[1].usual_seq < state.versions[1].asked_seq

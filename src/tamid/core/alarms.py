@@ -7,29 +7,27 @@ champion keeps weaker signals silent. A special week is compared with its like a
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 
+from tamid.core.detecting import Found, detected, onset, reference_for, tie_break
 from tamid.core.estimates import trust_of
 from tamid.core.events import AlarmRaised, Measured
 from tamid.core.paging import (
+    ASKED,
+    DRIFT,
     ESTIMATE,
     QUALITY,
-    SILENT,
     UNLABELLED,
     Budget,
     QualityLevel,
     budget_of,
     reference_losses,
     reference_of,
-    weeks_of,
 )
 from tamid.core.special_weeks import Names, far_from_its_like
 from tamid.core.state import Alarm, State
-from tamid.core.stats.edetector import MIN_REFERENCE, detector, observe
-from tamid.core.usual import SCORE_PSI
+from tamid.core.usual import INPUT_PSI, ONLINE_INPUT_PSI, ONLINE_SCORE_PSI, SCORE_PSI
 from tamid.core.values import Interval
 
 __all__ = [
@@ -47,12 +45,6 @@ _FEWEST_ROWS = 0.5
 CALM = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    period: str
-    why: str
-
-
 def quality_alarm(
     model: str, state: State, level: QualityLevel, special: Names | None = None
 ) -> AlarmRaised | None:
@@ -67,7 +59,7 @@ def quality_alarm(
     budget = budget_of(state, level)
     series = _measured(state, QUALITY)
     losses = {p: -level.sign * m.value for p, m in series.items()}
-    found = _below_contract(state, series, level, budget, special or {}) or _detected(
+    found = _below_contract(state, series, level, budget, special or {}) or detected(
         model, state, QUALITY, losses, level, budget, special or {}
     )
     if found is None:
@@ -77,7 +69,7 @@ def quality_alarm(
         state,
         QUALITY,
         found.period,
-        _onset(losses, reference_losses(state, state.champion, level.sign), found.period),
+        onset(losses, reference_losses(state, state.champion, level.sign), found.period),
         "realised quality on matured labels",
         f"{level.metric} of version {state.champion} fell to {_figure(seen)}: {found.why}",
         budget,
@@ -85,11 +77,16 @@ def quality_alarm(
 
 
 def unlabelled_alarm(
-    model: str, state: State, level: QualityLevel, special: Names | None = None
+    model: str,
+    state: State,
+    level: QualityLevel,
+    special: Names | None = None,
+    partly: Collection[str] = (),
 ) -> AlarmRaised | None:
     """Return a new alarm of a signal that needs no label, or None: the strongest signal speaks.
 
-    Estimated loss counts in the grades of trust A and B only.
+    Estimated loss counts in the grades of trust A and B only. `partly`: periods that the
+    champion has answered online in part only; part of a week is spread otherwise than a week.
     """
     if not state.champion:
         return None
@@ -99,10 +96,12 @@ def unlabelled_alarm(
         if signal not in budget.signals or _open(state, louder):
             continue
         series = _measured(state, signal)
+        if signal in ASKED:
+            series = {p: m for p, m in series.items() if p not in partly}
         losses = _losses(signal, series, level)
-        found = _detected(model, state, signal, losses, level, budget, special or {})
+        found = detected(model, state, signal, losses, level, budget, special or {})
         if found is not None:
-            periods = _onset(losses, _reference(state, signal, level), found.period)
+            periods = onset(losses, reference_for(state, signal, level), found.period)
             message = f"{_what(signal, state, series[found.period], level)}: {found.why}"
             noticed = _NOTICED[signal]
             return _alarm(state, signal, found.period, periods, noticed, message, budget)
@@ -113,21 +112,11 @@ def is_back_to_normal(state: State, alarm: Alarm, special: Names | None = None) 
     """Say whether the latest ordinary periods are as the reference again; never for quality."""
     signal, version = alarm.raised.signal, state.champion
     usual = reference_of(state, version).get(signal, ())
-    if signal not in SILENT or not usual or f"/{version}/" not in alarm.raised.alarm:
+    if signal not in DRIFT or not usual or f"/{version}/" not in alarm.raised.alarm:
         return False
     seen = state.measured.get(f"{signal}@{version}", {})
     later = [p for p in sorted(seen) if p > alarm.raised.period and not (special or {}).get(p)]
     return len(later) >= CALM and all(seen[p].value <= max(usual) for p in later[-CALM:])
-
-
-def tie_break(model: str, period: str, signal: str) -> float:
-    """Return a number in (0, 1) that depends on names alone, so that replay alarms identically.
-
-    >>> 0 < tie_break("churn", "2026-01-04", "quality") < 1
-    True
-    """
-    digest = hashlib.sha256(f"{model}|{period}|{signal}".encode()).digest()
-    return (int.from_bytes(digest[:8], "big") + 0.5) / 2**64
 
 
 def _open(state: State, signals: tuple[str, ...]) -> bool:
@@ -141,7 +130,8 @@ def _measured(state: State, signal: str) -> Mapping[str, Measured]:
     # What was measured against an older reference, or before the matter was over, says no more.
     until = 0 if signal == QUALITY else max((a.cleared_seq for a in mine), default=0)
     version = state.versions[state.champion]
-    until = max(until, version.usual_seq if signal in SILENT else 0)
+    if signal in DRIFT:
+        until = max(until, version.asked_seq if signal in ASKED else version.usual_seq)
     name = f"{signal}@{state.champion}"
     seen = state.measured.get(name, {})
     return {
@@ -150,7 +140,7 @@ def _measured(state: State, signal: str) -> Mapping[str, Measured]:
         if p > after
         and math.isfinite(seen[p].value)
         and state.measured_seq.get(f"{name}/{p}", 0) >= until
-        and (signal in SILENT or state.scored_seq.get(p, 0) >= version.moved_seq)
+        and (signal in DRIFT or state.scored_seq.get(p, 0) >= version.moved_seq)
         and _enough_rows(state, signal, seen[p])
     }
 
@@ -169,19 +159,13 @@ def _losses(
     return {p: -level.sign * m.value for p, m in trusted.items()}
 
 
-def _reference(state: State, signal: str, level: QualityLevel) -> tuple[float, ...]:
-    if signal in (QUALITY, ESTIMATE):
-        return reference_losses(state, state.champion, level.sign)
-    return reference_of(state, state.champion).get(signal, ())
-
-
 def _below_contract(
     state: State,
     series: Mapping[str, Measured],
     level: QualityLevel,
     budget: Budget,
     special: Names,
-) -> _Found | None:
+) -> Found | None:
     """Return the first period whose widened interval lies beyond what the contract demands."""
     if level.at_least is None:
         return None
@@ -196,67 +180,16 @@ def _below_contract(
         if point + (best - point) * budget.stretch < level.at_least:
             demanded = level.sign * level.at_least
             why = f"even the best end of the interval is beyond the contract's {demanded:g}"
-            return _Found(period=period, why=why)
+            return Found(period=period, why=why)
     return None
-
-
-def _detected(
-    model: str,
-    state: State,
-    signal: str,
-    losses: Mapping[str, float],
-    level: QualityLevel,
-    budget: Budget,
-    special: Names,
-) -> _Found | None:
-    """Run the detector over the ordinary periods; a special one is held against its like."""
-    reference = _reference(state, signal, level)
-    if len(reference) < MIN_REFERENCE:
-        return None
-    sign = -1.0 if signal in SILENT else level.sign
-    weeks = weeks_of(reference_of(state, state.champion), signal)
-    running = detector(reference, budget.threshold, weeks)
-    for period, loss in losses.items():
-        if special.get(period):
-            if far_from_its_like(state, signal, period, special, sign):
-                names = ", ".join(sorted(special[period]))
-                return _Found(period=period, why=f"far from all that {names} ever was")
-            continue
-        running, check = observe(running, loss, tie_break(model, period, signal))
-        if check.alarm:
-            return _Found(period=period, why=_usually(signal, reference, sign))
-    return None
-
-
-def _usually(signal: str, reference: tuple[float, ...], sign: float) -> str:
-    if signal in SILENT:
-        return f"reference weeks reach {max(reference):.3f} at most"
-    return f"the reference is {-sign * sum(reference) / len(reference):.3f} on average"
-
-
-def _onset(
-    losses: Mapping[str, float], reference: tuple[float, ...], period: str
-) -> tuple[str, ...]:
-    """Return the unbroken run of periods up to the alarm that belong to its fall.
-
-    They are worse than any reference, and nearer to what the alarm saw than to what is usual: a
-    sound period that was merely unlucky would teach and judge the old world as the new one.
-    """
-    bound = math.inf
-    if reference:
-        bound = max(*reference, (sum(reference) / len(reference) + losses[period]) / 2)
-    run: list[str] = []
-    for name in reversed([p for p in losses if p <= period]):
-        if name != period and losses[name] <= bound:
-            break
-        run.append(name)
-    return tuple(sorted(run))
 
 
 _NOTICED = {
     ESTIMATE: "estimated quality, before any label",
-    SILENT[0]: "spread of the scores, before any label",
-    SILENT[1]: "inputs weighted by importance, before any label",
+    SCORE_PSI: "spread of the scores, before any label",
+    INPUT_PSI: "inputs weighted by importance, before any label",
+    ONLINE_SCORE_PSI: "spread of the scores given online, before any label",
+    ONLINE_INPUT_PSI: "what is asked online, weighted by importance, before any label",
 }
 
 
@@ -264,7 +197,8 @@ def _what(signal: str, state: State, seen: Measured, level: QualityLevel) -> str
     version = state.champion
     if signal == ESTIMATE:
         return f"{level.metric} of version {version} is estimated at {_figure(seen)}"
-    moved = "scores" if signal == SCORE_PSI else "inputs"
+    moved = "scores" if signal in (SCORE_PSI, ONLINE_SCORE_PSI) else "inputs"
+    moved = f"online {moved}" if signal in ASKED else moved
     text = f"the {moved} of version {version} moved by a PSI of {seen.value:.3f} in {seen.period}"
     most = max(seen.detail.items(), key=lambda item: item[1], default=("", 0.0))
     return f"{text}, most of all {most[0]} ({most[1]:.2f})" if most[0] else text

@@ -239,12 +239,30 @@ class NormalAccepted(Event):
     """A person took a drift for the new normal: the alarm is over and the reference moved there.
 
     `overlay` is the signed policy overlay with the new reference, `usual` the blob of the new
-    reference weeks, `periods` those that show the new normal.
+    reference weeks, `periods` those that show the new normal. `asked`: the blob of what is usual
+    online, if the alarm was about that.
     """
 
     alarm: str
     number: int
     overlay: str
+    usual: str
+    reference: Mapping[str, tuple[float, ...]]
+    periods: tuple[str, ...] = ()
+    asked: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineUsual(Event):
+    """What is usual online for a version, frozen: what its alarms about served traffic go by.
+
+    `on`: it rests on served rows, or, until there are enough, on the weeks of the bundle, if the
+    first served week was like them. `usual` is the blob of the reference weeks, `periods` the
+    served ones that it was told by.
+    """
+
+    number: int
+    on: Literal["served", "bundle"]
     usual: str
     reference: Mapping[str, tuple[float, ...]]
     periods: tuple[str, ...] = ()

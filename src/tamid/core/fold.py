@@ -10,7 +10,7 @@ from typing import Any
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.releases import RELEASES, put
-from tamid.core.restated import accepted_normal, threshold_moved
+from tamid.core.restated import accepted_normal, online_usual, threshold_moved
 from tamid.core.state import (
     SUSPECTED,
     Alarm,
@@ -246,6 +246,7 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.AlarmRaised: _alarm,
     ev.Diagnosed: _diagnosed,
     ev.NormalAccepted: accepted_normal,
+    ev.OnlineUsual: online_usual,
     ev.ThresholdMoved: threshold_moved,
     ev.AlarmCleared: _cleared,
     ev.IncidentOpened: _incident,

@@ -12,15 +12,18 @@ from tamid.core.state import State
 from tamid.core.stats.distributions import normal_quantile
 from tamid.core.stats.edetector import MIN_REFERENCE, family_threshold
 from tamid.core.stats.reference import ENOUGH_WEEKS
-from tamid.core.usual import INPUT_PSI, SCORE_PSI
+from tamid.core.usual import INPUT_PSI, ONLINE_INPUT_PSI, ONLINE_SCORE_PSI, SCORE_PSI
 
 # Realised loss, the level that the contract demands of it, estimated loss; then without any label.
 QUALITY, CONTRACT, ESTIMATE = "quality", "contract", "estimate"
 # Realised loss of what was answered online, one by one.
 ONLINE = "online_quality"
 SILENT = (SCORE_PSI, INPUT_PSI)
+# The same of what is asked and answered online.
+ASKED = (ONLINE_SCORE_PSI, ONLINE_INPUT_PSI)
+DRIFT = (*SILENT, *ASKED)
 # What needs no label pages to warn; a lost quality is critical.
-UNLABELLED = (ESTIMATE, *SILENT)
+UNLABELLED = (ESTIMATE, *DRIFT)
 YEAR = timedelta(days=365)
 # A 95 % interval reaches so many standard errors to either side.
 _NINETY_FIVE = 1.959964
@@ -106,7 +109,7 @@ def budget_of(state: State, level: QualityLevel) -> Budget:
             signals.append(ESTIMATE)
     if state.measured.get(f"{ONLINE}@{state.champion}"):
         signals.append(ONLINE)
-    signals += [s for s in SILENT if len(reference.get(s, ())) >= MIN_REFERENCE]
+    signals += [s for s in DRIFT if len(reference.get(s, ())) >= MIN_REFERENCE]
     return Budget(
         signals=tuple(signals),
         checks_per_year=level.checks_per_year,
@@ -133,12 +136,13 @@ def weeks_of(reference: Mapping[str, tuple[float, ...]], signal: str) -> int:
 
 
 def _notes(reference: Mapping[str, tuple[float, ...]]) -> tuple[str, ...]:
-    weeks = [weeks_of(reference, s) for s in SILENT if reference.get(s)]
+    known = [s for s in DRIFT if reference.get(s)]
+    weeks = [weeks_of(reference, s) for s in known]
     if not weeks:
         return ()
     notes = []
     if min(weeks) < ENOUGH_WEEKS:
         notes.append(f"approximate: a reference of {min(weeks)} weeks")
-    if not all(reference.get(f"{s}/seasons", (0.0,))[0] for s in SILENT if reference.get(s)):
+    if not all(reference.get(f"{s}/seasons", (0.0,))[0] for s in known):
         notes.append("too few years of reference to tell seasons apart")
     return tuple(notes)

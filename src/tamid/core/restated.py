@@ -1,4 +1,4 @@
-"""Two ways in which a version goes on under another overlay: a new normal, another threshold."""
+"""How a version goes on under another reference: a new normal, another threshold, or online."""
 
 from __future__ import annotations
 
@@ -14,9 +14,21 @@ def accepted_normal(s: State, e: ev.NormalAccepted, r: Recorded) -> State:
     """Return the state in which a person's new normal is the reference and the alarm is over."""
     version = s.versions[e.number]
     reference = {**version.registered.reference, **e.reference}
-    new = replace(_under(version, e.overlay, reference), usual=e.usual, usual_seq=r.seq)
+    new = _under(version, e.overlay, reference)
+    if e.asked:
+        new = replace(new, asked=e.asked, asked_seq=r.seq)
+    else:
+        new = replace(new, usual=e.usual, usual_seq=r.seq)
     said = f"accepted as the new normal by {r.role.value} {r.actor}: {r.reason}"
     return _settled(s, e.number, new, e.alarm, said, r)
+
+
+def online_usual(s: State, e: ev.OnlineUsual, r: Recorded) -> State:
+    """Return the state in which alarms about served traffic go by what was frozen."""
+    version = s.versions[e.number]
+    known = replace(version.registered, reference={**version.registered.reference, **e.reference})
+    new = replace(version, registered=known, asked=e.usual, asked_on=e.on, asked_seq=r.seq)
+    return replace(s, versions={**s.versions, e.number: new})
 
 
 def threshold_moved(s: State, e: ev.ThresholdMoved, r: Recorded) -> State:

@@ -36,6 +36,7 @@ class Run:
 class Version:
     """A registered version and the stage of its release; `usual`: the accepted new normal.
 
+    `asked`: the blob of what is usual online, `asked_on` what that rests on ("" if nothing is).
     `earlier`: overlays that held before its threshold was moved, each up to an event's number.
     `evidence`: what was measured when it entered its stage. `online`: model servers answer with it
     in this stage, so that it is judged by what they report (`trial`, the newest such judgement).
@@ -49,6 +50,9 @@ class Version:
     stopped: str = ""
     usual: str = ""
     usual_seq: int = 0
+    asked: str = ""
+    asked_on: str = ""
+    asked_seq: int = 0
     evidence: Mapping[str, float] = field(default_factory=dict)
     online: bool = False
     trial: ev.TrialMeasured | None = None

@@ -9,8 +9,10 @@ learn it from.
 from __future__ import annotations
 
 from tamid.core.events import Cause, Diagnosed, Measured
+from tamid.core.paging import ASKED
 from tamid.core.state import Alarm, State
 from tamid.core.suspicion import diagnosed, suspicion
+from tamid.core.usual import ONLINE_PREFIX
 from tamid.core.values import Role
 
 # One column that stands out this many times as far as the next one points at its source.
@@ -38,7 +40,8 @@ def cause_before_labels(alarm: Alarm, state: State) -> Diagnosed:
     if (found := suspicion(state, raised.periods)) is not None:
         kind, confirmed, owner, told = found
         return diagnosed(alarm, kind, confirmed, owner, told, "blocked")
-    columns = _columns(state.measure("column_drift", version, raised.period))
+    where = ONLINE_PREFIX if raised.signal in ASKED else ""
+    columns = _columns(state.measure(f"{where}column_drift", version, raised.period))
     if not columns:
         reason = "no single column stands out"
         return _useless(alarm, "unknown", False, Role.ML_DEVELOPER, reason)

@@ -30,6 +30,9 @@ from tamid.core.stats.seasons import counts_the_calendar, season_mates, season_t
 
 # Signals that need no label: how scores are spread, and how inputs are, weighted by importance.
 SCORE_PSI, INPUT_PSI = "score_psi", "input_psi"
+# The same of what was asked and answered online, one by one: another population.
+ONLINE_PREFIX = "online_"
+ONLINE_SCORE_PSI, ONLINE_INPUT_PSI = ONLINE_PREFIX + SCORE_PSI, ONLINE_PREFIX + INPUT_PSI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

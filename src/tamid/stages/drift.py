@@ -19,7 +19,7 @@ from tamid.core.state import State
 from tamid.core.stats.arrays import Floats
 from tamid.core.stats.drift import Profile, psi, weighted_psi
 from tamid.core.usual import INPUT_PSI, SCORE_PSI, Movement, Weeks, movement, ordinary, outstanding
-from tamid.core.values import Task
+from tamid.core.values import WEIGHT, Task
 from tamid.stages.bundling import PROFILE
 from tamid.stages.feeds import rule_of
 from tamid.stages.rig import Rig
@@ -40,19 +40,23 @@ def measure_drift(
     period: str,
     *,
     prefix: str = "",
+    usual: Usual | None = None,
+    weighed: bool = False,
 ) -> Iterator[Measured]:
     """Yield how far a scored period's scores and inputs moved, and the column that stands out.
 
     `contract`: the champion's; `rows`: joined good rows; `answered`: the period's predictions.
-    `prefix`: what the names of the signals begin with, for answers that were given elsewhere.
+    `prefix`: what the names of the signals begin with, for answers that were given elsewhere;
+    `usual`: what those are held against, if not what is usual for the version; `weighed`: rows and
+    answers have weights, which add up to the rows that they are worth.
     """
     number = state.champion
     scores, inputs, columns = (prefix + s for s in (SCORE_PSI, INPUT_PSI, COLUMN_DRIFT))
-    usual = usual_of(rig, state, number)
+    usual = usual or usual_of(rig, state, number)
     # Signals are measured anew when a period is scored anew: the second truth replaces the first.
     key = f"{number}/{period}/{state.seq}"
     mine = answered.filter(pl.col("rung") == "champion")
-    counts = score_counts(usual, mine)
+    counts = score_counts(usual, mine, _weights(mine, weighed))
     if counts and not mine.is_empty():
         weeks = _ordinary(rig, contract, usual.score_weeks)
         found = _moved(weeks, usual.scores, counts, period, dict.fromkeys(counts, 1.0))
@@ -63,7 +67,7 @@ def measure_drift(
             period,
             found.value,
             number,
-            mine.height,
+            _worth(mine, weighed),
             _most({n.removeprefix("class_"): v for n, v in named.items()}),
         )
     if rows.is_empty():
@@ -71,12 +75,13 @@ def measure_drift(
     weeks = _ordinary(rig, contract, usual.input_weeks)
     importance = importance_of(rig, state, number)
     weight = weights_of(weeks, importance) if weeks.names else {}
+    weights = _weights(rows, weighed)
     profiles = [p for p in usual.inputs if p.column in rows.columns]
     watched = [p for p in profiles if p.column in weight] or profiles
     weight = weight or {p.column: importance.get(p.column, 0.0) for p in watched}
     if not any(weight.get(p.column, 0.0) > 0 for p in watched):
         weight = {p.column: 1.0 for p in watched}
-    counts = {p.column: column_counts(p, rows.get_column(p.column)) for p in watched}
+    counts = {p.column: column_counts(p, rows.get_column(p.column), weights) for p in watched}
     found = _moved(weeks, watched, counts, period, weight)
     most = _most(found.columns)
     yield from _measured(
@@ -85,11 +90,11 @@ def measure_drift(
         period,
         found.value,
         number,
-        rows.height,
+        _worth(rows, weighed),
         most,
     )
     yield from _measured(
-        f"{columns}/{key}", columns, period, found.z, number, rows.height,
+        f"{columns}/{key}", columns, period, found.z, number, _worth(rows, weighed),
         outstanding(weeks, found.columns, NAMED),
     )  # fmt: skip
 
@@ -127,6 +132,14 @@ def _moved(
         return movement(weeks, period, counts, weight)
     moved = {p.column: psi(p.counts, counts[p.column]) for p in profiles if p.column in counts}
     return Movement(value=weighted_psi(moved, weight), columns=moved, z=math.nan, column="")
+
+
+def _weights(rows: pl.DataFrame, weighed: bool) -> Floats | None:
+    return rows.get_column(WEIGHT).to_numpy() if weighed else None
+
+
+def _worth(rows: pl.DataFrame, weighed: bool) -> int:
+    return round(rows.get_column(WEIGHT).sum()) if weighed else rows.height
 
 
 def _most(columns: Mapping[str, float]) -> dict[str, float]:

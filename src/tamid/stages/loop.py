@@ -36,6 +36,7 @@ from tamid.stages.lookups import materialise
 from tamid.stages.missing import missing
 from tamid.stages.monitoring import alarms, observe
 from tamid.stages.online import measure_online
+from tamid.stages.online_usual import freeze_usual
 from tamid.stages.quality import measure
 from tamid.stages.rig import Rig
 from tamid.stages.servers import listen
@@ -53,8 +54,9 @@ LEASE = timedelta(hours=2)
 
 # What is looked at in each turn, in this order; each look sees what those before it found.
 _LOOKS = (
-    listen, check_periods, measure, measure_online, compare_in_shadow, compare_with_previous,
-    look_at_first_answers, estimate, alarms, diagnose, measure_threshold, measure_rungs,
+    listen, check_periods, measure, freeze_usual, measure_online, compare_in_shadow,
+    compare_with_previous, look_at_first_answers, estimate, alarms, diagnose, measure_threshold,
+    measure_rungs,
 )  # fmt: skip
 # After these acts there is something new to notice: scores, or another champion.
 _TO_NOTICE = (Score, Promote, RollBack)

@@ -32,9 +32,18 @@ def alarms(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterato
     level, special = level_of(contract), _special(rig, contract, state)
     found = quality_alarm(rig.model, state, level, special)
     found = found or online_alarm(state, level)
-    found = found or unlabelled_alarm(rig.model, state, level, special)
+    partly = _partly(contract, state, now)
+    found = found or unlabelled_alarm(rig.model, state, level, special, partly)
     if found is not None:
         yield found
+
+
+def _partly(contract: Contract, state: State, now: datetime) -> frozenset[str]:
+    """Return the periods that the champion answered in part only: its first, and today's."""
+    if contract.data.time is None or not state.reigns:
+        return frozenset()
+    rule = rule_of(contract)
+    return frozenset({period_of(rule, now), period_of(rule, state.reigns[-1].since)})
 
 
 def _special(rig: Rig, contract: Contract, state: State) -> Mapping[str, frozenset[str]]:

@@ -70,6 +70,10 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
             yield event.overlay
         case ev.NormalAccepted():
             yield from (event.overlay, event.usual)
+            if event.asked:
+                yield event.asked
+        case ev.OnlineUsual():
+            yield event.usual
         case ev.Promoted():
             yield event.evidence
         case ev.EntityErased() if event.report:

@@ -9,16 +9,26 @@ import polars as pl
 
 from tamid.core.errors import Conflict, NotFound
 from tamid.core.events import NormalAccepted
-from tamid.core.paging import SILENT
+from tamid.core.paging import ASKED, DRIFT
 from tamid.core.state import Alarm, State
 from tamid.core.stats.arrays import Floats
-from tamid.core.usual import ordinary, recentred
+from tamid.core.usual import ONLINE_PREFIX, ordinary, recentred
+from tamid.core.values import WEIGHT
 from tamid.stages import dataset, joining
 from tamid.stages.drift import importance_of, usual_of
 from tamid.stages.feeds import rule_of
+from tamid.stages.online_usual import served_rows
 from tamid.stages.packaging import open_overlay, restate
 from tamid.stages.rig import Rig
-from tamid.stages.usual import Usual, column_counts, references_of, score_counts, special_of, stored
+from tamid.stages.usual import (
+    Usual,
+    column_counts,
+    references_of,
+    score_counts,
+    special_of,
+    stored,
+    usual_in,
+)
 
 
 def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAccepted:
@@ -31,6 +41,8 @@ def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAcc
         NotFound: there is no such alarm; Conflict: it is over, or it is about quality.
     """
     alarm = _acceptable(state, name)
+    if alarm.raised.signal in ASKED:
+        return _accept_online(rig, state, alarm)
     number = state.champion
     registered = state.versions[number].registered
     contract = rig.contract(registered.contract)
@@ -69,6 +81,33 @@ def accept_normal(rig: Rig, state: State, name: str, now: datetime) -> NormalAcc
     )
 
 
+def _accept_online(rig: Rig, state: State, alarm: Alarm) -> NormalAccepted:
+    number, name = state.champion, alarm.raised.alarm
+    version = state.versions[number]
+    begin = min(alarm.raised.periods or (alarm.raised.period,))
+    known = state.measured.get(f"{alarm.raised.signal}@{number}", {})
+    periods = tuple(p for p in sorted(known) if p >= begin)
+    asked, scored = served_rows(rig, state, periods)
+    moved = _moved(usual_in(rig.blobs.get(version.asked)), asked, scored, weighed=True)
+    found = references_of(
+        moved, importance_of(rig, state, number), (), rig, f"{rig.model}/{number}/{name}",
+        centre=len(periods), moved=True,
+    )  # fmt: skip
+    reference = {f"{ONLINE_PREFIX}{key}": values for key, values in found.items()}
+    overlay = version.registered.ref.overlay
+    old = open_overlay(overlay, rig.blobs, rig.signer).reference
+    return NormalAccepted(
+        key=f"normal/{name}",
+        alarm=name,
+        number=number,
+        overlay=restate(overlay, rig.blobs, rig.signer, reference={**old, **reference}),
+        usual=version.usual,
+        reference=reference,
+        periods=periods,
+        asked=rig.blobs.put(stored(moved)),
+    )
+
+
 def _acceptable(state: State, name: str) -> Alarm:
     alarm = state.alarms.get(name)
     if alarm is None:
@@ -76,7 +115,7 @@ def _acceptable(state: State, name: str) -> Alarm:
         raise NotFound(f"there is no alarm {name!r}", why=f"alarms: {known}")
     if alarm.cleared:
         raise Conflict(f"alarm {name} is over", why=alarm.cleared, fix="See `tamid status`.")
-    if alarm.raised.signal not in SILENT:
+    if alarm.raised.signal not in DRIFT:
         raise Conflict(
             f"alarm {name} is about quality, which is no normal to be accepted",
             why="the contract says what quality is owed, and both roles signed it",
@@ -91,13 +130,18 @@ def _acceptable(state: State, name: str) -> Alarm:
     return alarm
 
 
-def _moved(usual: Usual, rows: pl.DataFrame, answered: pl.DataFrame) -> Usual:
+def _moved(
+    usual: Usual, rows: pl.DataFrame, answered: pl.DataFrame, *, weighed: bool = False
+) -> Usual:
+    mine = rows.get_column(WEIGHT).to_numpy() if weighed else None
     inputs = {
-        p.column: column_counts(p, rows.get_column(p.column))
+        p.column: column_counts(p, rows.get_column(p.column), mine)
         for p in usual.inputs
         if p.column in rows.columns
     }
-    scores = score_counts(usual, answered)
+    scores = score_counts(
+        usual, answered, answered.get_column(WEIGHT).to_numpy() if weighed else None
+    )
     return Usual(
         inputs=tuple(
             replace(p, counts=_kept(inputs.get(p.column), p.counts)) for p in usual.inputs

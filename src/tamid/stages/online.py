@@ -1,12 +1,10 @@
 """Answers given one by one, measured like those of a batch: quality on labels, drift without them.
 
-Quality online pages; drift online is measured and shown, and pages nobody: what is usual for a
-version was learnt from batches, and who asks online is another population.
+Both page. What is usual is not what batches were like: :mod:`tamid.stages.online_usual`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,26 +13,19 @@ import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
-from tamid.core.ladder import CHAMPION
-from tamid.core.learning.bundle import read_manifest
 from tamid.core.paging import ONLINE
 from tamid.core.periods import end_of, matured_at
 from tamid.core.state import State
-from tamid.core.usual import SCORE_PSI
-from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, TIME, WEIGHT, TablePin
+from tamid.core.usual import ONLINE_PREFIX, ONLINE_SCORE_PSI
+from tamid.core.values import STATIC_PERIOD, WEIGHT, TablePin
 from tamid.stages import dataset, labels
-from tamid.stages.answered import SERVED, inputs_of
+from tamid.stages.answered import SERVED
+from tamid.stages.asked import answers_of, evened, inputs_named, typed, with_chances
 from tamid.stages.drift import measure_drift
+from tamid.stages.online_usual import FEWEST_ROWS
 from tamid.stages.quality import measured_on, rule_of, trusted_share
 from tamid.stages.rig import Rig
-
-PREFIX = "online_"
-# Answers from which scores and inputs can be told to have moved.
-_FEWEST = 200
-_COLUMNS = [
-    "id", ENTITY, TIME, PERIOD, "score", "decision", "version", "rung", "chance", "inputs",
-    "classes",
-]  # fmt: skip
+from tamid.stages.usual import usual_in
 
 
 def measure_online(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Measured]:
@@ -51,26 +42,17 @@ def measure_online(rig: Rig, contract: Contract, state: State, now: datetime) ->
     for period in sorted(p for p in state.answered if p >= since or p == STATIC_PERIOD):
         if _is_told(rig, contract, state, period, now):
             continue
-        rows = answers_of(rig, state, pin, period)
+        rows = answers_of(rig, pin, period, state.champion)
         if rows.is_empty():
             continue
         yield from _quality(rig, contract, state, rows, period, now)
         yield from _drift(rig, contract, state, rows, period, now)
 
 
-def answers_of(rig: Rig, state: State, pin: TablePin, period: str) -> pl.DataFrame:
-    """Return what the champion answered online in a period, each id once, by weight 1 / chance."""
-    found = rig.tables.read(pin, periods=[period], columns=_COLUMNS)
-    mine = (pl.col("rung") == CHAMPION) & (pl.col("version") == state.champion)
-    # A caller that asks again under the same id is told the same again.
-    found = found.filter(mine).unique("id", keep="last", maintain_order=True)
-    return found.with_columns((1.0 / pl.col("chance")).alias(WEIGHT))
-
-
 def _is_told(rig: Rig, contract: Contract, state: State, period: str, now: datetime) -> bool:
     """Say whether nothing came for a period since both quality and drift were told."""
     came = state.answered[period]
-    for signal in (ONLINE, PREFIX + SCORE_PSI):
+    for signal in (ONLINE, ONLINE_SCORE_PSI):
         last = state.measure(signal, state.champion, period)
         place = state.measured_seq.get(f"{signal}@{state.champion}/{period}", 0)
         if last is None or place < came or not _same_labels(rig, state, last):
@@ -125,30 +107,22 @@ def _due(contract: Contract, period: str, share: float, now: datetime) -> bool:
     return moment is None or moment <= now
 
 
-def _chances(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the chances of the classes as columns, as a batch's answers have them."""
-    told = [json.loads(text) if text else {} for text in rows.get_column("classes").to_list()]
-    names = sorted({name for chances in told for name in chances})
-    return pl.DataFrame(
-        {f"class_{name}": [chances.get(name) for chances in told] for name in names},
-        schema=dict.fromkeys((f"class_{name}" for name in names), pl.Float64()),
-    )
-
-
 def _drift(
     rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, period: str, now: datetime
 ) -> Iterator[Measured]:
-    last = state.measure(PREFIX + SCORE_PSI, state.champion, period)
+    last = state.measure(ONLINE_SCORE_PSI, state.champion, period)
+    rows = rows.with_columns(pl.Series(WEIGHT, evened(rows.get_column(WEIGHT).to_numpy())))
+    worth = round(rows.get_column(WEIGHT).sum())
     over = period != STATIC_PERIOD and end_of(rule_of(contract), period) <= now
-    grown = last is None or rows.height >= 2 * last.rows or (over and rows.height > last.rows)
-    if rows.height < _FEWEST or not grown:
+    grown = last is None or worth >= 2 * last.rows or (over and worth != last.rows)
+    if worth < FEWEST_ROWS or not grown:
         return
-    version = state.versions[state.champion].registered
-    names = read_manifest(rig.blobs.get(version.ref.bundle)).schema.inputs
-    given = pl.DataFrame(
-        {name: [row[name] for row in inputs_of(rows, names)] for name in names}, strict=False
-    )
-    rows = rows.hstack(_chances(rows))
-    stored = [n for n in names if not given.get_column(n).is_null().all()]
-    mine = rig.contract(version.contract)
-    yield from measure_drift(rig, state, mine, given.select(stored), rows, period, prefix=PREFIX)
+    version = state.versions[state.champion]
+    mine = rig.contract(version.registered.contract)
+    given = typed(mine, rows, inputs_named(rig, state, state.champion))
+    stored = [n for n in given.columns if not given.get_column(n).is_null().all()]
+    yield from measure_drift(
+        rig, state, mine, given.select(stored), with_chances(rows), period,
+        prefix=ONLINE_PREFIX, weighed=True,
+        usual=usual_in(rig.blobs.get(version.asked)) if version.asked else None,
+    )  # fmt: skip

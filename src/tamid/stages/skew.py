@@ -17,12 +17,12 @@ import polars as pl
 from tamid.core.contract.model import Contract
 from tamid.core.errors import NotFound
 from tamid.core.ladder import CHAMPION, PREVIOUS
-from tamid.core.learning.bundle import read_manifest
 from tamid.core.skew import Column, Kind, Skew, compare, differs
 from tamid.core.state import State
 from tamid.core.values import ARRIVED, ENTITY, PERIOD, TIME
-from tamid.stages import features, joining
-from tamid.stages.answered import SERVED, inputs_of
+from tamid.stages import joining
+from tamid.stages.answered import SERVED
+from tamid.stages.asked import all_stored, inputs_named, typed
 from tamid.stages.dataset import good
 from tamid.stages.reading import MOMENT
 from tamid.stages.registry import voice
@@ -33,10 +33,6 @@ _GRACE = timedelta(minutes=10)
 # Periods of rows before the first answer in which its entity's row may lie.
 _BACK = 3
 _TIMEOUT = timedelta(minutes=10)
-_TYPES: Mapping[str, pl.DataType | type[pl.DataType]] = {
-    "number": pl.Float64, "integer": pl.Int64, "boolean": pl.Boolean, "category": pl.String,
-    "text": pl.String, "datetime": MOMENT,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +68,8 @@ def skew(rig: Rig, state: State, most: int, now: datetime, seed: int = 7) -> Ske
         if not isinstance(number, int) or number not in state.versions:
             continue
         contract = rig.contract(state.versions[number].registered.contract)
-        names = _names(rig, state, number)
-        served = _typed(contract, answers, names)
+        names = inputs_named(rig, state, number)
+        served = typed(contract, answers, names)
         scores[number] = _scores(rig, state, number, contract, answers, served)
         found = _columns(rig, state, contract, answers, served, names, now)
         matched += len(next(iter(found.values())).served) if found else 0
@@ -104,34 +100,13 @@ def _sample(rig: Rig, state: State, most: int, seed: int) -> pl.DataFrame:
     return sample
 
 
-def _names(rig: Rig, state: State, number: int) -> Sequence[str]:
-    bundle = state.versions[number].registered.ref.bundle
-    return read_manifest(rig.blobs.get(bundle)).schema.inputs
-
-
-def _typed(contract: Contract, answers: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Return the inputs as they were served, in the types of the contract, cleaned like a batch."""
-    rows = list(inputs_of(answers, names))
-    columns = []
-    for name in names:
-        column = contract.data.schema.get(name)
-        kind = column.type if column else "number"
-        values = pl.Series(name, [row[name] for row in rows], strict=False)
-        if kind == "datetime":
-            columns.append(values.cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC"))
-        else:
-            columns.append(values.cast(_TYPES[kind], strict=False))
-    own = answers.select(ENTITY, TIME, PERIOD)
-    return features.clean(own.hstack(columns), contract.clean).frame
-
-
 def _scores(
     rig: Rig, state: State, number: int, contract: Contract, answers: pl.DataFrame,
     served: pl.DataFrame,
 ) -> tuple[int, int]:  # fmt: skip
     """Return how many of how many scores the training code gives otherwise."""
-    declared = set(contract.data.schema) | set(contract.features.aggregates)
-    if not set(served.columns) - {ENTITY, TIME, PERIOD} <= declared - set(contract.data.pii):
+    names = [n for n in served.columns if n not in (ENTITY, TIME, PERIOD)]
+    if not all_stored(contract, names):
         return 0, 0  # some input is never logged: these scores cannot be recomputed
     who = voice(rig, state, number)
     given = rig.scorer.score(who.bundle, who.overlay, served, reasons=0, timeout=_TIMEOUT).frame

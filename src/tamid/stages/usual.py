@@ -144,18 +144,24 @@ def special_of(
     return special_periods(special_days(entries, rig.holidays, first, last), named, length)
 
 
-def column_counts(profile: Profile, column: pl.Series) -> Floats:
-    """Count a column in a profile's bins."""
-    return np.bincount(places(profile, column), minlength=bins_of(profile)).astype(np.float64)
+def column_counts(profile: Profile, column: pl.Series, weights: Floats | None = None) -> Floats:
+    """Count a column in a profile's bins, each row by its weight."""
+    found = np.bincount(places(profile, column), weights=weights, minlength=bins_of(profile))
+    return found.astype(np.float64)
 
 
-def score_counts(usual: Usual, answered: pl.DataFrame) -> dict[str, Floats]:
+def score_counts(
+    usual: Usual, answered: pl.DataFrame, weights: Floats | None = None
+) -> dict[str, Floats]:
     """Count answers in the bins of each score; an answer without chances of classes is none."""
-    return {
-        p.column: column_counts(p, answered.get_column(p.column).drop_nulls())
-        for p in usual.scores
-        if p.column in answered.columns
-    }
+    found = {}
+    for profile in usual.scores:
+        if profile.column in answered.columns:
+            column = answered.get_column(profile.column)
+            known = column.is_not_null()
+            mine = None if weights is None else weights[known.to_numpy()]
+            found[profile.column] = column_counts(profile, column.filter(known), mine)
+    return found
 
 
 def places(profile: Profile, column: pl.Series) -> np.ndarray:

@@ -204,6 +204,11 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
         f"Alarm {e.alarm} accepted as the new normal: the reference of version {e.number} is that "
         f"of {', '.join(e.periods)}"
     ),
+    ev.OnlineUsual: lambda e: (
+        f"What is usual online for version {e.number} rests on "
+        + (f"{len(e.periods)} served weeks" if e.on == "served" else "the weeks of its bundle")
+        + f", {', '.join(e.periods[:1])}{' and later' if len(e.periods) > 1 else ''}"
+    ),
     ev.ThresholdMoved: lambda e: (
         f"The decision of version {e.number} begins at {e.threshold:.3f} instead of "
         f"{e.before:.3f}: that alone repairs what alarm {e.alarm} was about"
