@@ -1,4 +1,4 @@
-"""Served traffic pages like a batch: one budget for both, weights by chance, measured run length."""
+"""Served traffic pages like a batch: one budget for both, weights by chance, run length."""
 
 from __future__ import annotations
 
