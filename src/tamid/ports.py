@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tamid.core.compiled.lane import Rule
+    from tamid.core.learning.advice import Ask, Study
     from tamid.core.learning.model import Param
     from tamid.core.trial import ArmCounts
 
@@ -365,6 +366,25 @@ class Rehearser(Protocol):
 
         Raises:
             UserCodeError: the code cannot be loaded; WorkerDied: it hangs, or killed its process.
+        """
+        ...
+
+
+class Studier(Protocol):
+    """Looks for what would make a recipe better; what places to train may offer besides."""
+
+    def study(
+        self, job: TrainingJob, ask: Ask, timeout: timedelta, progress: Progress
+    ) -> tuple[Study, pl.DataFrame]:
+        """Fit variants of a job's recipe, and say what each would bring; make no candidate.
+
+        The frame holds the rows whose label is in doubt, the most doubtful first: `_entity`,
+        `_time`, `_period`, `_label`, `_better` (the class that fits), `chance_given` and
+        `chance_better`.
+
+        Raises:
+            UsageError: nothing can be fitted anew.
+            UserCodeError, DataError, WorkerDied: as training would.
         """
         ...
 

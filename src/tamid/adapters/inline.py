@@ -21,8 +21,9 @@ from tamid.core.values import Task, canonical_json
 from tamid.ports import Progress, Scores, TrainingJob, TrainingResult
 
 if TYPE_CHECKING:
+    from tamid.core.learning.advice import Ask, Study
     from tamid.core.learning.model import Learner, Model
-    from tamid.ports import RuleRunner, Scorer, Trainer
+    from tamid.ports import RuleRunner, Scorer, Studier, Trainer
 
 FORMAT = "tiny"
 _FILE = "model.json"
@@ -31,6 +32,7 @@ _STEPS = 12
 _RIDGE = 1e-3
 
 Train = Callable[[TrainingJob, Progress], TrainingResult]
+Studying = Callable[[TrainingJob, "Ask", Progress], "tuple[Study, pl.DataFrame]"]
 Answer = Callable[[str, str, pl.DataFrame, int], pl.DataFrame]
 Rule = Callable[[str, str, pl.DataFrame], pl.DataFrame]
 Golden = Callable[[str, str], float]
@@ -39,14 +41,21 @@ Golden = Callable[[str, str], float]
 class InlineTrainer:
     """Runs the recipe here; the deadline is not kept."""
 
-    def __init__(self, train: Train) -> None:
-        self._train = train
+    def __init__(self, train: Train, study: Studying | None = None) -> None:
+        self._train, self._study = train, study
 
     def train(self, job: TrainingJob, timeout: timedelta, progress: Progress) -> TrainingResult:
         """Make a candidate; see the port for laws and errors."""
         started = monotonic()
         result = self._train(job, progress)
         return dataclasses.replace(result, seconds=monotonic() - started)
+
+    def study(
+        self, job: TrainingJob, ask: Ask, timeout: timedelta, progress: Progress
+    ) -> tuple[Study, pl.DataFrame]:
+        """Fit variants of a job's recipe here; see the port."""
+        assert self._study is not None, "this place to train was made without a study"
+        return self._study(job, ask, progress)
 
 
 class InlineScorer:
@@ -194,6 +203,6 @@ if TYPE_CHECKING:
 
     def _check(
         train: Train, answer: Answer, rule: Rule, golden: Golden
-    ) -> tuple[Trainer, Scorer, RuleRunner]:
-        scorer = InlineScorer(answer, rule, golden)
-        return InlineTrainer(train), scorer, scorer
+    ) -> tuple[Trainer, Studier, Scorer, RuleRunner]:
+        scorer, trainer = InlineScorer(answer, rule, golden), InlineTrainer(train)
+        return trainer, trainer, scorer, scorer

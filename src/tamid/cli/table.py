@@ -75,6 +75,7 @@ TABLE: tuple[Group, ...] = (
             _row("runs page", "runs_page:page", "draw runs, trials and features on one page"),
             _row("runs diff", "runs:diff", "say in what two runs differ, and what it did"),
             _row("cleaning", "cleaning:cleaning", "show what each cleaning step did to the rows"),
+            _row("improve", "improving:improve", "measure which next step would help most"),
             _row("feedback", "feedback:feedback", "write what production knows, for its developer"),
             _row("features", "features:features", "show feature views, owners, and who uses what"),
             _row("features diff", "features:diff", "say which models a changed view touches"),

@@ -19,7 +19,7 @@ from tamid.core.fold import fold
 from tamid.core.learning.bundle import Manifest, read_manifest
 from tamid.core.learning.environment import changed, decisive, in_short
 from tamid.core.learning.model import Param
-from tamid.core.state import State
+from tamid.core.state import Run
 from tamid.core.stats.calibration import calibration_from
 from tamid.core.values import ENTITY, TIME, canonical_json, digest_bytes
 from tamid.ports import TrainingJob, TrainingResult
@@ -68,23 +68,16 @@ def reproduce(rig: Rig, records: Sequence[Recorded], name: str) -> Reproduction:
     verify_chain(records)
     whole = fold(records)
     run = whole.every_run[name]
-    if run.finished is None:
-        raise UsageError(
-            f"{name} gave no candidate to be made again",
-            why=run.failed.message if run.failed else "it did not come to its end",
-            fix="Name a run with metrics: `tamid runs`.",
-        )
-    manifest = _whole(rig, run.started, run.finished)
-    report = read_report(rig.blobs, run.finished.report)
-    begun = _beginning(records, name, run.finished)
-    before = fold(r for r in records if r.seq < begun.seq)
-    job = _job(rig, before, run.started, report.get("params", {}), begun)
+    finished = finished_of(run)
+    manifest = _whole(rig, run.started, finished)
+    report = read_report(rig.blobs, finished.report)
+    job = job_again(rig, records, run)
     result = rig.trainer.train(
         job, rig.contract(run.started.contract).training.timeout, rig.progress
     )
     parts = {
         **_files(manifest, result),
-        "thresholds": _overlay(rig, run.finished, result),
+        "thresholds": _overlay(rig, finished, result),
         "scores": _scores(judged_frame(rig, whole, name), result.judged),
     }
     environment = _environment(rig, manifest, result)
@@ -94,7 +87,7 @@ def reproduce(rig: Rig, records: Sequence[Recorded], name: str) -> Reproduction:
         run=name,
         equal=all(parts.values()),
         model_equal=all(parts[p] for p in ("model", "thresholds", "scores")),
-        recorded=run.finished.bundle,
+        recorded=finished.bundle,
         again=_address(manifest, result),
         parts=parts,
         differs=differs,
@@ -103,6 +96,30 @@ def reproduce(rig: Rig, records: Sequence[Recorded], name: str) -> Reproduction:
         rows=job.frame.height,
         seconds=result.seconds,
     )
+
+
+def finished_of(run: Run) -> ev.RunFinished:
+    """Return how a run yielded its candidate. Raises UsageError if it gave none."""
+    if run.finished is None:
+        raise UsageError(
+            f"{run.started.run} gave no candidate to be made again",
+            why=run.failed.message if run.failed else "it did not come to its end",
+            fix="Name a run with metrics: `tamid runs`.",
+        )
+    return run.finished
+
+
+def job_again(rig: Rig, records: Sequence[Recorded], run: Run) -> TrainingJob:
+    """Return the job of a run as it was, with the parameters that it found.
+
+    Raises:
+        UsageError: the run gave no candidate; NotFound, IntegrityError: what it rests on is gone.
+    """
+    finished = finished_of(run)
+    begun = _beginning(records, run.started.run, finished)
+    before = fold(r for r in records if r.seq < begun.seq)
+    params: Mapping[str, Param] = read_report(rig.blobs, finished.report).get("params", {})
+    return dataclasses.replace(job_of(rig, before, run.started, begun.at), params=params)
 
 
 def _whole(rig: Rig, started: ev.RunStarted, finished: ev.RunFinished) -> Manifest:
@@ -139,16 +156,6 @@ def _beginning(records: Sequence[Recorded], name: str, finished: ev.RunFinished)
         if isinstance(r.event, ev.RunStarted) and r.event.run == name and r.seq < end
     )
     return list(starts)[-1]
-
-
-def _job(
-    rig: Rig,
-    before: State,
-    started: ev.RunStarted,
-    params: Mapping[str, Param],
-    begun: Recorded,
-) -> TrainingJob:
-    return dataclasses.replace(job_of(rig, before, started, begun.at), params=params)
 
 
 def _files(manifest: Manifest, result: TrainingResult) -> dict[str, bool]:

@@ -119,7 +119,7 @@ def judge_run(
             dirty=run.started.dirty and not run.started.experiment,
             changed=run.started.changed,
             now=now,
-            buggy=tuple(sorted(_buggy(state) & set(periods))),
+            buggy=tuple(sorted(buggy(state) & set(periods))),
             owed=_owed(rig, mine, state, run),
         )
     )
@@ -145,7 +145,7 @@ def _owed(rig: Rig, contract: Contract, state: State, run: Run) -> tuple[str, ..
     return (*mine, *unsupplied(contract, state, labelled=True))
 
 
-def _buggy(state: State) -> set[str]:
+def buggy(state: State) -> set[str]:
     """Return the periods whose rows or labels are known to be wrong just now."""
     bad = {p for refusal in state.refused.values() for p in refusal.event.periods}
     bad.update(state.suspected)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import cast
 
 import polars as pl
 import pytest
 
 from tamid.core.errors import DataError, UserCodeError
+from tamid.core.learning.advice import Ask
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT
-from tamid.ports import Trainer, TrainingJob, TrainingResult
+from tamid.ports import Studier, Trainer, TrainingJob, TrainingResult
 from tamid.testing.candidates import Steps, contract_text, history, job
 
 LIMIT = timedelta(seconds=100)
@@ -78,3 +80,14 @@ class TrainerSuite:
         rows = history().with_columns(pl.lit(0.0).alias(LABEL))
         with pytest.raises(DataError, match=r"all \d+ labels are 0"):
             train(trainer, job(rows))
+
+    def test_a_study_says_what_each_step_would_bring(self, trainer: Trainer) -> None:
+        """Places that can look into a recipe give findings with gains, and the labels in doubt."""
+        if not hasattr(trainer, "study"):
+            pytest.skip("this place to train offers no study")
+        place = cast("Studier", trainer)
+        found, suspects = place.study(job(), Ask(seconds=100.0, seeds=1), LIMIT, Steps())
+        assert found.fits > 5
+        assert {f.kind for f in found.findings} >= {"more_data", "features", "threshold"}
+        assert all(f.gain is not None for f in found.findings)
+        assert {ENTITY, "_better", "chance_given"} <= set(suspects.columns)

@@ -70,9 +70,8 @@ def serve() -> None:
         rows = read_frame(here / "rows.arrow")
         return measure(opened["bundle"], rows, int(request["repeats"]))
 
-    handlers = {"train": _train, "dry_run": _dry_run, "test": _test, "open": open_bundle}
-    handlers |= online_handlers(opened, golden, here)
-    serve({**handlers, "score": score, "rule": rule, "probe": probe})
+    handlers = {"open": open_bundle, "score": score, "rule": rule, "probe": probe, **_MAKING}
+    serve(handlers | online_handlers(opened, golden, here))
 
 
 def _import_ahead(model_format: str) -> None:
@@ -107,3 +106,17 @@ def _test(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
     from tamid.adapters.spawn.handover import read_job
 
     return {"results": tools.code_tests(read_job(Path(request["folder"])))}
+
+
+def _study(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+    from tamid.adapters.spawn.handover import read_job, write_study
+    from tamid.core.learning.advice import Ask
+
+    folder = Path(request["folder"])
+    ask = Ask(seconds=request["seconds"], seeds=request["seeds"], window=request["window"])
+    found, suspects = tools.studied(read_job(folder), ask, channel)
+    write_study(folder, found, suspects)
+    return {"fits": found.fits}
+
+
+_MAKING = {"train": _train, "dry_run": _dry_run, "test": _test, "study": _study}

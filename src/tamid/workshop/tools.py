@@ -18,9 +18,12 @@ from tamid.workshop.given import Handed, xgboost_model
 from tamid.workshop.stores import sklearn_store
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tamid.adapters.inline import InlineTrainer
     from tamid.core.compiled.program import Program
     from tamid.core.contract.model import Contract
+    from tamid.core.learning.advice import Ask, Study
     from tamid.core.learning.model import Learner, Model, Schema, StoredModel
     from tamid.ports import Progress, TrainingJob, TrainingResult
     from tamid.stages.answering import FeatureCode
@@ -38,7 +41,10 @@ def inline_trainer(*, tiny: bool = False, studies: Path | None = None) -> Inline
     def train(job: TrainingJob, progress: Progress) -> TrainingResult:
         return candidate(job, studies, progress, tiny=tiny)
 
-    return InlineTrainer(train)
+    def study(job: TrainingJob, ask: Ask, progress: Progress) -> tuple[Study, pl.DataFrame]:
+        return studied(job, ask, progress, tiny=tiny)
+
+    return InlineTrainer(train, study)
 
 
 def bare_learner(task: Task, classes: int, threads: int = 1) -> Learner:
@@ -92,6 +98,16 @@ def code_tests(job: TrainingJob, *, tiny: bool = False) -> list[dict[str, Any]]:
     contract = parse(job.contract)
     results = run_tests(job, contract, _tools(job, contract, None, tiny=tiny))
     return [jsonable(result) for result in results]
+
+
+def studied(
+    job: TrainingJob, ask: Ask, progress: Progress, *, tiny: bool = False
+) -> tuple[Study, pl.DataFrame]:
+    """Fit variants of a job's recipe; return what each would bring, and labels in doubt."""
+    from tamid.stages.studying import study
+
+    contract = parse(job.contract)
+    return study(job, contract, _tools(job, contract, None, tiny=tiny), ask, progress)
 
 
 @functools.lru_cache(maxsize=32)

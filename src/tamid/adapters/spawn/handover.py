@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tamid.core.learning.advice import Study, study_from
 from tamid.core.learning.bundle import Opened, read_manifest, unsealed
 from tamid.core.values import jsonable
 from tamid.ports import GivenModel, TrainingJob, TrainingResult
@@ -59,6 +60,18 @@ def read_result(folder: Path) -> TrainingResult:
     data: dict[str, Any] = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
     files = read_files(folder / _FILES)
     return TrainingResult(files=files, judged=read_frame(folder / _JUDGED), **data)
+
+
+def write_study(folder: Path, study: Study, suspects: pl.DataFrame) -> None:
+    """Write a study where :func:`read_study` finds it."""
+    suspects.write_ipc(folder / _JUDGED, compression="uncompressed")
+    (folder / _RESULT).write_text(json.dumps(jsonable(study)), encoding="utf-8")
+
+
+def read_study(folder: Path) -> tuple[Study, pl.DataFrame]:
+    """Read what :func:`write_study` wrote."""
+    told = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    return study_from(told), read_frame(folder / _JUDGED)
 
 
 def read_frame(path: Path) -> pl.DataFrame:

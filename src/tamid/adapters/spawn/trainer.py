@@ -9,13 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tamid.adapters.spawn.handover import read_result, write_job
+from tamid.adapters.spawn.handover import read_result, read_study, write_job
 from tamid.adapters.spawn.worker import Worker
 from tamid.core.errors import TamidError
 from tamid.ports import Progress, TrainingJob, TrainingResult
 
 if TYPE_CHECKING:
-    from tamid.ports import Trainer
+    import polars as pl
+
+    from tamid.core.learning.advice import Ask, Study
+    from tamid.ports import Studier, Trainer
 
 
 class SpawnTrainer:
@@ -67,6 +70,20 @@ class SpawnTrainer:
         found: Sequence[Mapping[str, Any]] = self._asked("test", job, timeout)["results"]
         return found
 
+    def study(
+        self, job: TrainingJob, ask: Ask, timeout: timedelta, progress: Progress
+    ) -> tuple[Study, pl.DataFrame]:
+        """Fit variants of a job's recipe in a process of its own; see the port."""
+        worker = Worker()
+        try:
+            with tempfile.TemporaryDirectory(dir=worker.folder) as name:
+                write_job(Path(name), job)
+                request = {"op": "study", "folder": name, **dataclasses.asdict(ask)}
+                worker.ask(request, timeout.total_seconds(), progress.step)
+                return read_study(Path(name))
+        finally:
+            worker.close()
+
     def _asked(self, op: str, job: TrainingJob, timeout: timedelta) -> Mapping[str, Any]:
         worker = Worker()
         try:
@@ -86,3 +103,4 @@ class SpawnTrainer:
 
 if TYPE_CHECKING:
     _trainer: Trainer = SpawnTrainer(Path())
+    _studier: Studier = SpawnTrainer(Path())
