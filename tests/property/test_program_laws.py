@@ -75,8 +75,10 @@ def _trees(rng: np.random.Generator, width: int, outputs: int) -> Trees:
     left: list[int] = []
     right: list[int] = []
     root, leaves = [], 0
+    # Trees of more than 64 leaves are walked by the kernel, smaller ones scanned.
+    most = int(rng.choice([9, 9, 33, 90]))
     for _ in range(int(rng.integers(1, 20)) * outputs):
-        first, grown = len(left), int(rng.integers(0, 9))
+        first, grown = len(left), int(rng.integers(0, most))
         root.append(first if grown else -1 - leaves)
         open_ends: list[tuple[list[int], int]] = []
         for node in range(first, first + grown):

@@ -14,6 +14,7 @@
 #define CATEGORY 2
 #define SMALL 4 /* a category whose codes fit one word; missing goes right */
 #define DEEPEST 60
+#define SCANNED 2
 
 typedef struct {
     union {
@@ -54,6 +55,9 @@ typedef struct {
     const uint64_t *set;
     const double *cover; /* rows of nodes, then of leaves */
     const Quick *pair; /* roots, then the two children of each node */
+    const struct Split *split; /* as scan.c reads them */
+    const int32_t *split_begin, *split_leaf;
+    const double *ordered; /* leaves, or where their answers stand, from the left to the right */
 } Program;
 
 typedef struct {
@@ -126,6 +130,8 @@ static int goes_right(const Program *p, const Node *n, double v)
     return 1;
 }
 
+#include "scan.c"
+
 /* Down in eight trees side by side, without a branch but one in four steps: leaves lead to
  * themselves, and reading one of them again costs less than a wrong guess. */
 #define STEPS(RIGHT)                                             \
@@ -194,6 +200,10 @@ static void sums(const Program *p, const double *z, double *out)
         walk_slowly(p, z, out);
         return;
     }
+    if (p->quick == SCANNED) {
+        scanned(p, z, out);
+        return;
+    }
     double leaf[TOGETHER];
     uint64_t bit[p->categories ? p->slots + 1 : 1];
     int whole = 1; /* nothing is missing in this row */
@@ -237,7 +247,7 @@ static void linked(const Program *p, double *out)
 #include "shap.c"
 
 /* The size of what the caller must agree on. */
-int64_t tamid_sizes(void) { return (int64_t)(sizeof(Program) * 10000 + sizeof(Node) * 100 + sizeof(Quick)); }
+int64_t tamid_sizes(void) { return (int64_t)(sizeof(Program) * 10000 + sizeof(Node) * 100 + sizeof(Quick) + sizeof(Split)); }
 
 void tamid_many(const Program *p, const char *rows, int64_t n, double *out)
 {

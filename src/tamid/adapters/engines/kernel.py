@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tamid.adapters.engines.layout import Layout, laid_out
+from tamid.adapters.engines.splits import SPLIT
 from tamid.core.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _FLAGS = (
     "-ffp-contract=off", "-fno-math-errno",
 )  # fmt: skip
 # The first is compiled, and includes the others.
-_SOURCES = ("kernel.c", "shap.c", "lane.c")
+_SOURCES = ("kernel.c", "scan.c", "shap.c", "lane.c")
 _MODULE = "tamid_kernel"
 _COMPILERS = ("cc", "gcc", "clang")
 _LONGEST_BUILD = 60.0
@@ -235,7 +236,8 @@ def _loaded(path: str) -> Any:
     except OSError as error:
         raise MissingExtra(f"the kernel cannot be loaded: {error}") from error
     library.tamid_sizes.restype = ctypes.c_int64
-    sizes = ctypes.sizeof(_Program) * 10_000 + Layout.NODE.itemsize * 100 + Layout.PAIR.itemsize
+    sizes = ctypes.sizeof(_Program) * 10_000 + Layout.NODE.itemsize * 100
+    sizes += Layout.PAIR.itemsize + SPLIT.itemsize
     if library.tamid_sizes() != sizes:
         raise MissingExtra("the kernel was built for another layout")
     pointer = ctypes.POINTER(_Program)

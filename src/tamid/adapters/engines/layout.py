@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tamid.adapters.engines import splits
 from tamid.core.compiled.check import depths, problems
 from tamid.core.compiled.program import CATEGORY, NAN_LEFT, Indices, Linear, Program, Trees
 from tamid.core.errors import IntegrityError, MissingExtra
 
 # A category whose set lies in its node, as kernel.c says it.
 SMALL = 4
+# How the trees are read: side by side, or split by split; 0: node by node.
+_WALKED, _SCANNED = 1, 2
 # Bits of all sets: 64 MB. Codes of categories are small numbers in any honest model.
 _MOST_WORDS = 1 << 23
 # A node as it is walked: half as large, so that twice as many lie in the processor's cache.
@@ -36,7 +39,7 @@ class Layout:
     NAMES: ClassVar[tuple[str, ...]] = (
         "source", "begin", "op", "argument", "table_begin", "table", "weights", "bias", "node",
         "root", "output", "depth", "leaf", "base", "set_begin", "set", "cover",
-        "pair",
+        "pair", "split", "split_begin", "split_leaf", "ordered",
     )  # fmt: skip
     NODE: ClassVar[np.dtype[Any]] = _NODE
     PAIR: ClassVar[np.dtype[Any]] = _PAIR
@@ -79,11 +82,14 @@ def laid_out(program: Program) -> Layout:
     linear = isinstance(model, Linear)
     arrays |= _weights(model) if isinstance(model, Linear) else _nodes(model)
     categories = _categories(arrays["node"])
-    quick = False
-    arrays["pair"] = np.zeros(1, _PAIR)
+    quick = 0
+    arrays |= {"pair": np.zeros(1, _PAIR)} | splits.nothing()
     if not isinstance(model, Linear) and categories < 2:
-        quick = True
-        arrays["pair"] = _pairs(model, arrays["node"], slots.width)
+        quick = _SCANNED if splits.fits(model) else _WALKED
+        if quick == _SCANNED:
+            arrays |= splits.splits(model, arrays["node"], slots.width, SMALL)
+        else:
+            arrays["pair"] = _pairs(model, arrays["node"], slots.width)
     # An empty array has no address of its own.
     held = {
         name: np.ascontiguousarray(a if len(a) else np.zeros(1, a.dtype))
@@ -99,7 +105,7 @@ def laid_out(program: Program) -> Layout:
         nodes=0 if isinstance(model, Linear) else len(model.slot),
         linear=int(linear),
         categories=categories,
-        quick=int(quick),
+        quick=quick,
     )
 
 
