@@ -27,6 +27,10 @@ class Lane(Protocol):
         """Return the score of one row, its values in the order of the inputs."""
         ...
 
+    def whole(self, values: tuple[Any, ...]) -> float | None:
+        """Return the score of one row that has a value, or null, for each input; see `score`."""
+        ...
+
     def scores(self, rows: list[tuple[Any, ...]]) -> list[float] | None:
         """Return the score of each row; None if one of them must take the ordinary road."""
         ...

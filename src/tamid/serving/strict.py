@@ -71,7 +71,8 @@ class Codec:
         self._struct = _struct([*fields, *extra])
         self._keys = [name for name, _ in (*fields, *extra)]
         self._one = msgspec.json.Decoder(self._struct)
-        self._decode = self._one.decode
+        # From bytes to a struct, whose fields are the inputs and so many more behind them.
+        self.decode, self.extras = self._one.decode, len(extra)
         self._many = msgspec.json.Decoder(list[self._struct])  # type: ignore[name-defined]
         self._moments = [i.name for i in served.inputs if i.kind == "datetime"]
         self._rules = [i for i in served.inputs if _ruled(i)]
@@ -90,9 +91,13 @@ class Codec:
         Only types were looked at: the rules of the contract are for whoever reads the values.
         """
         try:
-            values = _astuple(self._decode(body))
+            values = _astuple(self.decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
+        return self.counted(values, body)
+
+    def counted(self, values: tuple[Any, ...], body: bytes) -> tuple[Any, ...] | None:
+        """Return what was read of one row if each of its keys came once; else None."""
         given = len(values) - values.count(UNSET)
         if given <= self._lean and self._sought(values):
             return None
@@ -119,9 +124,11 @@ class Codec:
     def body(self, values: tuple[Any, ...]) -> bytes:
         """Return the JSON in which a row as :meth:`quick` reads it would have come."""
         pairs = zip(self._keys, values, strict=False)
-        if UNSET not in values[: len(self._names)] and set(values[len(self._names) :]) == {UNSET}:
-            return _encode(dict(zip(self._names, values, strict=False)))
         return _encode({key: value for key, value in pairs if value is not UNSET})
+
+    def whole_body(self, values: tuple[Any, ...]) -> bytes:
+        """Return what :meth:`body` does, of a row with all its inputs and nothing else."""
+        return _encode(dict(zip(self._names, values, strict=False)))
 
     def many(self, body: bytes) -> Decoded:
         """Decode an array of rows. Raises Malformed, OutsideContract."""

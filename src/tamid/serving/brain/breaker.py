@@ -17,6 +17,8 @@ class Breaker:
     def __init__(self, clock: Callable[[], float], failures: int = _FAILURES) -> None:
         self.clock, self._limit = clock, failures
         self._failed, self._pause, self._until, self._probing = 0, _FIRST, 0.0, False
+        # Whether it is not closed; read for every row.
+        self.failing = False
 
     @property
     def state(self) -> str:
@@ -24,11 +26,6 @@ class Breaker:
         if self._failed < self._limit:
             return "closed"
         return "half-open" if self.clock() >= self._until else "open"
-
-    @property
-    def failing(self) -> bool:
-        """Say whether it is not closed."""
-        return self._failed >= self._limit
 
     def allows(self) -> bool:
         """Say whether one may pass; a pass in the half-open state is the probe.
@@ -52,7 +49,7 @@ class Breaker:
 
     def good(self) -> None:
         """Close it: an answer came."""
-        self._failed, self._pause, self._probing = 0, _FIRST, False
+        self._failed, self._pause, self._probing, self.failing = 0, _FIRST, False, False
 
     def bad(self) -> None:
         """Count a failure; a failed probe doubles the pause."""
@@ -61,7 +58,8 @@ class Breaker:
                 return
             self._pause = min(self._pause * 2, _LONGEST)
         self._failed, self._probing = self._failed + 1, False
-        if self._failed >= self._limit:
+        self.failing = self._failed >= self._limit
+        if self.failing:
             self._until = self.clock() + self._pause
 
     def spared(self) -> None:

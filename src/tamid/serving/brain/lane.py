@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tamid.core.compiled.lane import Rule
@@ -25,9 +27,10 @@ class QuickLane:
     """
 
     def __init__(
-        self, rows: RowLane, served: Served, breaker: Breaker, cuts: list[float],
+        self, rows: RowLane, whole: RowLane, served: Served, breaker: Breaker, cuts: list[float],
         like: Callable[[float], Answer],
     ) -> None:  # fmt: skip
+        """Stand before a model's own lanes; to `whole` a value that did not come is not plain."""
         self._score, self._scores, self._breaker = rows.score, rows.scores, breaker
         self._cuts = sorted(cuts)
         chance = served.task is Task.BINARY
@@ -37,6 +40,8 @@ class QuickLane:
         self._low, self._high = unsure(served.steps)
         first = self._cuts[0] - 1 if self._cuts else 0.0
         self.kinds = tuple(like(cut) for cut in (first, *self._cuts))
+        self.kind: Callable[[float], int] = partial(bisect_right, self._cuts)
+        self.whole = self._quickest(whole.score)
 
     def score(self, values: tuple[Any, ...]) -> float | None:
         """Return a usable score; None: the ordinary road."""
@@ -56,9 +61,22 @@ class QuickLane:
             found.append(usable)
         return found
 
-    def kind(self, score: float) -> int:
-        """Return which of the `kinds` an answer with this score is."""
-        return bisect_right(self._cuts, score)
+    def _quickest(
+        self, score_of: Callable[[tuple[Any, ...]], float | None]
+    ) -> Callable[[tuple[Any, ...]], float | None]:
+        """Return :meth:`score` as one function, to which a score that has to be cut is none."""
+        breaker, low, high = self._breaker, self._low, self._high
+        least, most = (0.0, 1.0) if self._chance else (-sys.float_info.max, sys.float_info.max)
+
+        def whole(values: tuple[Any, ...]) -> float | None:
+            if breaker.failing:
+                return None
+            score = score_of(values)
+            if score is None or not least <= score <= most or low <= score <= high:
+                return None
+            return score
+
+        return whole
 
     def _usable(self, score: float | None) -> float | None:
         if score is None or not self._least <= score <= self._most or score - score != 0:

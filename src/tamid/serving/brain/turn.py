@@ -113,7 +113,8 @@ class Ladder:
         voice = self.voices.get(first)
         model = voice.desk.quick if voice is not None and isinstance(voice.desk, Inline) else None
         rows = row_lane(model, self.served, unset) if model is not None else None
-        if voice is None or rows is None:
+        whole = row_lane(model, self.served, None) if model is not None else None
+        if voice is None or rows is None or whole is None:
             return None
         known, threshold, edges = voice.number, voice.threshold, voice.edges
         cuts = [least for _, least in edges] + ([] if threshold is None else [threshold])
@@ -125,7 +126,7 @@ class Ladder:
                 decision=decision, band=band(score, edges),
             )  # fmt: skip
 
-        return QuickLane(rows, self.served, voice.breaker, cuts, like)
+        return QuickLane(rows, whole, self.served, voice.breaker, cuts, like)
 
     async def answers(self, request: Request) -> Sequence[Answer]:
         """Return an answer for each row, in order, within the deadline; it never raises."""

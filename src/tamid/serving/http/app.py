@@ -62,7 +62,7 @@ class Application:
         self._codec: tuple[Turn, Codec] | None = None
         self.lanes = Lanes(brain, self.turn, self.counts, self.book, self)
         # Ids that no two processes share: a random beginning and a count.
-        self._begin, self._count = secrets.token_hex(6), itertools.count(1)
+        self.ids = (secrets.token_hex(6), itertools.count(1))
         self._routes: dict[tuple[str, str], tuple[str, Route]] = {}
         self.add("POST", f"/v1/models/{model}/predict", "predict", self._predict)
         self.add("POST", f"/v1/models/{model}/labels", "labels", self._labels)
@@ -99,7 +99,7 @@ class Application:
 
     def new_id(self) -> str:
         """Return an id that nobody else has."""
-        return f"{self._begin}-{next(self._count)}"
+        return f"{self.ids[0]}-{next(self.ids[1])}"
 
     def busy(self) -> bool:
         """Say whether more is being worked on than may be at once."""

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
+
+import msgspec
 
 from tamid.core.errors import TamidError
 from tamid.serving import told
 from tamid.serving.http.batch import LazyAnswers, LazyRows
 from tamid.serving.http.metrics import Counts
+from tamid.serving.http.plain_row import plain_row
 from tamid.serving.http.v2_lane import V2Lane
 from tamid.serving.http.wire import Call, Reply
 from tamid.serving.seams import Brain, Lane, LogBook, Turn
 from tamid.serving.strict import LONGEST_ID, UNSET, Codec
 from tamid.serving.values import Row
 
+_encode = msgspec.json.Encoder().encode
 # Rows after which others get a turn: less than two milliseconds.
 _AT_ONCE = 250
 # Seconds that each row of many may take, as on the ordinary road.
@@ -27,40 +31,43 @@ _PER_ROW = 0.0005
 class Hot:
     """Answers plain rows of one turn; whatever is not plain gets None and the ordinary road.
 
-    `new_id`: makes the id of a row that brings none.
+    `one(body)` answers the object of one row. `new_id`: makes the id of a row that brings none,
+    `ids`: the parts of such ids.
     """
 
     def __init__(
         self, turn: Turn, codec: Codec, lane: Lane, counts: Counts, book: LogBook,
-        new_id: Callable[[], str],
+        new_id: Callable[[], str], ids: tuple[str, Iterator[int]],
     ) -> None:  # fmt: skip
         self._codec, self._served, self._inputs = codec, turn.served, len(turn.served.inputs)
-        self._plain, self._score, self._kind = codec.quick, lane.score, lane.kind
+        self._score, self._whole, self._kind = lane.score, lane.whole, lane.kind
         self.kinds = tuple(lane.kinds)
         self._lane, self._counts = lane, counts
         self._v2 = V2Lane(turn.served, self.kinds)
         self._count_v2 = counts.shortcut("v2_infer", lane.kinds[0])
         self._kinds = [(told.tail(kind, turn.served), (kind,)) for kind in lane.kinds]
-        self._new_id, self._count = new_id, counts.shortcut("predict", lane.kinds[0])
+        self._new_id = new_id
+        count = self._count = counts.shortcut("predict", lane.kinds[0])
         self._book, self._note = book, book.note
         logged = turn.served.logged
         # Then a note is the bytes that came and went, and nobody asks for the values.
         self._bytes_only = logged.whole and logged.share >= 1.0
         self._some_row = (Row(values={}),)
+        self._tails = [(tail.encode(), like) for tail, like in self._kinds]
+        self.one = plain_row(codec, lane, turn.served, self._tails, count, book, ids, self._other)
 
-    def one(self, body: bytes) -> bytes | None:
-        """Answer the object of one row."""
-        started = time.monotonic()
-        values = self._plain(body)
+    def _other(self, given: tuple[Any, ...], body: bytes, started: float) -> bytes | None:
+        """Answer one row that brings ids, or lacks inputs."""
+        values = self._codec.counted(given, body)
         if values is None:
             return None
         read = time.monotonic()
         score = self._score(values)
         if score is None:
             return None
-        given = values[self._inputs]
-        known = given is not UNSET and given is not None
-        name = told.name(given) if known else f'"{self._new_id()}"'
+        own = values[self._inputs]
+        known = own is not UNSET and own is not None
+        name = told.name(own) if known else f'"{self._new_id()}"'
         if name is None:
             return None
         tail, like = self._kinds[self._kind(score)]
@@ -72,7 +79,7 @@ class Hot:
             self._note(self._served, self._some_row, like, spent, len(body), body, reply)
             return reply
         rows = (self._codec.row(values),)
-        answers = (replace(like[0], id=given if known else name[1:-1], score=score),)
+        answers = (replace(like[0], id=own if known else name[1:-1], score=score),)
         self._note(self._served, rows, answers, spent, len(body), body, reply)
         return reply
 
@@ -83,9 +90,10 @@ class Hot:
         if asked is None or len(asked.rows) != 1:
             return None
         read = time.monotonic()
-        values = asked.rows[0]
-        score = self._score(values)
-        name = None if score is None else self._named(values, asked.id or self._new_id())
+        values, quick = asked.rows[0], asked.whole and self._bytes_only and not self._book.tight
+        score = self._whole(values) if quick else self._score(values)
+        given = asked.id or self._new_id()
+        name = given if quick or score is None else self._named(values, given)
         if score is None or name is None:
             return None
         asked.id = asked.id or name
@@ -94,10 +102,10 @@ class Hot:
         ended = time.monotonic()
         self._count_v2(ended - started)
         spent = (read - started, 0.0, 0.0, ended - read, ended - started)
-        tail, like = self._kinds[kind]
         if self._bytes_only and not self._book.tight:
-            plain = f'{{"id":{told.name(name)},"score":{score!r}{tail}'.encode()
-            sent = self._codec.body(values)
+            end, like = self._tails[kind]
+            plain = b'{"id":%b,"score":%b%b' % (_encode(name), _encode(score), end)
+            sent = self._codec.whole_body(values) if asked.whole else self._codec.body(values)
             self._note(self._served, self._some_row, like, spent, len(body), sent, plain)
             return reply
         rows = LazyRows(self._codec.row, asked.rows)
@@ -192,6 +200,11 @@ class Hot:
 class Desk(Protocol):
     """What the lanes ask of the application."""
 
+    @property
+    def ids(self) -> tuple[str, Iterator[int]]:
+        """Return what the ids of this process begin with, and the numbers that end them."""
+        ...
+
     def new_id(self) -> str:
         """Return an id that nobody else has."""
         ...
@@ -209,17 +222,19 @@ class Lanes:
         desk: Desk,
     ) -> None:  # fmt: skip
         self._brain, self._turn, self._counts, self._book = brain, turn, counts, book
-        self._new_id, self._busy = desk.new_id, desk.busy
+        self._desk, self._busy = desk, desk.busy
         self._seen: Turn | None = None
         self._hot: Hot | None = None
+        self._one: Callable[[bytes], bytes | None] = self._beside
 
     def quick(self, body: bytes) -> bytes | None:
         """Return the answer to one plain row; None: the ordinary road, for whatever reason."""
         try:
-            hot = self.hot()
+            if self._brain.turn is not self._seen:
+                self._look()
         except TamidError:
             return None
-        return self._beside(body) if hot is None else hot.one(body)
+        return self._one(body)
 
     def quick_v2(self, body: bytes, length: int) -> tuple[bytes, int] | None:
         """Return the answer to one plain row of V2, and the length of its JSON; or None."""
@@ -242,9 +257,11 @@ class Lanes:
     def _look(self) -> None:
         turn, codec = self._turn()
         lane = turn.lane(UNSET)
-        self._hot = None
+        self._hot, self._one = None, self._beside
         if lane is not None:
-            self._hot = Hot(turn, codec, lane, self._counts, self._book, self._new_id)
+            desk = self._desk
+            self._hot = Hot(turn, codec, lane, self._counts, self._book, desk.new_id, desk.ids)
+            self._one = self._hot.one
         self._seen = turn
 
     def _beside(self, body: bytes) -> bytes | None:
@@ -255,7 +272,7 @@ class Lanes:
             found = codec.one(body)
         except TamidError:
             return None
-        name = found.ids[0] or self._new_id()
+        name = found.ids[0] or self._desk.new_id()
         read = time.monotonic()
         answer = turn.now(found.rows[0], name)
         if answer is None:

@@ -73,9 +73,14 @@ class Counts:
         times = self.times.setdefault(route, Times())
 
         def count(seconds: float) -> None:
-            rows[key] = rows.get(key, 0) + 1
-            requests[asked] = requests.get(asked, 0) + 1
-            times.add(seconds)
+            try:
+                rows[key] += 1
+                requests[asked] += 1
+            except KeyError:
+                rows.setdefault(key, 1)
+                requests[asked] = requests.get(asked, 0) + 1
+            times.counts[bisect_left(_EDGES, seconds)] += 1
+            times.total += seconds
             if reason:
                 self._reason(reason)
 

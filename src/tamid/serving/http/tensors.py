@@ -88,9 +88,22 @@ def plain_values(kind: str, raw: bytes, count: int) -> Sequence[Any] | None:
 
 def _plain_texts(raw: bytes, count: int) -> list[str] | None:
     """Return packed texts; None where they do not fill their bytes."""
-    found, at = [], 0
-    for _ in range(min(count, len(raw))):
+    found: list[str] = []
+    at, size = 0, len(raw)
+    if raw.isascii():
+        # Decoded at once; what has no ASCII in its four bytes of length is longer than any word.
+        text = raw.decode("ascii")
+        for _ in range(count):
+            if at + 4 > size or raw[at + 1] or raw[at + 2] or raw[at + 3]:
+                break
+            end = at + 4 + raw[at]
+            found.append(text[at + 4 : end])
+            at = end
+        if at == size and len(found) == count:
+            return found
+        found, at = [], 0
+    for _ in range(min(count, size)):
         end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
         found.append(raw[at + 4 : end].decode())
         at = end
-    return found if at == len(raw) else None
+    return found if at == size else None

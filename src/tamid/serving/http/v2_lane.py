@@ -47,12 +47,16 @@ _ODD = (
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How requests of one form are read; `rows` is 0 where they are not plain."""
+    """How requests of one form are read; `rows` is 0 where they are not plain.
+
+    `whole`: rows have all their inputs and nothing else.
+    """
 
     rows: int
     width: int
     floats: tuple[bool, ...]
     order: Callable[[Any], Any]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Read:
     rows: list[Row]
     id: str
     packed: bool
+    whole: bool = False
 
 
 class V2Lane:
@@ -80,6 +85,7 @@ class V2Lane:
         self._decode = msgspec.json.Decoder(Asked).decode
         self._inputs = {i.name: place for place, i in enumerate(served.inputs)}
         self._kind_of = {i.name: i.kind for i in served.inputs}
+        self._models = set(self._inputs)
         for place, name in enumerate((ID, ENTITY, served.entity), len(self._inputs)):
             if name is not None and name not in self._inputs:
                 self._inputs[name] = place
@@ -92,7 +98,7 @@ class V2Lane:
         self._forms: dict[_Key, _Form] = {}
         self._heads: dict[bytes, _Head] = {}
         about = f'"model_name":{_text(served.name)},"model_version":"{served.number}"'
-        self._about = about
+        self._about, self._begin = about, about.encode()
         self._decisions = [-1 if k.decision is None else k.decision for k in kinds]
         self._kinds = kinds
         self._ends: dict[tuple[int, bool], tuple[bytes, bytes, bytes, bytes]] = {}
@@ -141,9 +147,9 @@ class V2Lane:
             raw = whole[len(head) + 8 :] if read.packed else b""
             self._ends[kind, read.packed] = (*end.partition(repr(_MARK).encode()), raw)
         begin, _, end, raw = self._ends[kind, read.packed]
-        head = f'{{{self._about},"id":{_text(read.id)}'.encode() + begin
+        head = b'{%b,"id":%b%b' % (self._begin, _encode(read.id), begin)
         if not read.packed:
-            return b"%b%r%b" % (head, score, end), 0
+            return b"%b%b%b" % (head, _encode(score), end), 0
         return head + _double(score) + raw, len(head)
 
     def _laid(self, asked: Asked, head: bytes, packed: bytes) -> Read | None:
@@ -165,7 +171,7 @@ class V2Lane:
                 flat = [float(v) if type(v) is int and fp else v
                         for v, fp in zip(flat, form.floats, strict=True)]  # fmt: skip
             flat.append(UNSET)
-            return Read(rows=[form.order(tuple(flat))], id=name, packed=wants)
+            return Read([form.order(flat)], name, wants, form.whole)
         if head.count(b":") != all_keys(asked):
             return None
         held: list[Any] = []
@@ -183,7 +189,7 @@ class V2Lane:
         if form.rows == 1:
             if not name and all(t.data is UNSET for t in tensors):
                 self._remember(head, form, tensors, wants)
-            return Read(rows=[form.order((*held, UNSET))], id=name, packed=wants)
+            return Read([form.order((*held, UNSET))], name, wants, form.whole)
         return Read(rows=_rows(held, form), id=name, packed=wants)
 
     def _remember(self, head: bytes, form: _Form, tensors: list[Tensor], wants: bool) -> None:
@@ -209,7 +215,9 @@ class V2Lane:
         if columns:
             order = self._order([name for name, _ in columns])
             floats = tuple(kind.startswith("FP") for _, kind in columns)
-            found = found if order is None else _Form(rows, len(columns), floats, order)
+            if order is not None:
+                whole = {name for name, _ in columns} == self._models
+                found = _Form(rows, len(columns), floats, order, whole)
         if len(self._forms) >= _MOST_FORMS:
             self._forms.clear()
         self._forms[key] = found
@@ -278,7 +286,8 @@ def _unpacked(known: _Head, body: bytes, at: int) -> Read | None:
     flat.append(UNSET)
     if at != len(body) or len(flat) != known.form.width + 1:
         return None
-    return Read(rows=[known.form.order(tuple(flat))], id="", packed=known.packed)
+    form = known.form
+    return Read([form.order(flat)], "", known.packed, form.whole)
 
 
 def _text(given: str) -> str:

@@ -10,9 +10,11 @@ the very bytes that came and went.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 
 import msgspec
 
@@ -25,6 +27,7 @@ from tamid.serving.values import Answer, Row, Served
 # is: quality can always be measured.
 RESERVED = 0.01
 _encode = msgspec.json.Encoder().encode
+_turn_and_share = itemgetter(1, 6)
 _WHOLE = 2.0**32
 
 
@@ -62,6 +65,8 @@ def packed(noted: Sequence[Noted], kept: Kept) -> Iterator[tuple[bytes, int]]:
         at, served, share = requests[0][0], requests[0][1], requests[0][6]
         share = share or max(served.logged.share, RESERVED)
         rows, left = list[bytes](), list[bytes]()
+        if served.logged.whole and share >= 1.0:
+            requests = _bytes_alone(rows, requests, at, kept.answered)
         for request in requests:
             _add((rows, left), request, at, share, kept.answered)
         for some, chance in ((rows, share), (left, 1.0)):
@@ -71,8 +76,19 @@ def packed(noted: Sequence[Noted], kept: Kept) -> Iterator[tuple[bytes, int]]:
                 yield head[:-1] + b',"rows":[' + b",".join(some) + b"]}", len(some) // 3
 
 
-def _turn_and_share(request: Noted) -> tuple[int, float]:
-    return id(request[1]), request[6]
+def _bytes_alone(
+    rows: list[bytes], requests: Sequence[Noted], at: float, counts: dict[tuple[int, str], int]
+) -> list[Noted]:
+    """Add the requests whose very bytes are kept, on everybody's way; return the others."""
+    plain = [request for request in requests if request[7]]
+    for request in plain:
+        rows += (b"[%d" % ((request[0] - at) * 1e6), request[7], request[8] + b"]")
+    # Most have one and the same answer for their like.
+    likes = {id(request[3]): request[3][0] for request in plain}
+    for which, n in Counter([id(request[3]) for request in plain]).items():
+        key = (likes[which].version, likes[which].rung)
+        counts[key] = counts.get(key, 0) + n
+    return [request for request in requests if not request[7]]
 
 
 def _add(
@@ -87,11 +103,6 @@ def _add(
     when, served, asked, answers, _, _, _, sent, reply = request
     logged = served.logged
     later = int((when - at) * 1e6)
-    if sent and logged.whole and share >= 1.0:  # the usual case, on everybody's way
-        key = (answers[0].version, answers[0].rung)
-        counts[key] = counts.get(key, 0) + 1
-        rows += (b"[%d" % later, sent, reply + b"]")
-        return
     for row, a in zip(asked, answers, strict=True):
         key = (a.version, a.rung)
         counts[key] = counts.get(key, 0) + 1
