@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tamid.adapters.engines.kernel import KernelEngine
+from tamid.adapters.engines.lightgbm_trees import LightGBMTrees
 from tamid.adapters.engines.plain import PlainEngine
 from tamid.core.compiled import codec
 from tamid.core.compiled.check import problems
@@ -238,6 +239,44 @@ def test_an_array_with_any_number_in_it_is_refused_or_harmless(
     row = random_rows(seed, len(program.features), 1)[0]
     found = in_c(altered, row)
     assert found is None or all(map(same, found, Interpreter(altered).row(row)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=SEEDS)
+def test_lightgbm_answers_for_the_trees_of_any_program_that_it_takes(seed: int) -> None:
+    """What its library is told of a program gives the reference's answers, one row or many."""
+    program = random_program(seed)
+    model = program.model
+    if isinstance(model, Trees) and seed % 4:
+        usual = np.isfinite(model.threshold) & (model.threshold != 0)
+        plain = np.where(model.flags & CATEGORY, CATEGORY, model.flags)
+        model = dataclasses.replace(
+            model,
+            threshold=np.where(usual, model.threshold, 0.25),
+            flags=indices(plain),
+            known=indices(np.full(len(plain), -1)),
+        )
+    program = dataclasses.replace(
+        program,
+        model=model,
+        features=tuple(
+            dataclasses.replace(f, kind="category" if i % 2 else "number")
+            for i, f in enumerate(program.features)
+        ),
+    )
+    try:
+        engine = LightGBMTrees(program)
+    except MissingExtra:
+        return
+    rows = random_rows(seed, len(program.features))
+    packed = [struct.pack(f"<{len(row)}d", *row) for row in rows]
+    wanted = [a for row in rows for a in Interpreter(program).row(row)]
+    alone = [a for one in packed for a in engine.many(one, 1)]
+    together = engine.many(b"".join(packed), len(rows))
+    for found in (alone, together, [a for one in packed for a in engine.many(one, 1)]):
+        assert all(
+            same(f, w) or abs(f - w) <= 1e-12 * abs(w) for f, w in zip(found, wanted, strict=True)
+        )
 
 
 @given(text=st.text(max_size=300), head=st.booleans())

@@ -36,7 +36,7 @@ def test_the_fastest_engine_that_is_here_answers() -> None:
     assert engine.name == "kernel"
     engine, tried = open_engine(PROGRAM, GOLDEN, engines=["lightgbm", "plain"])
     assert [(t.name, t.refused) for t in tried] == [
-        ("lightgbm", "the model is no LightGBM text"), ("plain", ""),
+        ("lightgbm", "LightGBM cannot take it: the model has no trees"), ("plain", ""),
     ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tamid.ports import RowLane
 
 # Constants of LightGBM's c_api.h.
-_NORMAL, _PARTS, _FLOAT64, _ROW_MAJOR, _ALL_ROUNDS = 0, 3, 1, 1, -1
+_NORMAL, _SUMS, _PARTS, _FLOAT64, _ROW_MAJOR, _ALL_ROUNDS = 0, 1, 3, 1, 1, -1
 # One thread: a row is too little work to share, and threads that wait for each other burn the core.
 _SETTING = b"num_threads=1 verbosity=-1"
 _PLACES = ("lib/lib_lightgbm.so", "bin/lib_lightgbm.so", "lib_lightgbm.so")
@@ -34,7 +34,9 @@ class LightGBMEngine:
 
     name = "lightgbm"
 
-    def __init__(self, text: str, features: int, outputs: int) -> None:
+    def __init__(self, text: str, features: int, outputs: int, *, sums: bool = False) -> None:
+        """Load a text; `sums`: give what its trees add up to, for rows taken as they are."""
+        self._kind, self._as_it_is = _SUMS if sums else _NORMAL, sums
         self._library = _library()
         self._outputs, self._features = outputs, features
         self._booster = ctypes.c_void_p()
@@ -43,7 +45,7 @@ class LightGBMEngine:
         self._call("LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(rounds),
                    ctypes.byref(self._booster))  # fmt: skip
         self._call(
-            "LGBM_BoosterPredictForMatSingleRowFastInit", self._booster, _NORMAL, 0, _ALL_ROUNDS,
+            "LGBM_BoosterPredictForMatSingleRowFastInit", self._booster, self._kind, 0, _ALL_ROUNDS,
             _FLOAT64, ctypes.c_int32(features), _SETTING, ctypes.byref(self._fast),
         )  # fmt: skip
         self._single = self._library.LGBM_BoosterPredictForMatSingleRowFast
@@ -56,7 +58,7 @@ class LightGBMEngine:
         """Return the outputs of each row, row by row."""
         if len(packed) < rows * self._features * 8:
             raise ValueError("fewer rows than promised")
-        packed = _without_infinities(packed)
+        packed = packed if self._as_it_is else _without_infinities(packed)
         out = (ctypes.c_double * (rows * self._outputs))()
         count = ctypes.c_int64(0)
         if rows == 1:
@@ -64,7 +66,7 @@ class LightGBMEngine:
         else:
             self._call(
                 "LGBM_BoosterPredictForMat", self._booster, packed, _FLOAT64,
-                ctypes.c_int32(rows), ctypes.c_int32(self._features), _ROW_MAJOR, _NORMAL, 0,
+                ctypes.c_int32(rows), ctypes.c_int32(self._features), _ROW_MAJOR, self._kind, 0,
                 _ALL_ROUNDS, _SETTING, ctypes.byref(count), out,
             )  # fmt: skip
         if count.value != rows * self._outputs:

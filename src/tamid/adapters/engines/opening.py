@@ -86,13 +86,16 @@ def golden_difference(engine: Engine, golden: Golden) -> float:
 def _made(name: str, program: Program, text: str) -> Engine:
     from tamid.adapters.engines.kernel import KernelEngine
     from tamid.adapters.engines.lightgbm_c import LightGBMEngine
+    from tamid.adapters.engines.lightgbm_trees import LightGBMTrees
     from tamid.adapters.engines.plain import PlainEngine
 
-    if name == "lightgbm" and not text:
-        raise MissingExtra("the model is no LightGBM text")
     makers: dict[str, Callable[[], Engine]] = {
         "kernel": lambda: KernelEngine(program),
-        "lightgbm": lambda: LightGBMEngine(text, len(program.features), program.outputs),
+        "lightgbm": lambda: (
+            LightGBMEngine(text, len(program.features), program.outputs)
+            if text
+            else LightGBMTrees(program)
+        ),
         "plain": lambda: PlainEngine(program),
     }
     return makers[name]()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tamid.core.compiled.owners import levels, owners
 from tamid.core.compiled.program import NAN_LEFT, Indices, Trees
 from tamid.core.learning.model import Ints
 
@@ -19,11 +20,10 @@ def fits(trees: Trees) -> bool:
     """Say whether trees are few and small enough, each with nodes and leaves of its own."""
     if not 0 < len(trees.root) <= _MOST_TREES:
         return False
-    ends = np.concatenate([trees.root, trees.left, trees.right])
-    told = np.bincount(-1 - ends[ends < 0], minlength=trees.leaves)
-    if (told != 1).any() or sum(map(len, _levels(trees))) != len(trees.slot):
+    owned = owners(trees)
+    if owned is None:
         return False
-    counts = np.bincount(_owner(trees)[1], minlength=len(trees.root))
+    counts = np.bincount(owned[1], minlength=len(trees.root))
     return bool(counts.max() <= _MOST_LEAVES)
 
 
@@ -33,15 +33,17 @@ def splits(trees: Trees, node: NDArray[Any], slots: int, small: int) -> dict[str
     Level by level, as children lie anywhere behind their parents: first leaves are counted from
     below, then they get their places from above.
     """
-    tree, leaf_tree = _owner(trees)
+    owned = owners(trees)
+    assert owned is not None
+    tree, leaf_tree = owned
     nodes, every = len(trees.slot), len(trees.slot) + trees.leaves
     below = np.ones(every, dtype=np.int64)
     left, right = _place(trees.left, nodes), _place(trees.right, nodes)
-    levels = _levels(trees)
-    for level in reversed(levels):
+    down = levels(trees)
+    for level in reversed(down):
         below[level] = below[left[level]] + below[right[level]]
     first = np.zeros(every, dtype=np.int64)
-    for level in levels:
+    for level in down:
         first[left[level]] = first[level]
         first[right[level]] = first[level] + below[left[level]]
     found = np.zeros(nodes, dtype=SPLIT)
@@ -71,29 +73,6 @@ def nothing() -> dict[str, NDArray[Any]]:
         "split": np.zeros(1, dtype=SPLIT), "split_begin": none, "split_leaf": none,
         "ordered": np.zeros(1),
     }  # fmt: skip
-
-
-def _levels(trees: Trees) -> list[Ints]:
-    """Return the nodes of each level, from the roots down."""
-    found, at = [], trees.root.astype(np.int64)
-    while len(at := at[at >= 0]):
-        found.append(at)
-        at = np.concatenate([trees.left[at], trees.right[at]]).astype(np.int64)
-    return found
-
-
-def _owner(trees: Trees) -> tuple[Indices, Indices]:
-    """Return the tree of each node and of each leaf."""
-    node = np.zeros(len(trees.slot), dtype=np.int32)
-    leaf = np.zeros(trees.leaves, dtype=np.int32)
-    at, owner = trees.root.astype(np.int64), np.arange(len(trees.root), dtype=np.int32)
-    while len(at):
-        inside = at >= 0
-        node[at[inside]] = owner[inside]
-        leaf[-1 - at[~inside]] = owner[~inside]
-        owner = np.concatenate([owner[inside], owner[inside]])
-        at = np.concatenate([trees.left[at[inside]], trees.right[at[inside]]]).astype(np.int64)
-    return node, leaf
 
 
 def _place(children: Indices, nodes: int) -> Ints:

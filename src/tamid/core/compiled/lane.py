@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,27 +84,46 @@ class PlainLane:
     def __init__(
         self, fields: Sequence[LaneField], features: int, one: Callable[[bytes], float], unset: Any
     ) -> None:
-        self._fields, self._one, self._unset = tuple(fields), one, unset
+        self._count, self._one, self._unset = len(fields), one, unset
+        self._each = [(f, f.feature, *_quick(f)) for f in fields]
         self._pack = struct.Struct(f"<{features}d").pack
         self._features = features
 
     def score(self, values: tuple[Any, ...]) -> float | None:
         """Return the score, or None: the ordinary road decides."""
-        if type(values) is not tuple or len(values) < len(self._fields):
+        if type(values) is not tuple or len(values) < self._count:
             raise TypeError("a tuple with a value for each field is wanted")
-        row = [math.nan] * self._features
-        for field, value in zip(self._fields, values, strict=False):
+        row = [math.nan] * (self._features + 1)
+        for value, (field, place, kind, low, high, codes) in zip(values, self._each, strict=False):
+            # What nearly all values are, first; a field that is no feature writes behind the row.
+            given: Any = type(value)
+            if given is kind:
+                if codes is not None and value in codes:
+                    row[place] = codes[value]
+                    continue
+                if codes is None and low <= value <= high:
+                    row[place] = value
+                    continue
             missing = value is None or value is self._unset
             number = _number(field, value) if not missing else math.nan
             if number is None or (missing and not field.nullable):
                 return None
-            if field.feature >= 0:
-                row[field.feature] = number
+            row[place] = number
+        row.pop()
         return self._one(self._pack(*row))
 
     def scores(self, rows: list[tuple[Any, ...]]) -> list[float | None]:
         """Return what :meth:`score` says of each."""
         return [self.score(values) for values in rows]
+
+
+def _quick(field: LaneField) -> tuple[type | None, float, float, Mapping[str, float] | None]:
+    """Return the type of which a value is plain without another look, and which values are."""
+    if field.kind in (FieldKind.WORD_KNOWN, FieldKind.WORD_ANY):
+        return str, 0.0, 0.0, field.codes
+    most = sys.float_info.max
+    kind = float if field.kind is FieldKind.NUMBER else None
+    return kind, max(field.low, -most), min(field.high, most), None
 
 
 def _field(rule: Rule, place: int, feature: Feature | None) -> LaneField | None:
