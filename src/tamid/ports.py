@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from tamid.core.chain import Draft, Recorded
-from tamid.core.spool import Segment
 from tamid.core.values import TablePin
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from tamid.core.chain import Draft, Recorded
     from tamid.core.compiled.lane import Rule
     from tamid.core.learning.advice import Ask, Study
     from tamid.core.learning.model import Param
+    from tamid.core.spool import Segment
     from tamid.core.trial import ArmCounts
 
 
@@ -180,11 +180,11 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(NamedTuple):
     """What is known of one entity: `inputs` (JSON) as of a moment, and its last valid score.
 
     Moments in seconds since 1970. `inputs` None: it has no row; `score` None: no model scored it.
+    A tuple, for every entity gets one at every change of rows or scores.
     """
 
     entity: str

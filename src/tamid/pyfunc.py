@@ -29,7 +29,7 @@ class BundleModel:
     """Answers for rows of a pandas frame as batch scoring and the model server do."""
 
     def __init__(self, opened: Opened) -> None:
-        from tamid.stages.bundling import GOLDEN
+        from tamid.stages.golden import GOLDEN
         from tamid.workshop.answers import golden_off, ready, refuse_unlike
 
         self._opened = opened

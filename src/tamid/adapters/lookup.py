@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from tamid.core.errors import SystemFailure
@@ -18,6 +18,7 @@ from tamid.ports import Known
 _LAYOUT = 1
 _TABLES = """\
 CREATE TABLE about (key TEXT NOT NULL);
+-- The columns are the fields of `Known`, in their order.
 CREATE TABLE known (
     entity TEXT PRIMARY KEY, as_of REAL, inputs TEXT, score REAL, version INTEGER, made REAL
 ) WITHOUT ROWID;
@@ -87,9 +88,8 @@ class LookupFile:
         db = self._opened()
         assert db is not None
         rows = db.execute("SELECT * FROM known WHERE entity != ?", (entity,))
-        names = ("entity", "as_of", "inputs", "score", "version", "made")
         # Written anew, so that not even a freed page holds what is gone.
-        self.write(self.key(), (Known(**dict(zip(names, row, strict=True))) for row in rows))
+        self.write(self.key(), map(Known._make, rows))
         return True
 
     def _opened(self) -> sqlite3.Connection | None:
@@ -114,9 +114,5 @@ def _fill(db: sqlite3.Connection, key: str, entries: Iterable[Known]) -> None:
     db.executescript(_TABLES)
     db.execute("BEGIN")
     db.execute("INSERT INTO about VALUES (?)", (key,))
-    db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?, ?)", _rows(entries))
+    db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?, ?)", entries)
     db.execute("COMMIT")
-
-
-def _rows(entries: Iterable[Known]) -> Iterator[tuple[object, ...]]:
-    return ((e.entity, e.as_of, e.inputs, e.score, e.version, e.made) for e in entries)

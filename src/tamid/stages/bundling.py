@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.errors import UserCodeError
 from tamid.core.handoff import METRICS
-from tamid.core.stats.calibration import Calibration
 from tamid.core.stats.metrics import evaluate
 from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, canonical_json, jsonable
 from tamid.ports import TrainingJob, TrainingResult
@@ -21,20 +19,25 @@ from tamid.stages.answering import Predictor, visible
 from tamid.stages.cards import card_of, figures_of
 from tamid.stages.compiling import compiled_files
 from tamid.stages.fitting import Tools
+from tamid.stages.golden import (
+    CARD,
+    CODE,
+    CONTRACT,
+    GOLDEN,
+    MODEL,
+    PARITY,
+    PROFILE,
+    SCHEMA,
+    TYPES,
+    golden_frame,
+    uncalibrated,
+)
 from tamid.stages.profiling import kind_of, profile_of
 from tamid.stages.training import Learnt
 
-MODEL, CODE, CONTRACT = "model", "code", "contract.yaml"
-GOLDEN, PROFILE, SCHEMA, CARD, PARITY = (
-    "golden.json", "profile.json", "schema.json", "card.md", "parity.json",
-)  # fmt: skip
 # Rows whose scores every copy of the bundle must reproduce.
 _GOLDEN_ROWS = 16
 _PARITY_ROWS = 5_000
-_TYPES = {
-    "number": pl.Float64(), "integer": pl.Int64(), "text": pl.String(), "boolean": pl.Boolean(),
-    "datetime": pl.Datetime("us", "UTC"), "naive": pl.Datetime("us"), "date": pl.Date(),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,28 +90,6 @@ def wrap(learnt: Learnt, job: TrainingJob, contract: Contract, tools: Tools) -> 
     )
 
 
-def golden_frame(stored: Mapping[str, object]) -> pl.DataFrame:
-    """Return the golden rows that `golden.json` holds."""
-    columns = stored["columns"]
-    assert isinstance(columns, list)
-    made = []
-    for column in columns:
-        kind = _TYPES[column["type"]]
-        series = pl.Series(column["name"], column["values"], dtype=_carrier(kind), strict=False)
-        made.append(series.cast(kind))
-    return pl.DataFrame(made)
-
-
-def golden_difference(predictor: Predictor, stored: Mapping[str, object]) -> float:
-    """Return the largest difference between a bundle's answers and its golden scores.
-
-    Both are taken before calibration, which belongs to the overlay and may change.
-    """
-    expected = np.asarray(stored["expected"], dtype=np.float64)
-    answered = _uncalibrated(predictor).answer(golden_frame(stored), 0).to_numpy()
-    return float(np.abs(answered - expected).max(initial=0.0))
-
-
 def _golden(predictor: Predictor, job: TrainingJob, tools: Tools) -> Mapping[str, object]:
     """Draw each column by itself, so that no golden row is anybody's row."""
     shown = visible(job.frame, predictor.contract)
@@ -117,7 +98,7 @@ def _golden(predictor: Predictor, job: TrainingJob, tools: Tools) -> Mapping[str
     rng = tools.generator(job.seed)
     picks = {n: rng.integers(0, shown.height, _GOLDEN_ROWS) for n in shown.columns}
     rows = pl.DataFrame([shown.get_column(n).gather(p) for n, p in picks.items()])
-    rows = rows.with_columns(pl.col(n).cast(_TYPES[kinds[n]]) for n in rows.columns)
+    rows = rows.with_columns(pl.col(n).cast(TYPES[kinds[n]]) for n in rows.columns)
     stored: dict[str, object] = {
         "columns": [
             {"name": n, "type": kinds[n], "values": _plain(rows.get_column(n))}
@@ -125,14 +106,10 @@ def _golden(predictor: Predictor, job: TrainingJob, tools: Tools) -> Mapping[str
         ]
     }
     # Scored from what was stored, so that a value JSON cannot carry cannot differ later.
-    answered = _uncalibrated(predictor).answer(golden_frame(stored), 0)
+    answered = uncalibrated(predictor).answer(golden_frame(stored), 0)
     stored["scores"] = answered.columns
     stored["expected"] = answered.to_numpy().tolist()
     return stored
-
-
-def _uncalibrated(predictor: Predictor) -> Predictor:
-    return dataclasses.replace(predictor, calibration=Calibration())
 
 
 def _plain(column: pl.Series) -> list[object]:
@@ -141,12 +118,6 @@ def _plain(column: pl.Series) -> list[object]:
     if column.dtype.is_float():
         return [v if v is None or np.isfinite(v) else None for v in column.to_list()]
     return column.to_list()
-
-
-def _carrier(kind: pl.DataType) -> pl.DataType:
-    if isinstance(kind, pl.Datetime):
-        return pl.Int64()
-    return pl.Int32() if isinstance(kind, pl.Date) else kind
 
 
 def _parity(learnt: Learnt, loaded: Predictor, sample: pl.DataFrame) -> Parity:

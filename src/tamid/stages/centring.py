@@ -22,8 +22,8 @@ from tamid.core.stats.arrays import Floats
 from tamid.core.usual import ordinary, recentred
 from tamid.core.values import PERIOD, STATIC_PERIOD
 from tamid.stages import dataset, joining
-from tamid.stages.bundling import PROFILE
 from tamid.stages.feeds import rule_of
+from tamid.stages.golden import PROFILE
 from tamid.stages.rig import Rig
 from tamid.stages.usual import (
     Usual,

@@ -20,8 +20,8 @@ from tamid.core.stats.arrays import Floats
 from tamid.core.stats.drift import Profile, psi, weighted_psi
 from tamid.core.usual import INPUT_PSI, SCORE_PSI, Movement, Weeks, movement, ordinary, outstanding
 from tamid.core.values import WEIGHT, Task
-from tamid.stages.bundling import PROFILE
 from tamid.stages.feeds import rule_of
+from tamid.stages.golden import PROFILE
 from tamid.stages.rig import Rig
 from tamid.stages.usual import Usual, column_counts, score_counts, special_of, usual_in, weights_of
 

@@ -50,8 +50,8 @@ def materialise(rig: Rig, state: State, now: datetime) -> bool:
     there = known.filter(~pl.col(ENTITY).is_in(sorted(state.erased)))
     told = there.with_columns(pl.col("version", "made").fill_null(0))
     # In the order of the entities, in which a file with their index is written fastest.
-    rows = told.sort(ENTITY).rename({ENTITY: "entity"}).iter_rows(named=True)
-    rig.lookup.write(key, (Known(**row) for row in rows))
+    rows = told.sort(ENTITY).rename({ENTITY: "entity"}).select(Known._fields).rows()
+    rig.lookup.write(key, map(Known._make, rows))
     return True
 
 

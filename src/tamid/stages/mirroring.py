@@ -21,8 +21,8 @@ from tamid.core.learning.bundle import Manifest, read_manifest
 from tamid.core.state import State
 from tamid.core.values import Task, VersionRef
 from tamid.ports import Blobs, Edition, Mirror, Signer, Slot
-from tamid.stages.bundling import CONTRACT, GOLDEN
 from tamid.stages.exhibits import home_of, key_of, production_shown, run_shown, trials_shown
+from tamid.stages.golden import CONTRACT, GOLDEN
 from tamid.stages.packaging import carry
 
 # Events that are shown before it is noted how far the mirror is.

@@ -28,7 +28,7 @@ from tamid.core.stats.calibration import Calibration, calibration_from
 from tamid.core.values import digest_bytes
 from tamid.ports import Blobs, Signer, TrainingResult
 from tamid.stages.answering import FeatureCode, Predictor
-from tamid.stages.bundling import CODE, CONTRACT, MODEL, SCHEMA
+from tamid.stages.golden import CODE, CONTRACT, MODEL, SCHEMA
 
 _MANIFEST, _OVERLAY, _ENVIRONMENT = "manifest.json", "overlay.json", "environment.json"
 

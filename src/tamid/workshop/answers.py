@@ -68,7 +68,7 @@ def ready(opened: Opened) -> Predictor:
 
 
 def golden_off(predictor: Predictor, opened: Opened) -> float:
-    from tamid.stages.bundling import GOLDEN, golden_difference
+    from tamid.stages.golden import GOLDEN, golden_difference
 
     return golden_difference(predictor, json.loads(opened.files[GOLDEN]))
 
@@ -87,7 +87,7 @@ def run_rule(files: Mapping[str, bytes], entry: str, frame: pl.DataFrame) -> pl.
     """Run the user's rule out of a bundle's code."""
     from tamid.adapters import usercode
     from tamid.stages.answering import rule_answer
-    from tamid.stages.bundling import CODE, CONTRACT
+    from tamid.stages.golden import CODE, CONTRACT
 
     start = f"{CODE}/"
     code = {p.removeprefix(start): c.decode() for p, c in files.items() if p.startswith(start)}

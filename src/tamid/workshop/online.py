@@ -44,7 +44,7 @@ def online_handlers(
 
     def online_rule(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
         from tamid.adapters.spawn.handover import read_files
-        from tamid.stages.bundling import CONTRACT, GOLDEN
+        from tamid.stages.golden import CONTRACT, GOLDEN
 
         files = read_files(here / "rule")
         frame = online_frame(files[GOLDEN], request["columns"])
@@ -106,7 +106,7 @@ def online_frame(golden: bytes, columns: Columns) -> pl.DataFrame:
     """Return rows in the column types of training, which the golden rows carry."""
     import polars as pl
 
-    from tamid.stages.bundling import golden_frame
+    from tamid.stages.golden import golden_frame
 
     like = golden_frame(json.loads(golden))
     height = len(next(iter(columns.values()), ()))

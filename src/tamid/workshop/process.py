@@ -34,7 +34,7 @@ def serve() -> None:
     def open_bundle(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
         from tamid.adapters import lightgbm
         from tamid.adapters.spawn.handover import read_bundle
-        from tamid.stages.bundling import GOLDEN
+        from tamid.stages.golden import GOLDEN
 
         bundle = read_bundle(here / "bundle")
         if bundle.manifest.schema.format == lightgbm.FORMAT:
@@ -80,7 +80,7 @@ def _import_ahead(model_format: str) -> None:
         return
     from tamid.adapters import lightgbm
     from tamid.adapters.spawn import handover  # noqa: F401
-    from tamid.stages import bundling, packaging  # noqa: F401
+    from tamid.stages import golden, packaging  # noqa: F401
 
     if model_format == lightgbm.FORMAT:
         with suppress(TamidError):  # told when a bundle needs it

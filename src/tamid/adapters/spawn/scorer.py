@@ -33,7 +33,8 @@ class SpawnScorer:
 
     `unpack` verifies a bundle and its overlay, `rule_files` a bundle's contract and code. `ahead`:
     once a bundle is open the next process is started, so that another one, or the same after its
-    process was killed, need not wait for imports. It is for a controller that stays.
+    process was killed, need not wait for imports; and the process in which a bundle was measured
+    goes on as its own. It is for a controller that stays.
     """
 
     def __init__(
@@ -80,7 +81,10 @@ class SpawnScorer:
     def probe(
         self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
     ) -> Mapping[str, float]:
-        """Measure a bundle in a clean process, one row at a time."""
+        """Measure a bundle in a clean process, one row at a time.
+
+        A controller that stays keeps the process: who passes is soon asked for scores.
+        """
         opened = self._unpack(bundle, overlay)
         started = monotonic()
         worker = Worker()
@@ -91,7 +95,12 @@ class SpawnScorer:
             start_s = monotonic() - started
             reply = worker.ask({"op": "probe", "repeats": repeats}, _PROBE_TIMEOUT)
             measured = {str(k): float(v) for k, v in reply.value.items()}
-        finally:
+        except BaseException:
+            worker.close()
+            raise
+        if self._looks_ahead and golden == 0.0:
+            self._kept(bundle, overlay, worker, opened)
+        else:
             worker.close()
         return {
             **measured,
@@ -142,9 +151,20 @@ class SpawnScorer:
             raise
         return Scores(frame=found, seconds=monotonic() - started, peak_mb=reply.peak_mb)
 
-    def _started(self, name: str) -> Worker:
+    def _kept(self, bundle: str, overlay: str, worker: Worker, opened: Opened) -> None:
+        """Keep a process that has opened a bundle and answers exactly as its maker did."""
+        self._drop(bundle)
+        self._make_room()
+        self._workers[bundle] = worker
+        self._overlays[bundle, overlay] = opened.overlay
+        self._look_ahead(opened)
+
+    def _make_room(self) -> None:
         while len(self._workers) >= self._most:
             self._drop(next(iter(self._workers)))
+
+    def _started(self, name: str) -> Worker:
+        self._make_room()
         spare, self._spare = self._spare, None
         if spare is not None and not spare.alive:
             spare.close()
