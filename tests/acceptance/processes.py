@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
 from tamid.config import find
 from tamid.core.state import State
+from tamid.ports import Clock
+from tamid.stages.rig import Rig
+from tamid.workshop import inline_scorer, inline_trainer
 
 # How long a process may take for what it does, in seconds; the machine may be busy.
 PATIENCE_S = 100.0
@@ -131,10 +135,27 @@ def make_shop(root: Path, text: str, weeks: Iterable[int], entities: str = "plai
     return root
 
 
+class Here(App):
+    """An opened workspace that trains and scores in this process, which has all imported."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        super().__init__(find(root), clock=clock)
+        self._here: dict[str, Rig] = {}
+
+    def rig(self, model: str) -> Rig:
+        """Return the ports of one model, opened once, with no worker among them."""
+        if model not in self._here:
+            rig = super().rig(model)
+            scorer = inline_scorer(rig.blobs, rig.signer)
+            trainer = inline_trainer()
+            self._here[model] = replace(rig, trainer=trainer, scorer=scorer, rules=scorer)
+        return self._here[model]
+
+
 def serve_weeks(root: Path, first: int, *later: int) -> None:
     """Turn the loop once on a Sunday some weeks ago, then each later week with its new files."""
     clock = SimulatedClock(sunday(first))
-    app = App(find(root), clock=clock)
+    app = Here(root, clock)
     try:
         app.tick("churn")
         for week in later:

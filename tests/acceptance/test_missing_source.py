@@ -11,7 +11,11 @@ from processes import WEEKLY, make_shop, present, put_week, serve_weeks, sunday,
 
 from tamid.cli.main import main
 
-CONTRACT = WEEKLY.replace("delivery: {every: 7d,", 'delivery: {every: 7d, by: "Sunday 00:00",')
+# Another path is another contract, and no reason to train here.
+CONTRACT = WEEKLY.replace(
+    "delivery: {every: 7d,",
+    'retraining: {on: [quality]}\ndelivery: {every: 7d, by: "Sunday 00:00",',
+)
 
 
 @pytest.fixture(scope="module")
