@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tamid.adapters.engines import CompiledRowModel
 from tamid.core.learning.bundle import Overlay
 from tamid.core.learning.model import FeatureTable, StoredModel
 from tamid.stages.answering import encode
@@ -64,6 +65,7 @@ def test_the_kernel_is_faster_than_lightgbm() -> None:
     rows = history(120, 8, seed=5).select(COLUMNS).to_dicts()
     engines = {n: open_row_model(files, OVERLAY, engines=[n]) for n in ("kernel", "lightgbm")}
     model = engines["kernel"]
+    assert isinstance(model, CompiledRowModel)
     text = StoredModel(format="lightgbm-text", files={"model.txt": files["model/model.txt"]})
     schema = model.program.features
     frame = encode(pl.DataFrame(rows), schema)
@@ -86,6 +88,7 @@ def test_ten_thousand_rows_cost_little_more_than_the_kernel() -> None:
     """Coding the rows of a batch takes less time than scoring them."""
     files = candidate("lightgbm", {})
     model = open_row_model(files, OVERLAY, engines=["kernel"])
+    assert isinstance(model, CompiledRowModel)
     rows = history(500, 20, seed=5).select(COLUMNS).to_dicts()
     table = encode(pl.DataFrame(rows), model.program.features).values
     stored = load_model(
@@ -104,6 +107,7 @@ def test_a_pipeline_is_answered_a_hundred_times_as_fast() -> None:
     """Imputer, one-hot words and sixty trees: against scikit-learn with its rows ready."""
     files = candidate("pipeline.py:build", {"pipeline.py": PIPELINE})
     model = open_row_model(files, OVERLAY, engines=["kernel"])
+    assert isinstance(model, CompiledRowModel)
     rows = history(40, 5, seed=5).select(COLUMNS).to_dicts()
     parts = {p.removeprefix("model/"): c for p, c in files.items() if p.startswith("model/")}
     from tamid.core.compiled.bundled import bundled_schema

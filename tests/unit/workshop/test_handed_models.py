@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ import numpy as np
 import polars as pl
 import pytest
 import skops.io
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -21,9 +24,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tamid.core.compiled.bundled import COMPILED
-from tamid.core.errors import DataError, UsageError, UserCodeError
+from tamid.core.compiled.lane import Rule
+from tamid.core.errors import DataError, Uncompilable, UsageError, UserCodeError
 from tamid.core.learning.bundle import Overlay
 from tamid.core.learning.kinds import kind_of
+from tamid.core.learning.onnx_graph import refuse_unlisted
 from tamid.core.stats.calibration import calibration_from
 from tamid.core.values import PERIOD
 from tamid.ports import GivenModel, TrainingJob, TrainingResult
@@ -146,6 +151,57 @@ def test_onnx_answers_with_its_inputs_as_columns_or_as_one_matrix(
     # Platt's calibration keeps the order, and never more than the order can be expected.
     assert (np.diff(score[order]) >= -1e-9).all()
     assert calibration_from(dict(result.overlay["calibration"])).kind == "platt"  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("file", "inputs"), [("columns.onnx", ()), ("matrix.onnx", ("calls", "minutes"))]
+)
+def test_an_onnx_graph_of_listed_operators_answers_row_by_row(
+    file: str, inputs: tuple[str, ...]
+) -> None:
+    """The server's own process gives the bundle's answers, in the lane as on the ordinary road."""
+    content = (ASSETS / file).read_bytes()
+    files = train(inline_trainer(), handed(content, file, inputs=inputs)).files
+    model = open_row_model(files, Overlay(bundle="", vouched="", threshold=0.5))
+    assert model.engine == "onnx"
+    rows: list[dict[str, float | int | str | bool | None]] = [
+        {"calls": 0.5, "minutes": -1.0, "plan": "basic", "age": 3.0},
+        {"calls": 2.5, "minutes": 1.0, "plan": "fibre", "age": None},
+        {"calls": -7.0, "minutes": 0.0, "plan": "no such word", "age": 1.0},
+    ]
+    names = [*NUMBERS] if inputs else [*NUMBERS, "plan"]
+    kinds = {"plan": "category"}
+    lane = model.lane([Rule(name=n, kind=kinds.get(n, "number")) for n in names], None)
+    assert lane is not None
+    own = [model.score(row) for row in rows]
+    assert all(0 <= score <= 1 for score in own)
+    assert len(set(own)) > 1
+    assert lane.scores([tuple(row[n] for n in names) for row in rows]) == own
+    assert np.allclose(model.scores(rows), own, rtol=0, atol=1e-6)
+    assert set(model.contributions(rows[0])) == set(names)
+
+
+def test_an_onnx_graph_beyond_the_list_is_left_to_a_worker() -> None:
+    """A loop, another file's numbers, or an operator that nobody listed: each is named."""
+    content = (ASSETS / "columns.onnx").read_bytes()
+    refuse_unlisted(content)
+    for graph, named in (
+        (b"\x0a\x06\x22\x04Loop", "/Loop"),
+        (b"\x0a\x08\x22\x03Add\x3a\x01x", "x/Add"),
+        (b"\x0a\x09\x22\x03Add\x2a\x02\x32\x00", "a graph within a graph"),
+        (b"\x2a\x02\x70\x01", "another file"),
+    ):
+        with pytest.raises(Uncompilable, match=named):
+            refuse_unlisted(b"\x08\x08\x3a" + bytes([len(graph)]) + graph)
+
+
+@given(cut=st.integers(0, 4000), place=st.integers(0, 4000), value=st.integers(0, 255))
+def test_any_bytes_are_a_listed_graph_or_refused(cut: int, place: int, value: int) -> None:
+    """Reading what a file would do fails in one way only."""
+    content = bytearray((ASSETS / "columns.onnx").read_bytes())
+    content[place % len(content)] = value
+    with contextlib.suppress(Uncompilable):
+        refuse_unlisted(bytes(content[: len(content) - cut]))
 
 
 @pytest.mark.parametrize("labels", [None, {0.0: "no", 1.0: "yes"}, {0.0: "stays", 1.0: "goes"}])

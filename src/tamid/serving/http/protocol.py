@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tamid.serving.http.app import Application
-from tamid.serving.http.guard import check_host
+from tamid.serving.http.guard import check_host, check_token
 from tamid.serving.http.settings import Settings
 from tamid.serving.http.v2 import HEADER
 from tamid.serving.http.wire import Refused
@@ -43,7 +43,7 @@ _HEADER = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x20-\x7e\x80-\xff
 _PLAIN = frozenset(
     {
         b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection",
-        b"content-type", b"content-length", HEADER,
+        b"content-type", b"content-length", b"authorization", HEADER,
     }
 )  # fmt: skip
 # Bodies above this take the ordinary road, where they may come in pieces.
@@ -164,7 +164,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _look(self, head: bytes) -> Plain:
         """Look at a head once, and remember what was found."""
-        found = plain_head(head, self.application, self.settings)
+        known = self.application
+        found = NOT_PLAIN if known is None else plain_head(head, known.model, self.settings)
         if len(self.known) >= _MOST_KNOWN:
             self.known.clear()
         self.known[head] = found
@@ -186,17 +187,15 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def plain_head(head: bytes, application: Application | None, settings: Settings) -> Plain:
+def plain_head(head: bytes, model: str, settings: Settings) -> Plain:
     """Return what a head announces, `NOT_PLAIN` where it is not plain.
 
     Plain: exactly one of our two paths without a query, a known Host, only headers that change
-    nothing, each once, a length and no other coding. Where a token is wanted, nothing is.
+    nothing, each once, a length and no other coding; and the token, where one is wanted.
     """
-    if application is None or settings.token:
-        return NOT_PLAIN
     first, *lines = head.split(b"\r\n")
-    v2 = first == f"POST /v2/models/{application.model}/infer HTTP/1.1".encode()
-    if not v2 and first != f"POST /v1/models/{application.model}/predict HTTP/1.1".encode():
+    v2 = first == f"POST /v2/models/{model}/infer HTTP/1.1".encode()
+    if not v2 and first != f"POST /v1/models/{model}/predict HTTP/1.1".encode():
         return NOT_PLAIN
     found: dict[bytes, bytes] = {}
     for line in lines:
@@ -214,6 +213,7 @@ def plain_head(head: bytes, application: Application | None, settings: Settings)
         return NOT_PLAIN
     try:
         check_host(found, settings)
+        check_token(first.split(b" ")[1].decode(), found, settings)
     except Refused:
         return NOT_PLAIN
     if int(length) > _MOST or int(told) > int(length) or (HEADER in found and not v2):
