@@ -265,7 +265,10 @@ class App:
         contract = self._texts[model][1] if model in self._texts else self.usable(model)
         signer = keys_in(self.config.store)
         self._scorer = self._scorer or spawn_scorer(self.blobs, signer, ahead=self.stays)
-        self._trainer = self._trainer or SpawnTrainer(self.config.store / "studies", warm=True)
+        near = self.stays and not self.state(model).versions
+        self._trainer = self._trainer or SpawnTrainer(
+            self.config.store / "studies", warm=True, ahead=near
+        )
         sources = sources_of(contract, path.parent, self.places.get(model))
         return Rig(
             model=model,
@@ -291,10 +294,3 @@ class App:
             learner=helper_learner(),
             reports=FileReports(self.config.store / "reports"),
         )
-
-
-def worker() -> None:
-    """Run as a worker process: what `tamid.adapters.spawn` starts."""
-    from tamid.workshop import serve
-
-    serve()

@@ -63,9 +63,9 @@ _FOR_FITTING = ("sklearn", "pandas", "matplotlib", "dask", "graphviz")
 # Below this many cells one thread is faster than several that wait for each other; the model is
 # the same either way.
 _CELLS_FOR_THREADS = 300_000
-# From so many rows on a reason takes two threads, wherever it is asked for: rows are answered one
-# by one, so that the answers are the same, and a fifth of a second becomes a tenth.
-_ROWS_FOR_THREADS, _THREADS_FOR_ROWS = 100, 2
+# So many rows are answered or explained by two threads, wherever that is: each row by itself, so
+# that the answers are the same. Explaining a row takes as long as answering hundreds.
+_MANY_ANSWERS, _MANY_REASONS, _THREADS_FOR_MANY = 5_000, 100, 2
 
 
 class LightGBMLearner:
@@ -152,13 +152,14 @@ class LightGBMModel:
 
     def predict(self, x: FeatureTable) -> Floats:
         """Return chances of the positive class, numbers, or (n, k) chances of classes."""
-        found = self._booster.predict(x.values, num_threads=self._threads)
+        threads = self._threads_for(len(x), _MANY_ANSWERS)
+        found = self._booster.predict(x.values, num_threads=threads)
         return np.asarray(found, dtype=np.float64)
 
     def contributions(self, x: FeatureTable) -> Floats:
         """Return SHAP values (in log-odds for classes); multiclass: of each row's best class."""
         width = len(x.features)
-        threads = max(self._threads, _THREADS_FOR_ROWS if len(x) >= _ROWS_FOR_THREADS else 1)
+        threads = self._threads_for(len(x), _MANY_REASONS)
         found = self._booster.predict(x.values, pred_contrib=True, num_threads=threads)
         values = np.asarray(found, dtype=np.float64).reshape(len(x), -1, width + 1)
         best = np.zeros(len(x), dtype=np.int64)
@@ -170,6 +171,9 @@ class LightGBMModel:
         """Return each feature's share of the total gain."""
         gain = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
         return gain / gain.sum() if gain.sum() > 0 else gain
+
+    def _threads_for(self, rows: int, many: int) -> int:
+        return max(self._threads, _THREADS_FOR_MANY) if rows >= many else self._threads
 
     def dump(self) -> StoredModel:
         """Return LightGBM's own text without the lines that tell of threads and paths."""

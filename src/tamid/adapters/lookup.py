@@ -16,6 +16,8 @@ from tamid.core.errors import SystemFailure
 from tamid.ports import Known
 
 _LAYOUT = 1
+# So much of a file is put together in memory before it is written: all of it for most models.
+_CACHE_KB = 16_384
 _TABLES = """\
 CREATE TABLE about (key TEXT NOT NULL);
 -- The columns are the fields of `Known`, in their order.
@@ -110,6 +112,7 @@ class LookupFile:
 def _fill(db: sqlite3.Connection, key: str, entries: Iterable[Known]) -> None:
     # Nobody reads it before it is whole, so that nothing has to be undone in it.
     db.execute("PRAGMA journal_mode = OFF")
+    db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
     db.execute(f"PRAGMA user_version = {_LAYOUT}")
     db.executescript(_TABLES)
     db.execute("BEGIN")

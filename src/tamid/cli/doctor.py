@@ -124,7 +124,7 @@ def _packages(names: tuple[str, ...], group: str, fix: str, bad: State) -> Findi
 
 def _worker() -> Finding:
     """Start a process as a worker is started, and let it load what it needs."""
-    code = "from tamid.app import worker; import tamid.workshop, polars, sklearn"
+    code = "import tamid.workshop, polars, sklearn"
     started = time.monotonic()
     try:
         done = subprocess.run(

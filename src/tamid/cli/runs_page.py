@@ -63,7 +63,7 @@ def page(args: Namespace, out: Output) -> int:
         written = whole_page(here.model, quality_metric(here.contract), sheets)
     place = plotted(args.out, written)
     out.json({"model": here.model, "page": str(place), "runs": len(sheets)})
-    out.text(f"{len(sheets)} runs in {place}")
+    out.text(f"{_of(len(sheets), 'run')} in {place}")
     return 0
 
 
@@ -77,7 +77,8 @@ def whole_page(model: str, metric: str, sheets: Sequence[RunSheet]) -> str:
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>",
-        f"<p>{len(sheets) - tried} runs, {tried} experiments. {escape(metric)} of each is of the "
+        f"<p>{_of(len(sheets) - tried, 'run')}, {_of(tried, 'experiment')}. "
+        f"{escape(metric)} of each is of the "
         "rows that it was judged on and not fitted on; runs on other weeks had other rows.</p>",
         f'<div class="wide">{_history(metric, sheets)}</div>',
         '<p class="soft">Green: became a version; grey: did not; red: held by a gate; amber: an '
@@ -87,6 +88,10 @@ def whole_page(model: str, metric: str, sheets: Sequence[RunSheet]) -> str:
         "</body></html>",
     ]
     return "\n".join(parts)
+
+
+def _of(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _history(metric: str, sheets: Sequence[RunSheet]) -> str:

@@ -264,8 +264,10 @@ def _encoded(column: pl.Series, feature: Feature) -> Floats:
 
 
 def _numbers(column: pl.Series) -> Floats:
-    numbers = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    # As an array, what is missing is NaN.
+    numbers = column.cast(pl.Float64, strict=False).to_numpy()
+    finite = np.isfinite(numbers)
+    return numbers if finite.all() else np.where(finite, numbers, np.nan)
 
 
 def _close(one: pl.DataFrame, two: pl.DataFrame) -> bool:

@@ -6,10 +6,11 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tamid.adapters.spawn.worker import AHEAD
+from tamid.adapters.spawn.worker import AHEAD, TRAINING
 from tamid.core.errors import TamidError
 from tamid.workshop import tools
 from tamid.workshop.answers import golden_off, measure, ready, refuse_unlike, run_rule
@@ -19,6 +20,12 @@ from tamid.workshop.tools import candidate
 if TYPE_CHECKING:
     from tamid.adapters.spawn.child import Channel
     from tamid.stages.answering import Predictor
+
+# What most contracts need for a run: their learner, and the baselines of their gates.
+_TO_TRAIN = (
+    "tamid.adapters.spawn.handover", "tamid.stages.bundling", "lightgbm", "sklearn.linear_model",
+    "sklearn.compose", "sklearn.impute", "sklearn.pipeline", "sklearn.preprocessing",
+)  # fmt: skip
 
 
 def serve() -> None:
@@ -75,8 +82,13 @@ def serve() -> None:
 
 
 def _import_ahead(model_format: str) -> None:
-    """Import what it takes to open a bundle of this format, before anybody asks for one."""
+    """Import what it takes to open a bundle of this format, or to train, before anybody asks."""
     if not model_format:
+        return
+    if model_format == TRAINING:
+        with suppress(ImportError):  # told when a contract needs it
+            for name in _TO_TRAIN:
+                import_module(name)
         return
     from tamid.adapters import lightgbm
     from tamid.adapters.spawn import handover  # noqa: F401

@@ -107,7 +107,7 @@ def test_the_command_writes_the_page(
     root = lab.ticked(lab.make(tmp_path_factory.mktemp("lab") / "page"))
     place = tmp_path / "runs.html"
     assert main(["-C", str(root), "runs", "page", "--out", str(place)]) == 0
-    assert "1 runs in" in capsys.readouterr().out
+    assert "1 run in" in capsys.readouterr().out
     text = place.read_text("utf-8")
     Balanced().feed(text)
     assert "What each feature is worth" in text

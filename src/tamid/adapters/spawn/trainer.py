@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tamid.adapters.spawn.handover import read_result, read_study, write_job
-from tamid.adapters.spawn.worker import Worker
+from tamid.adapters.spawn.worker import TRAINING, Worker
 from tamid.core.errors import TamidError
 from tamid.ports import Progress, TrainingJob, TrainingResult
 
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 class SpawnTrainer:
     """One process a run; with `warm` it waits for the next run, which then starts at once.
 
-    `studies` is the folder of the search's journals, which outlive a worker.
+    `studies` is the folder of the search's journals, which outlive a worker. `ahead`: a first run
+    is near, and its process begins to import what it takes.
     """
 
-    def __init__(self, studies: Path, *, warm: bool = False) -> None:
+    def __init__(self, studies: Path, *, warm: bool = False, ahead: bool = False) -> None:
         self._studies, self._warm = studies, warm
-        self._worker: Worker | None = None
+        self._worker = Worker(ahead=TRAINING) if ahead else None
 
     def train(self, job: TrainingJob, timeout: timedelta, progress: Progress) -> TrainingResult:
         """Make a candidate; see the port for laws and errors."""

@@ -22,10 +22,11 @@ import tamid
 from tamid.core import errors
 from tamid.core.errors import OutOfTime, TamidError, WorkerDied
 
-ENTRY = "from tamid.app import worker; worker()"
+ENTRY = "from tamid.workshop import serve; serve()"
 REPLY_FD = "TAMID_WORKER_REPLY"
-# Format of the models that a worker should be ready for before it is asked anything.
+# Format of the models that a worker should be ready for before it is asked anything, or training.
 AHEAD = "TAMID_WORKER_AHEAD"
+TRAINING = "training"
 # Seconds between two looks at the worker's memory.
 _LOOK = 0.25
 # What a worker may see of the controller's environment: never its secrets.

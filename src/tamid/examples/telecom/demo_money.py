@@ -48,7 +48,9 @@ class Worth:
 def worth_of(app: App, model: str, weeks: Weeks, seed: int) -> Worth:
     """Estimate effect, reduction and money with intervals at 95 %, resampling customers."""
     contract = app.contract(model)
-    sums = _campaign(app, model, weeks.periods).join(_policies(weeks), on=ENTITY, how="full")
+    sums = _campaign(app, model, weeks.periods)
+    # In one order, so that the same year draws the same customers again.
+    sums = sums.join(_policies(weeks), on=ENTITY, how="full", coalesce=True).sort(ENTITY)
     names = [*_CAMPAIGN, *(f"{p}_{what}" for p in POLICIES for what in ("called", "caught"))]
     table = sums.select(names).fill_null(0.0).to_numpy()
     point = _figures(table.sum(axis=0, keepdims=True), names, contract)
