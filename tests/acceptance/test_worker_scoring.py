@@ -128,6 +128,24 @@ def _kill(*pids: int) -> None:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
+@pytest.mark.parametrize("stays", [True, False])
+def test_the_process_that_measured_a_bundle_goes_on_as_its_own_where_the_controller_stays(
+    blobs: MemoryBlobs, keys: Keys, packed: Packed, stays: bool
+) -> None:
+    """It scores at once and alike; a controller that ends soon keeps nothing."""
+    scorer = spawn_scorer(blobs, keys, ahead=stays)
+    try:
+        scorer.probe(packed.bundle, packed.overlay, ROWS.head(4), repeats=2)
+        kept = scorer.pids()
+        assert len(kept) == (1 if stays else 0)
+        scores = _score(scorer, packed)
+        assert scores.height == ROWS.height
+        assert not stays or scorer.pids() == kept
+    finally:
+        scorer.close()
+    assert all(gone(pid) for pid in kept)
+
+
 def test_a_new_overlay_needs_no_new_worker(
     scorer: SpawnScorer, packed: Packed, blobs: MemoryBlobs, keys: Keys
 ) -> None:
