@@ -29,6 +29,11 @@ def ratios(runs: Sequence[Run], servers: Sequence[Server]) -> dict[str, Any]:
             }
             for n in links
         }
+    found["uncompiled_ahead"] = {
+        server.name: {str(n): _ratio(rps, ("tamid-uncompiled", n), (server.name, n)) for n in links}
+        for server in servers
+        if server.name in known and server.packages and not (server.ours or server.batching)
+    }
     for name in ("tamid", "tamid-no-compiler"):
         found[f"{name}_share_of_echo_by_cpu"] = _each(links, cpu, "echo", name)
     for name in ("tamid-v2-packed", "tamid-v2-two-json", "tamid-v2-columns"):

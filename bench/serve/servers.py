@@ -46,6 +46,13 @@ def _script(name: str) -> Callable[[str, int, World], Sequence[str]]:
     return lambda python, port, world: [python, str(APPS / name), str(port)]
 
 
+def _uncompiled(python: str, port: int, world: World) -> Sequence[str]:
+    # As much time as peers take: a lower rung's answer would be another score.
+    where = str(world.uncompiled)
+    words = [sys.executable, "-m", "tamid", "-C", where, "serve", "--port", str(port)]
+    return [*words, "--deadline", "30s"]
+
+
 def _tamid(python: str, port: int, world: World) -> Sequence[str]:
     where = str(world.workspace)
     return [sys.executable, "-m", "tamid", "-C", where, "serve", "--port", str(port)]
@@ -158,6 +165,8 @@ SERVERS = (
            asked=_json(_INFER, lambda row: {"inputs": columns(row)})),
     Server(name="tamid-no-compiler", command=_tamid, asked=_json(_PREDICT, dict), score=_score,
            env={"TAMID_KERNEL_CACHE": "off"}, ours=True),
+    Server(name="tamid-uncompiled", command=_uncompiled, asked=_json(_PREDICT, dict), score=_score,
+           ours=True),
     Server(name="fastapi", packages=("fastapi", "uvicorn"), command=_uvicorn, asked=_plain,
            score=_score),
     _kserve,

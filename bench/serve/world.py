@@ -34,23 +34,27 @@ data:
   label: {{column: left, positive: true, horizon: 7d, reporting_lag: 2d, source: data/left/*.csv}}
   schema:
 {columns}
+features: {features}
 training: {{model: "pipeline.py:build", calibrate: none, threads: 1, threshold: 0.5}}
 gates: {{}}
 service: {{p99_ms: 50, fallback: [default: 0.2]}}
 delivery: {{to: []}}
 """
+# Code that changes nothing is code all the same: the model is served from its stored form.
+_OWN = "def build(frame):\n    return frame\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What the servers are given: a workspace, the same pipeline as a pickle, rows with answers.
 
-    `program`: our compiled model. `rows`: rows as JSON would hold them; `wanted`: what the original
-    says of each on a pandas frame.
+    `uncompiled`: a workspace whose model is left to a worker. `program`: our compiled model.
+    `rows`: rows as JSON would hold them; `wanted`: what the original says of each, on pandas.
     """
 
     folder: Path
     workspace: Path
+    uncompiled: Path
     pickle: Path
     program: Path
     rows: Sequence[Mapping[str, Any]]
@@ -60,6 +64,7 @@ class World:
 def make(folder: Path, python: str) -> World:
     """Make the world in a folder, or read the one that is there; `python` is one with pandas."""
     workspace, pickled, program = folder / "workspace", folder / "model.pickle", folder / "program"
+    uncompiled = folder / "uncompiled"
     rows_file, wanted_file = folder / "rows.json", folder / "wanted.json"
     if not wanted_file.is_file():
         if not (workspace / ".tamid" / "ledger.sqlite").is_file():
@@ -75,9 +80,12 @@ def make(folder: Path, python: str) -> World:
         command = [python, script, str(pickled), str(rows_file)]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         wanted_file.write_text(told)
+    if not (uncompiled / ".tamid" / "ledger.sqlite").is_file():
+        _train(uncompiled, '{code: "features.py:build"}')
     return World(
         folder=folder,
         workspace=workspace,
+        uncompiled=uncompiled,
         pickle=pickled,
         program=program,
         rows=json.loads(rows_file.read_text()),
@@ -85,7 +93,7 @@ def make(folder: Path, python: str) -> World:
     )
 
 
-def _train(workspace: Path) -> None:
+def _train(workspace: Path, features: str = "{}") -> None:
     workspace.mkdir(parents=True, exist_ok=True)
     here = Path(__file__).parent
     _tamid(workspace.parent, "init", workspace.name)
@@ -94,7 +102,8 @@ def _train(workspace: Path) -> None:
         words = ", ".join(f"{name}-{i}" for i in range(levels))
         kinds[name] = f"{{type: category, allowed: [{words}]}}"
     columns = "\n".join(f"    {name}: {kind}" for name, kind in kinds.items())
-    (workspace / "contract.yaml").write_text(_CONTRACT.format(columns=columns))
+    (workspace / "contract.yaml").write_text(_CONTRACT.format(columns=columns, features=features))
+    (workspace / "features.py").write_text(_OWN)
     (workspace / "pipeline.py").write_bytes((here / "pipeline.py").read_bytes())
     for part in ("rows", "left"):
         (workspace / "data" / part).mkdir(parents=True, exist_ok=True)
