@@ -145,7 +145,7 @@ class _Handed:
     def into(self, app: App, contract: Path, place: Path, role: Role, reason: str) -> Registered:
         """Take it through a run, and turn the loop once."""
         from tamid.cli.desk import actor, scene
-        from tamid.cli.registering import with_past
+        from tamid.cli.registering import dated
         from tamid.cli.training import run_of
         from tamid.cli.turning import free_the_dead, turn
         from tamid.core.view.build import run_card
@@ -165,7 +165,7 @@ class _Handed:
         app.places[model] = self._put(mine, place)
         free_the_dead(app, model)
         app.adopt(model, actor=actor(), reason=reason, role=role)
-        given = with_past(app, model, given, self._through)
+        given = dated(app.contract(model), given, self._through)
         wish = Wish(actor=actor(), role=role, reason=reason)
         run = run_of(take_over(app.rig(model), app.holder, wish, given))
         turn(app, model)

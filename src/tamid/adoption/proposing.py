@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from tamid.core.values import Interval, Task
 from tamid.core.view.scene import count
 
 if TYPE_CHECKING:
-    from tamid.ports import TrainingJob
+    from tamid.ports import GivenModel, TrainingJob
     from tamid.stages.baseline import Measured
 
 _FILE = "contract.yaml"
@@ -26,16 +26,21 @@ _SIMPLE = {Task.REGRESSION: ("mean", "ridge")}
 
 
 def with_proposal(
-    draft: Draft, folder: Path, now: datetime, code: Mapping[str, str]
+    draft: Draft,
+    folder: Path,
+    now: datetime,
+    code: Mapping[str, str],
+    handed: Callable[[Contract], GivenModel] | None = None,
 ) -> tuple[Draft, str]:
     """Train a baseline as a first run would, and let the draft demand what it is sure to reach.
 
-    Returns the draft and a sentence on it; the contract will lie in the folder. The user's code is
-    tried in a process of its own.
+    Returns the draft and a sentence on it; the contract will lie in the folder. The user's code, or
+    the model that `handed` returns for the drafted contract, is tried in a process of its own.
 
     Raises:
         DataError: the loop would refuse the data under this draft; it says why.
-        UserCodeError: the user's pipeline cannot be used; it names the step.
+        UserCodeError: their pipeline or model cannot be used; it names the step or inputs.
+        UsageError: nobody said what the model has learnt from.
     """
     from tamid.stages.baseline import first_job, measured
     from tamid.whatif import taken_in
@@ -44,11 +49,13 @@ def with_proposal(
     text = contract_text(replace(draft, model="lightgbm", baselines=simple))
     contract = parsed(text)
     floor = replace(draft, baselines=simple[:1])
+    given = handed(contract) if handed is not None else None
     with taken_in(contract, folder / _FILE, now) as (rig, state):
         try:
             job = first_job(rig, contract, text, state, now)
-            if code:
-                _try_out(replace(job, contract=contract_text(floor), code=code))
+            if code or given is not None:
+                text = contract_text(floor) if code else text
+                _try_out(replace(job, contract=text, code=code, given=given))
             found = measured(rig, contract, job, simple[1])
         except DataError as error:
             return floor, f"no baseline could be trained yet: {error.what}"

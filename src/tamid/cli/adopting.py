@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from tamid.cli.desk import add_example
-from tamid.cli.setup import IGNORED, WORKSPACE
+from tamid.cli.founding import Told, add_brought, brought, found
 from tamid.core.contract.csvform import Encoding
 from tamid.core.errors import NotFound, UsageError
 
@@ -72,16 +72,13 @@ def add_adopt(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("how a CSV file is written, if it does not tell")
     for name, value, text in _FORM:
         _add(group, name, value, text)
-    group = parser.add_argument_group("your model")
-    group.add_argument(
-        "--script", type=Path, metavar="FILE",
-        help="a script in Python whose pipeline is taken over as model.py",
-    )  # fmt: skip
+    add_brought(parser)
     add_example(
         parser,
         "tamid adopt customers.csv --label churned",
         "tamid adopt bookings.parquet hotel --label is_canceled --time booked_at --horizon 60d",
         "tamid adopt לקוחות.csv --label נטש --encoding cp1255 --dates dmy --script train.py",
+        "tamid adopt customers.parquet --label churned --model model.txt --trained-through none",
     )
 
 
@@ -90,7 +87,7 @@ def adopt(args: Namespace, out: Output) -> int:
     root = args.workspace / args.folder if args.folder else args.workspace
     _refuse_written(root)
     files = _files(args.data)
-    code = _taken_over(args.script)
+    mine = brought(args, _taken_over(args.script))
     wishes = _wishes(args)
     from tamid.adoption.drafting import look
 
@@ -107,7 +104,8 @@ def adopt(args: Namespace, out: Output) -> int:
             return _undecided(seen, args, out)
         wishes = answer
     assert seen.draft is not None
-    return _write(root, _with_model(seen.draft, code), seen, code, out)
+    told = Told(body=_body(seen), notes=seen.notes)
+    return found(root, _with_model(seen.draft, mine.code), told, mine, args, out)
 
 
 def _add(group: argparse._ArgumentGroup, name: str, value: str, text: str) -> None:
@@ -257,40 +255,3 @@ def _option(question: Question) -> str:
 
 def _body(seen: Seen) -> Mapping[str, object]:
     return {"columns": seen.kinds, "first_rows": seen.rows, "rows": seen.count, "notes": seen.notes}
-
-
-def _write(root: Path, draft: Draft, seen: Seen, code: Mapping[str, str], out: Output) -> int:
-    from datetime import UTC, datetime
-
-    from tamid.adoption.proposing import with_proposal
-    from tamid.core.adoption.draft import contract_text
-
-    out.note("training a baseline ...")
-    draft, told = with_proposal(draft, root.absolute(), datetime.now(UTC), code)
-    files = {
-        "tamid.toml": WORKSPACE,
-        ".gitignore": IGNORED,
-        "contract.yaml": contract_text(draft),
-        **code,
-    }
-    root.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        if not (root / name).exists():  # an own .gitignore stays
-            (root / name).write_text(text, "utf-8")
-    store = root / ".tamid"
-    store.mkdir(mode=0o700, exist_ok=True)
-    there = "" if root == Path() else f"cd {root}; "
-    steps = [
-        f"{there}tamid contract show   # read it, change what is wrong",
-        "tamid plan            # what the data can show, before any training",
-        "tamid tick            # takes in the data, trains, judges, releases, scores",
-    ]
-    out.json({**_body(seen), "workspace": str(root), "files": sorted(files), "model": draft.name,
-              "baseline": told, "questions": [], "next": steps})  # fmt: skip
-    for note in (*seen.notes, told):
-        out.text(f"  {note}")
-    out.text(f"Drafted in {root}: {', '.join(sorted(files))}")
-    out.text("Next:")
-    for step in steps:
-        out.text(f"  {step}")
-    return 0

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.cli.desk import add_example, add_model, opened
+from tamid.cli.desk import acting, actor, add_example, add_model, add_words, opened
 from tamid.core.errors import UsageError
 from tamid.core.values import canonical_json
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tamid.cli.output import Output
     from tamid.core.contract.model import Contract
     from tamid.stages.feedback import Feedback
+
+# Both sides answer for the model; anybody else gets rows through one of them.
+_TAKERS = frozenset({"ml_developer", "mlops_engineer"})
 
 
 def add_feedback(parser: ArgumentParser) -> None:
@@ -25,29 +28,51 @@ def add_feedback(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--worst", type=_count, default=200, metavar="N", help="worst errors to list (200)"
     )
+    parser.add_argument(
+        "--reason", default="to learn from", help="why; it is recorded with your name"
+    )
     add_model(parser)
-    add_example(parser, "tamid feedback for-the-team", "tamid feedback fb --model churn --worst 50")
+    add_words(parser, "Rows leave the workspace, so who took them is recorded: name your role.")
+    add_example(
+        parser,
+        "tamid feedback for-the-team --as ml_developer",
+        'tamid feedback fb --model churn --worst 50 --as ml_developer --reason "case 7"',
+    )
 
 
 def feedback(args: Namespace, out: Output) -> int:
     """Write labelled rows of production, the worst errors, drift and a notebook to start from.
 
+    Needs a role (`--as`): that rows were taken out, and by whom, is an event of the ledger.
+
     Entities stand under their pseudonyms. The rows are those of pinned tables, so that the same
     command on the same ledger writes the same rows.
     """
+    from tamid.core.events import FeedbackGiven
     from tamid.stages.feedback import feedback as gather
 
+    role = acting(args, "take rows of production", _TAKERS)
     _refuse_full(args.folder)
     with opened(args, out) as app:
         model = app.one(args.model)
         state, rig = app.state(model), app.rig(model)
         found = gather(rig, state, app.clock.now(), args.periods, args.worst)
+        event = FeedbackGiven(
+            key=f"feedback/{found.seq}",
+            number=found.version,
+            periods=found.periods,
+            rows=found.rows.height,
+            pins=found.pins,
+        )
+        # Told first: what lies outside was never taken unseen.
+        app.record(model, event, role=role, actor=actor(), reason=args.reason)
         contract = rig.contract(found.contract)
         text = rig.blobs.get(found.contract).decode()
     files = _write(args.folder, model, found, contract, text)
     out.json({
         "model": model, "folder": str(args.folder), "files": files, "version": found.version,
-        "periods": found.periods, "rows": found.rows.height,
+        "periods": found.periods, "rows": found.rows.height, "role": role.value,
+        "actor": actor(), "reason": args.reason,
     })  # fmt: skip
     span = f"{found.periods[0]} to {found.periods[-1]}"
     out.text(f"{found.rows.height} labelled rows of {span}, version {found.version}:")

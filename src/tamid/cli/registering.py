@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,9 @@ from tamid.core.errors import NotFound, UsageError
 if TYPE_CHECKING:
     from tamid.app import App
     from tamid.cli.output import Output
+    from tamid.core.contract.model import Contract
+    from tamid.core.values import Role
+    from tamid.core.view.snapshot import Awaited, RunCard
     from tamid.ports import GivenModel
 
 _NONE = "none"
@@ -38,14 +43,7 @@ def add_register(parser: ArgumentParser) -> None:
         metavar="D",
         help="labelled rows to judge it on (where the contract says)",
     )
-    parser.add_argument(
-        "--trained-through", type=_day, metavar="DATE",
-        help="last day of the rows it has learnt from, or `none` if it knows none of these rows",
-    )  # fmt: skip
-    parser.add_argument(
-        "--inputs", type=_names, default=(), metavar="A,B", help="which columns its inputs without "
-        "names are, in its order",
-    )  # fmt: skip
+    add_past(parser)
     for paper, what in _PAPERS.items():
         parser.add_argument(
             f"--{paper}", type=Path, action="append", default=[], metavar="FILE", help=what
@@ -58,6 +56,18 @@ def add_register(parser: ArgumentParser) -> None:
         "tamid register model.txt --trained-through 2026-06-30 --as ml_developer",
         "tamid register net.onnx --inputs tenure,plan,usage --trained-through none",
     )
+
+
+def add_past(parser: argparse._ActionsContainer) -> None:
+    """Declare what a model's file does not tell: what it has learnt from, and nameless inputs."""
+    parser.add_argument(
+        "--trained-through", type=_day, metavar="DATE",
+        help="last day of the rows it has learnt from, or `none` if it knows none of these rows",
+    )  # fmt: skip
+    parser.add_argument(
+        "--inputs", type=_names, default=(), metavar="A,B", help="which columns its inputs without "
+        "names are, in its order",
+    )  # fmt: skip
 
 
 _PAPERS = {
@@ -74,27 +84,65 @@ def register(args: Namespace, out: Output) -> int:
     with the champion, released and served like any other; nothing is fitted.
     """
     from tamid.core.values import Role
-    from tamid.core.view.build import run_card
-    from tamid.stages.byhand import Wish, take_over
-    from tamid.wiring import origin_of
 
     given = read_model(args.file, args.inputs, papers_of(args))
     _begin_workspace(args, out)
     with opened(args, out) as app:
         model = _model_of(app, args)
-        role = Role(args.role or "ml_developer")
-        reason = args.reason or f"{args.file.name} was handed over"
-        if args.data is not None:
-            app.places[model] = _there(args.data).resolve()
-        free_the_dead(app, model)
-        refuse_uncommitted(origin_of(app.models()[model]))
-        app.adopt(model, actor=actor(), reason=reason, role=role)
-        wish = Wish(actor=actor(), role=role, reason=reason)
-        given = with_past(app, model, given, args.trained_through)
-        run = run_of(take_over(app.rig(model), app.holder, wish, given))
-        turn(app, model)
-        card = run_card(scene(app, model), run)
-    return show_run(out, model, card)
+        asked = HandOver(
+            given=given,
+            through=args.trained_through,
+            role=Role(args.role or "ml_developer"),
+            reason=args.reason or f"{args.file.name} was handed over",
+            data=args.data,
+        )
+        card = hand_over(app, model, asked)
+        waits = awaited_of(app, model)
+    return show_run(out, model, card, {"awaited": waits})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """A model file that goes through the gates, with what its owner says of it.
+
+    `through`: the last day that it has learnt from, or `none`; `data`: rows to judge it on, where
+    they are not those of the contract.
+    """
+
+    given: GivenModel
+    through: date | str | None
+    role: Role
+    reason: str
+    data: Path | None = None
+
+
+def hand_over(app: App, model: str, asked: HandOver) -> RunCard:
+    """Take a model through a run and turn the loop once; return how the run ended.
+
+    Raises:
+        Held, UserCodeError, UsageError, Waiting, Conflict: as `tamid register`.
+    """
+    from tamid.core.view.build import run_card
+    from tamid.stages.byhand import Wish, take_over
+    from tamid.wiring import origin_of
+
+    if asked.data is not None:
+        app.places[model] = _there(asked.data).resolve()
+    free_the_dead(app, model)
+    refuse_uncommitted(origin_of(app.models()[model]))
+    wish = Wish(actor=actor(), role=asked.role, reason=asked.reason)
+    app.adopt(model, actor=wish.actor, reason=wish.reason, role=wish.role)
+    given = dated(app.contract(model), asked.given, asked.through)
+    run = run_of(take_over(app.rig(model), app.holder, wish, given))
+    turn(app, model)
+    return run_card(scene(app, model), run)
+
+
+def awaited_of(app: App, model: str) -> list[Awaited]:
+    """Return what people must do before the model goes on."""
+    from tamid.core.view.awaited import awaited
+
+    return [one for one in awaited(scene(app, model), ()) if one.who != "time"]
 
 
 def read_model(file: Path, inputs: tuple[str, ...], papers: dict[str, bytes]) -> GivenModel:
@@ -113,20 +161,18 @@ def read_model(file: Path, inputs: tuple[str, ...], papers: dict[str, bytes]) ->
     return GivenModel(name=file.name, kind=kind, content=content, inputs=inputs, papers=papers)
 
 
-def with_past(app: App, model: str, given: GivenModel, through: date | str | None) -> GivenModel:
+def dated(contract: Contract, given: GivenModel, through: date | str | None) -> GivenModel:
     """Return what is handed over with the last period that it has learnt from."""
-    import dataclasses
     from zoneinfo import ZoneInfo
 
     from tamid.stages.given import last_period
 
-    contract = app.contract(model)
     until = None
     if isinstance(through, date):
         zone = ZoneInfo(contract.calendar.timezone)
         until = datetime.combine(through + timedelta(days=1), datetime.min.time(), zone)
     period = last_period(contract, until, given.kind, nothing=through == _NONE)
-    return dataclasses.replace(given, through=period)
+    return replace(given, through=period)
 
 
 def papers_of(args: Namespace) -> dict[str, bytes]:

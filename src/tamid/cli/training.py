@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import actor, add_example, add_model, add_words, opened, scene
 from tamid.cli.runs import outcome_words
@@ -11,6 +11,8 @@ from tamid.cli.turning import free_the_dead, turn
 from tamid.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tamid.app import App
     from tamid.cli.output import Output
     from tamid.core.chain import Recorded
@@ -85,14 +87,20 @@ def train(args: Namespace, out: Output) -> int:
     return show_run(out, model, card)
 
 
-def show_run(out: Output, model: str, card: RunCard) -> int:
-    """Print how a run ended, and return the exit status that this means."""
-    out.json({"model": model, "run": card})
+def show_run(out: Output, model: str, card: RunCard, more: Mapping[str, Any] | None = None) -> int:
+    """Print how a run ended, and return the exit status that this means.
+
+    `more`: what else the JSON says; of it, what is `awaited` of people is told them too.
+    """
+    more = more or {}
+    out.json({**more, "model": model, "run": card})
     out.text(f"{card.run}: {card.outcome}" + (f", {card.why}" if card.why else ""))
     for name, value in sorted(card.metrics.items()):
         out.text(f"  {name} {value:.4g}")
     if card.version:
         out.text(f"  registered as version {card.version}; `tamid status` shows its way")
+    for one in more.get("awaited", ()):
+        out.text(f"  awaited of {one.who}: {one.what}")
     out.text(f"  `tamid why run {card.run}` shows every gate with its numbers")
     return _STATUS.get(card.outcome, 0)
 

@@ -592,6 +592,20 @@ class EntityErased(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackGiven(Event):
+    """A person took labelled rows of production out of the workspace, to learn from them.
+
+    `number`: the version whose answers they are; `pins`: the tables they were read from, `periods`
+    and `rows` how much of them.
+    """
+
+    number: int
+    periods: tuple[str, ...]
+    rows: int
+    pins: tuple[TablePin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Paused(Event):
     """A person stopped the loop from acting; scoring goes on."""
 

@@ -89,7 +89,7 @@ def named_pins(event: ev.Event) -> Iterator[TablePin]:
     match event:
         case ev.DataAccepted() | ev.LabelsAccepted() | ev.Scored():
             yield event.pin
-        case ev.RunStarted() | ev.Measured():
+        case ev.RunStarted() | ev.Measured() | ev.FeedbackGiven():
             yield from event.pins
         case ev.RunFinished() if event.judged is not None:
             yield event.judged

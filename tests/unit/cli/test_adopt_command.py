@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 import polars as pl
 import pytest
@@ -20,6 +21,8 @@ from tamid.cli.main import main
 from tamid.wiring import load_contract, sources_of
 
 ROWS = 600
+# Seconds that a process may say nothing; the machine may be busy.
+PATIENCE_S = 600.0
 
 
 def table(weeks: int = 0) -> pl.DataFrame:
@@ -261,12 +264,12 @@ def test_on_a_terminal_it_asks(tmp_path: Path) -> None:
     os.close(theirs)
     said = b""
     while b"--label: " not in said:
-        assert select.select([ours], [], [], 100)[0]
+        assert select.select([ours], [], [], PATIENCE_S)[0]
         said += os.read(ours, 4096)
     assert b"which column is to be foretold?" in said
     os.write(ours, b"left\n")
     while True:
-        assert select.select([ours], [], [], 100)[0]
+        assert select.select([ours], [], [], PATIENCE_S)[0]
         try:
             more = os.read(ours, 4096)
         except OSError:  # the other end is closed
@@ -277,3 +280,37 @@ def test_on_a_terminal_it_asks(tmp_path: Path) -> None:
     os.close(ours)
     assert process.wait(100) == 0, said.decode()
     assert load_contract(tmp_path / "new" / "contract.yaml").data.label.column == "left"
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "what"),
+    [
+        ("model.pkl", ("--trained-through", "none"), "is a pickle"),
+        ("model.txt", (), "what has the model learnt from?"),
+        ("model.txt", ("--trained-through", "none"), "the model does not fit the contract"),
+        ("", ("--trained-through", "none"), "none is named"),
+    ],
+    ids=["pickle", "unknown past", "another's inputs", "no model"],
+)
+def test_a_model_that_does_not_fit_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, words: tuple[str, ...], what: str
+) -> None:
+    """What is wrong with it is told with what to do, and the folder stays as it was."""
+    path, root = put(tmp_path, table()), tmp_path / "new"
+    (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")
+    told = lightgbm.Dataset(np.arange(200.0).reshape(100, 2), np.arange(100) > 50,
+                            feature_name=["monhts", "fee"])  # fmt: skip
+    booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, told, 2)
+    booster.save_model(str(tmp_path / "model.txt"))
+    model = ("--model", str(tmp_path / file)) if file else ()
+    code = main(["adopt", "--json", "-q", path, str(root), "--label", "left", *model, *words])
+    assert code in (1, 2)
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert what in error["what"], error
+    assert not root.exists()
+    if "fit" in what:
+        assert (
+            "input 'monhts': the contract offers no such column; did you mean 'months'?"
+            in (error["why"])
+        )
+        assert "Nothing was written" in error["fix"]

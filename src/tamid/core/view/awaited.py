@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tamid.core.handoff import awaits_acceptance
 from tamid.core.policy import policy_of
 from tamid.core.rules.cases import answer_due
 from tamid.core.values import Role, parse_instant
@@ -23,8 +24,15 @@ def _approvals(scene: Scene) -> list[Awaited]:
     if version is None:
         return []
     number = state.challenger
-    missing = sorted(policy_of(scene.contract).approvers - version.approvals)
-    return [
+    policy = policy_of(scene.contract)
+    missing = sorted(policy.approvers - version.approvals)
+    accepting = []
+    if awaits_acceptance(state, number, policy.acceptor):
+        missing = [role for role in missing if role != policy.acceptor]
+        said = f"accept or reject the hand-over of version {number}"
+        command = f"`tamid approve {number} --as {policy.acceptor}`"
+        accepting = [Awaited(who=policy.acceptor, what=f"{said}: {command}", since=version.at)]
+    return accepting + [
         Awaited(
             who=role,
             what=f"approve or reject version {number}: `tamid approve {number} --as {role}`",

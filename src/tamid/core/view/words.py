@@ -242,6 +242,10 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ),
     ev.CaseOpened: lambda e: f"Case {e.case} opened for the {e.role.value}: {e.title}",
     ev.EntityErased: lambda e: f"Entity {e.pseudonym} was erased: it names nobody any more",
+    ev.FeedbackGiven: lambda e: (
+        f"{e.rows} labelled rows of {e.periods[0]} to {e.periods[-1]}, answered by version "
+        f"{e.number}, were taken out as feedback"
+    ),
     ev.CaseCommented: lambda e: (
         f"Case {e.case} was escalated: {e.text}"
         if e.escalated_to
