@@ -22,7 +22,7 @@ SINGLE = "contract.yaml"
 STORE = ".tamid"
 _KEYS = ("store", "models", "features", "entities")
 ENTITIES = ("plain", "pseudonyms")
-_SECTIONS = ("workspace", "prices", "retention", "mlflow")
+_SECTIONS = ("workspace", "prices", "retention", "keep", "mlflow")
 # What things cost, for replays of policies: amounts in one currency.
 _PRICES = ("cpu_hour", "gb_month", "review", "error")
 
@@ -35,7 +35,7 @@ class Config:
     `features`: files of feature views. `prices`: amounts by name (`cpu_hour`, `gb_month`, `review`,
     `error`), all in `currency`. `retention`: how long a table keeps what was replaced in it, by its
     name, with or without the model's; `audit`: how long a decision can be repeated (default: both
-    for ever).
+    for ever). `keep`: how long the rows of a table stay, by their own moment (default: for ever).
     `mlflow`: the tracking server on which the workspace is mirrored, "off" for none whatever the
     environment says, "" for what the environment says.
     """
@@ -48,6 +48,7 @@ class Config:
     currency: str = ""
     entities: str = "plain"
     retention: Mapping[str, timedelta] = field(default_factory=dict)
+    keep: Mapping[str, timedelta] = field(default_factory=dict)
     mlflow: str = ""
 
 
@@ -127,8 +128,9 @@ def read(root: Path) -> Config:
     entities = table.get("entities", ENTITIES[0])
     if entities not in ENTITIES:
         problems.append(f"entities must be one of {', '.join(ENTITIES)}")
-    kept = content.get("retention", {})
-    problems += [f"retention of {k}: {v!r} is no duration such as 90d" for k, v in kept.items()
+    spans = {name: content.get(name, {}) for name in ("retention", "keep")}
+    problems += [f"{name} of {k}: {v!r} is no duration such as 90d"
+                 for name, kept in spans.items() for k, v in kept.items()
                  if not _is_duration(v)]  # fmt: skip
     if problems:
         raise UsageError(f"{path} has problems", why="; ".join(problems), fix="Correct the file.")
@@ -140,7 +142,8 @@ def read(root: Path) -> Config:
         prices={name: float(amount) for name, amount in priced.items()},
         currency=currency,
         entities=entities,
-        retention={name: parse_duration(span) for name, span in kept.items()},
+        retention={name: parse_duration(span) for name, span in spans["retention"].items()},
+        keep={name: parse_duration(span) for name, span in spans["keep"].items()},
         mlflow=content.get("mlflow", {}).get("tracking_uri", ""),
     )
 

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from first_workspace import MODEL, at, unpacked
 
@@ -115,6 +116,37 @@ def test_decisions_may_be_given_up_by_an_explicit_word(root: Path) -> None:
         for pin in read:
             app.tables.verify(pin)
         assert prove(app.rig(MODEL), app.records(MODEL)).faults == ()
+
+
+def test_rows_whose_time_is_over_go_and_all_that_is_left_holds(root: Path) -> None:
+    """Snapshots, then labels lose a period; the loop, the proof and the audit go on without it."""
+    text = 'models = ["contract.yaml"]\n[keep]\nrows = "30d"\nlabels = "10d"\npredictions = "1d"\n'
+    (root / "tamid.toml").write_text("[workspace]\n" + text)
+    said = cleared(root).models[0]
+    assert set(said.rows) == {"toy.served"}, "of 16 weeks a window of 26 needs all"
+    assert any("training looks back over 26 periods" in text for text in said.stays)
+    contract = root / "contract.yaml"
+    written = contract.read_text("utf-8")
+    assert "retraining: {" in written
+    contract.write_text(written.replace("retraining: {", "retraining: {window: short, "), "utf-8")
+    with at(root) as app:
+        app.adopt(MODEL)
+        before = app.state(MODEL)
+    done = cleared(root).models[0]
+    gone = done.rows["toy.rows"]
+    assert gone == tuple(sorted(before.periods))[:5], "from the sixth on the champion was judged"
+    assert done.rows["toy.labels"] == gone
+    assert any("the champion was judged from there on" in text for text in done.stays)
+    with at(root, LATER) as app:
+        state = app.state(MODEL)
+        assert not set(gone) & set(state.periods)
+        for name in ("rows", "labels"):
+            now, then = (app.tables.read(s.pins[f"toy.{name}"]) for s in (state, before))
+            assert not set(gone) & set(now["_period"])
+            assert now.height == then.filter(~pl.col("_period").is_in(gone)).height
+    assert holds(root, 31) == 0, "every old decision is repeated on the versions before"
+    again = cleared(root).models[0]
+    assert set(again.rows) == set(), "nothing is left to do"
 
 
 def test_what_was_told_and_not_deleted_goes_with_the_next_call(root: Path) -> None:

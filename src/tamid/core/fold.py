@@ -24,6 +24,9 @@ from tamid.core.state import (
 )
 from tamid.core.values import Role
 
+# What servers wrote, which no decision looks at; the snapshots' own rows.
+LOGS, ROWS = ("served", "timings"), "rows"
+
 
 def fold(records: Iterable[Recorded], state: State | None = None) -> State:
     """Return the state after the records; `fold(b, fold(a)) == fold(a + b)`."""
@@ -227,9 +230,15 @@ def _retired(s: State, e: ev.Retired, r: Recorded) -> State:
 
 
 def _collected(s: State, e: ev.Collected, r: Recorded) -> State:
-    gone = {p for periods in e.periods.values() for p in periods}
-    answered = {p: seq for p, seq in s.answered.items() if p not in gone}
-    return replace(s, pins={**s.pins, **{p.table: p for p in e.pins}}, answered=answered)
+    def left(held: Mapping[str, int], tables: tuple[str, ...]) -> Mapping[str, int]:
+        lost = [e.periods[t] for t in e.periods if t.rpartition(".")[2] in tables]
+        gone = {p for periods in lost for p in periods}
+        return {p: seq for p, seq in held.items() if p not in gone}
+
+    pins = {**s.pins, **{p.table: p for p in e.pins}}
+    # A period without rows is none: it is neither trained on nor measured again.
+    periods = left(s.periods, (ROWS,))
+    return replace(s, pins=pins, answered=left(s.answered, LOGS), periods=periods)
 
 
 _STEPS: Mapping[type[ev.Event], Any] = {

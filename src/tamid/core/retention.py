@@ -1,4 +1,4 @@
-"""What of a table's past may go: which versions are needed, and why.
+"""What of a table's past may go: which versions and which rows are needed, and why.
 
 A version is needed by whom it is read: the loop now, the runs that live versions and open work come
 from, and the audit, which repeats each decision on the tables as they were.
@@ -6,9 +6,9 @@ from, and the audit, which repeats each decision on the tables as they were.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
@@ -25,6 +25,16 @@ class Replaced:
 
     version: int
     until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """Which rows stay whatever their age: all from period `since` on, and the last `least`."""
+
+    since: str
+    why: str
+    least: timedelta
+    least_why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +84,56 @@ def plan(versions: Iterable[Replaced], needs: Mapping[int, str], before: datetim
         else:
             gone.append(one.version)
     return Plan(gone=tuple(gone), kept=kept)
+
+
+def outlived(
+    order: Sequence[str],
+    keep: Mapping[str, timedelta | None],
+    lasts: Mapping[str, Mapping[str, datetime]],
+    needed: Needed,
+    now: datetime,
+) -> tuple[dict[str, tuple[str, ...]], tuple[tuple[str, str], ...]]:
+    """Return the periods that each table may lose, and for each table why older ones stay.
+
+    `order`: tables in the order in which a period leaves them; `keep`: how long each keeps its
+    rows, None for ever; `lasts`: the last moment of each period that a table holds.
+
+    Laws: a period leaves a table only if it is older than `keep` and `needed` allow, and stands in
+    no table before it in the order; longer times keep never less.
+
+    >>> from datetime import UTC
+    >>> day = lambda n: datetime(2026, 1, n, tzinfo=UTC)
+    >>> held = {"a": day(1), "b": day(2), "c": day(20)}
+    >>> lasts = {"rows": held, "labels": held}
+    >>> keep = {"rows": timedelta(days=9), "labels": timedelta(days=3)}
+    >>> all_of = Needed(since="", why="", least=timedelta(0), least_why="")
+    >>> outlived(("rows", "labels"), keep, lasts, all_of, day(11))[0]
+    {'rows': ('a',), 'labels': ('a',)}
+    """
+    gone: dict[str, tuple[str, ...]] = {}
+    whys: list[tuple[str, str]] = []
+    before: set[str] = set()
+    for name in order:
+        span, held = keep.get(name), lasts.get(name, {})
+        left = set(held)
+        if span is not None:
+            old = {p for p, last in held.items() if last < now - span}
+            young = {p for p in old if held[p] >= now - needed.least}
+            used = {p for p in old - young if needed.since and p >= needed.since}
+            waits = (old - young - used) & before
+            free = old - young - used - waits
+            left -= free
+            if free:
+                gone[name] = tuple(sorted(free))
+            for some, why in (
+                (young, needed.least_why),
+                (used, needed.why),
+                (waits, "another table still holds what they belong to"),
+            ):
+                if some:
+                    whys.append((name, f"{len(some)} old periods: {why}"))
+        before |= left
+    return gone, tuple(whys)
 
 
 def _asked(

@@ -5,12 +5,14 @@ The patterns use only what Python's and Polars' regular expressions have in comm
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from tamid.core.contract.csvform import Dates, Decimal, Thousands
+from tamid.core.contract.inputs import CleanStep
 
 SPACES = "[ \u00a0\u202f]"
 _GROUPS: Mapping[Thousands, str] = MappingProxyType(
@@ -65,6 +67,25 @@ def value_of(text: str, form: NumberForm) -> float:
         raise ValueError(text)
     group = group_pattern(form)
     return float((re.sub(group, "", text) if group else text).replace(form.decimal, "."))
+
+
+def form_of(step: CleanStep) -> NumberForm:
+    """Return how the texts are written that a cleaning step `number` reads."""
+    return NumberForm(decimal=step.decimal, thousands=step.thousands)
+
+
+def read_number(text: str, form: NumberForm) -> float | None:
+    """Return the number that a text stands for, None for any other text or one without bounds.
+
+    >>> form = NumberForm(decimal=",", thousands=".")
+    >>> read_number(" 1.234,5 ", form), read_number("n/a", form), read_number("1e999", form)
+    (1234.5, None, None)
+    """
+    try:
+        found = value_of(text.strip(), form)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def moment_pattern(dates: Dates) -> str:

@@ -18,7 +18,9 @@ from tamid.core.contract.cleaning import blanked, blanks
 from tamid.core.contract.model import Aggregate, CleanStep
 from tamid.core.errors import DataError
 from tamid.core.values import ENTITY, KNOWN_AT, RULE, TIME
+from tamid.core.written import form_of
 from tamid.stages.data import entity_codes
+from tamid.stages.reading import numbers_of
 
 _ABSENT = -1
 _LATEST = np.iinfo(np.int64).max
@@ -236,6 +238,8 @@ def _step(frame: pl.DataFrame, step: CleanStep) -> tuple[pl.DataFrame, int]:
     ]
     _refuse_unknown(frame, step, columns)
     after = frame.with_columns(_change(step, c, frame.schema[c]).alias(c) for c in columns)
+    if step.step == "number":  # another type: every text that was there is another value now
+        return after, sum(frame.height - frame.get_column(c).null_count() for c in columns)
     pairs = ((frame.get_column(c), after.get_column(c)) for c in columns)
     return after, sum(int(old.ne_missing(new).sum()) for old, new in pairs)
 
@@ -246,6 +250,8 @@ def _change(step: CleanStep, column: str, kind: pl.DataType) -> pl.Expr:
         return pl.when(_meaningless(step, value, kind)).then(None).otherwise(value)
     if step.step == "fill":
         return value.fill_null(pl.lit(step.value))
+    if step.step == "number":
+        return numbers_of(value, form_of(step))
     if step.step == "clip":
         return value.clip(step.low, step.high)
     return value.str.to_lowercase() if step.step == "lower" else value.str.strip_chars()

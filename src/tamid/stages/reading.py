@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tamid.core.errors import BatchRefused
+from tamid.core.written import NumberForm, group_pattern, number_pattern
 
 MOMENT = pl.Datetime("us", "UTC")
 
@@ -73,6 +74,15 @@ def typed(series: pl.Series, kind: str, timezone: str) -> Typed:
 def name_of(series: pl.Series) -> Typed:
     """Return a column of entities as texts: the same text for 7, 7.0 and "7"."""
     return _text(series)
+
+
+def numbers_of(text: pl.Expr, form: NumberForm) -> pl.Expr:
+    """Return the numbers that texts stand for, as `written.read_number` does one by one."""
+    bare, group = text.str.strip_chars(), group_pattern(form)
+    fits = bare.str.contains(number_pattern(form))
+    plain = bare.str.replace_all(group, "") if group else bare
+    number = plain.str.replace(form.decimal, ".", literal=True).cast(pl.Float64, strict=False)
+    return pl.when(fits & number.is_finite()).then(number)
 
 
 def _number(series: pl.Series) -> Typed:

@@ -13,23 +13,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from tamid.core.errors import UsageError
 from tamid.core.events import Collected
+from tamid.core.fold import LOGS
 from tamid.core.retention import NOW, Plan, Replaced, needed, plan
 from tamid.core.values import Role, TablePin, canonical_json, digest_of
-from tamid.stages.answered import SERVED, TIMINGS
 from tamid.stages.audit import UNREAD
+from tamid.upkeep.rows import ORDER, outlived_rows, span_of
 
 if TYPE_CHECKING:
     from tamid.app import App
     from tamid.core.chain import Recorded
-    from tamid.core.contract.model import Contract
-    from tamid.core.state import State
 
-# Whose old rows go, and whose versions are needed by nobody once they are replaced.
-_LOGS = (SERVED, TIMINGS)
 AUDIT = "audit"
 # Younger things that nothing names may be about to be named.
 _GRACE = timedelta(days=1)
@@ -62,7 +57,7 @@ def collect(app: App, *, actor: str, role: Role, reason: str, dry_run: bool = Fa
     """Clear away what nobody needs; all models must stand still.
 
     Raises:
-        UsageError: `[retention]` names a table that no model has.
+        UsageError: `[retention]` or `[keep]` names a table that no model has.
     """
     _known_names(app)
     now = app.clock.now()
@@ -87,9 +82,11 @@ def _found(app: App, model: str, now: datetime) -> Found:
     needs = needed(state, records, since, unread)
     plans, stays = {}, []
     for table, versions in _pasts(app, model):
-        keep = _keep(app, table)
-        log = table.removeprefix(f"{model}.") in _LOGS
-        before = now if log else None if keep is None else now - keep
+        keep = span_of(app.config.retention, table)
+        log = table.removeprefix(f"{model}.") in LOGS
+        # Of a table that loses rows no version stays longer than somebody needs it.
+        loses = log or span_of(app.config.keep, table) is not None
+        before = now - keep if keep is not None and not log else now if loses else None
         # Runs name the log, too, and read it no more: labels by id were joined when they came.
         asked = {p: w for p, w in needs.items() if not log or w == NOW}
         mine = {pin.version: why for pin, why in asked.items() if pin.table == table}
@@ -98,45 +95,8 @@ def _found(app: App, model: str, now: datetime) -> Found:
         for why in sorted(set(made.kept.values())):
             old = sum(reason == why for reason in made.kept.values())
             stays.append(f"{old} old versions of {table}: {why}")
-    rows, more = _old_rows(app, model, state, now)
-    return Found(model=model, plans=plans, rows=rows, stays=(*stays, *more))
-
-
-def _old_rows(
-    app: App, model: str, state: State, now: datetime
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Return the periods of the servers' log whose time is over, and what stays of them."""
-    contract = app.contract(model)
-    gone, stays = dict[str, tuple[str, ...]](), list[str]()
-    least = _awaited(contract)
-    for name in _LOGS:
-        pin = state.pins.get(f"{model}.{name}")
-        if pin is None:
-            continue
-        keep = _keep(app, pin.table) or contract.service.log.keep
-        if keep < least:
-            stays.append(
-                f"rows of {pin.table} of the last {least.days} days: labels may still come"
-            )
-        moment = "asked_at" if name == SERVED else "_time"
-        frame = app.tables.read(pin, columns=["_period", moment])
-        last = frame.group_by("_period").agg(pl.col(moment).max())
-        old = last.filter(pl.col(moment) < now - max(keep, least))
-        if old.height:
-            gone[pin.table] = tuple(sorted(old.get_column("_period").to_list()))
-    return gone, stays
-
-
-def _awaited(contract: Contract) -> timedelta:
-    """Return how long after an answer its label may come, with a period to spare."""
-    label = contract.data.label
-    return label.horizon + label.reporting_lag + 2 * contract.delivery.every
-
-
-def _keep(app: App, table: str) -> timedelta | None:
-    """Return how long a table keeps what is replaced in it; None: for ever."""
-    asked = app.config.retention
-    return asked.get(table, asked.get(table.partition(".")[2]))
+    old = outlived_rows(app, model, state, now)
+    return Found(model=model, plans=plans, rows=old.periods, stays=(*stays, *old.stays))
 
 
 def _pasts(app: App, model: str) -> Iterator[tuple[str, list[Replaced]]]:
@@ -174,7 +134,9 @@ def _tell(app: App, found: Found, now: datetime, *, actor: str, role: Role, reas
         key = f"gc/{digest_of([table, periods])[7:31]}"
         pins.append(drop_slices(app.config.store / "tables", state.pins[table], periods, key))
     versions = {table: list(one.gone) for table, one in found.plans.items() if one.gone}
-    for pin in pins:  # of a table that lost rows, no version that has them stays
+    for pin in pins:  # of a log that lost rows, no version that has them stays
+        if pin.table.removeprefix(f"{found.model}.") not in LOGS:
+            continue
         versions[pin.table] = sorted({*versions.get(pin.table, ()), *_before(app, pin)})
     if not versions and not pins:
         return
@@ -216,7 +178,8 @@ def _files(
         if dry_run:
             periods = {p for one in found for p in one.rows.get(table, ())}
             folders = (store / "tables" / table / f"_period={p}" for p in periods)
-            paths |= {path for folder in folders for path in folder.glob("*.parquet")}
+            held = {path for folder in folders for path in folder.glob("*.parquet")}
+            paths |= held if table.rpartition(".")[2] in LOGS else set()
         yield table, sorted(paths)
     named = blobs_named(records, app.blobs)
     yield "content that nothing names", list(loose_blobs(store / "blobs", named, before))
@@ -252,13 +215,18 @@ def _known_names(app: App) -> None:
     from tamid.adapters.rewriting import tables_below
 
     tables = set(tables_below(app.config.store / "tables"))
-    known = {AUDIT, "rows", "labels", "predictions", "judged", *_LOGS, *tables}
+    known = {AUDIT, "rows", "labels", "predictions", "judged", *LOGS, *tables}
     known |= {table.partition(".")[2] for table in tables}
-    for name in sorted(set(app.config.retention) - known):
-        near = difflib.get_close_matches(name, sorted(known), n=1)
-        raise UsageError(
-            f"[retention] names {name!r}, which is no table"
-            + (f"; did you mean {near[0]!r}?" if near else ""),
-            why=f"there are {', '.join(sorted(known))}",
-            fix="Correct tamid.toml.",
-        )
+    ours = {*ORDER, *(f"{model}.{name}" for model in app.models() for name in ORDER)}
+    for section, named, there in (
+        ("retention", app.config.retention, known),
+        ("keep", app.config.keep, ours),
+    ):
+        for name in sorted(set(named) - there):
+            near = difflib.get_close_matches(name, sorted(there), n=1)
+            raise UsageError(
+                f"[{section}] names {name!r}, which is no table of this kind"
+                + (f"; did you mean {near[0]!r}?" if near else ""),
+                why=f"there are {', '.join(sorted(there))}",
+                fix="Correct tamid.toml.",
+            )

@@ -11,6 +11,7 @@ from tamid.core.contract.cleaning import blanked, blanks
 from tamid.core.contract.inputs import CleanStep, Column
 from tamid.core.errors import DataError, Uncompilable
 from tamid.core.learning.model import Feature
+from tamid.core.written import form_of, read_number
 
 Value = float | int | str | bool | None
 Row = Mapping[str, Value]
@@ -90,14 +91,23 @@ def cleaning(
         Uncompilable: a step would do to a whole number what no whole number can keep.
     """
     found: dict[str, list[_Clean]] = {}
+    kinds = {f.name: _kind(f, schema.get(f.name), steps) for f in features}
     for step in steps:
         for feature in features:
-            column = schema.get(feature.name)
-            kind = column.type if column else "category" if feature.kind == "category" else "number"
+            kind = kinds[feature.name]
             named = feature.name in step.columns if step.columns else _fits(step, kind)
             if step.step != "drop_duplicates" and named:
                 found.setdefault(feature.name, []).append(_cleaner(step, kind))
+                kinds[feature.name] = "number" if step.step == "number" else kind
     return found
+
+
+def _kind(feature: Feature, column: Column | None, steps: Sequence[CleanStep]) -> str:
+    """Return the type of what comes in for a feature, before any step."""
+    if column is not None:
+        return column.type
+    read = any(s.step == "number" and feature.name in s.columns for s in steps)
+    return "category" if read or feature.kind == "category" else "number"
 
 
 def _fits(step: CleanStep, kind: str) -> bool:
@@ -115,6 +125,9 @@ def _fits(step: CleanStep, kind: str) -> bool:
 def _cleaner(step: CleanStep, kind: str) -> _Clean:
     if step.step == "blank":
         return _blanker(step, kind)
+    if step.step == "number":
+        form = form_of(step)
+        return lambda v: read_number(v, form) if isinstance(v, str) else v
     given = (step.value, step.low, step.high)
     if kind == "integer" and any(isinstance(v, float) and v != int(v) for v in given):
         raise Uncompilable(f"the cleaning step {step.step!r} gives whole numbers a fraction")

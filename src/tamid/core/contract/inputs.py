@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from tamid.core.contract.csvform import CsvForm
+from tamid.core.contract.csvform import CsvForm, Decimal, Thousands
 from tamid.core.contract.fields import (
     CODE,
     COLUMN,
@@ -138,8 +138,8 @@ class Data:
 class CleanStep:
     """One declared cleaning step, the same in training and scoring."""
 
-    step: Literal["drop_duplicates", "fill", "blank", "clip", "lower", "strip"] = key(
-        "what is done"
+    step: Literal["drop_duplicates", "fill", "blank", "clip", "lower", "strip", "number"] = key(
+        "what is done; number: a column of texts becomes one of numbers, other texts missing"
     )
     columns: tuple[str, ...] = key("to which columns (default: all that fit)", (), limits=COLUMN)
     value: str | int | float | bool | None = key("fill: the value", None)
@@ -148,6 +148,8 @@ class CleanStep:
     )
     low: float | None = key("clip, blank: lower bound", None)
     high: float | None = key("clip, blank: upper bound", None)
+    decimal: Decimal = key("number: what stands before a fraction", ".")
+    thousands: Thousands = key("number: what stands between groups of three digits", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from tamid.core.contract.case import Case, row_columns, rule
 from tamid.core.contract.model import CleanStep, Column
@@ -25,12 +25,14 @@ _FILLS: Mapping[str, tuple[type, ...]] = {
 
 
 # Steps that make gaps or take them away: where a row is told by its value, neither means anything.
-_GAPS = ("fill", "blank")
+_GAPS = ("fill", "blank", "number")
 _SETTINGS: Mapping[str, tuple[str, ...]] = {
     "fill": ("value",),
     "clip": ("low", "high"),
     "blank": ("values", "low", "high"),
+    "number": ("decimal", "thousands"),
 }
+_UNSAID = (None, (), ".", "none")
 
 
 def _roles_of_columns(case: Case) -> None:
@@ -219,34 +221,45 @@ def _aggregated_column(
 
 def _clean_steps(case: Case) -> None:
     """A step has the settings it needs and no others."""
+    turned: set[str] = set()
     for index, step in enumerate(case.contract.clean):
         path = f"clean[{index}]"
         wanted = _SETTINGS.get(step.step, ())
-        for key in ("value", "values", "low", "high"):
-            if getattr(step, key) not in (None, ()) and key not in wanted:
+        for key in ("value", "values", "low", "high", "decimal", "thousands"):
+            if getattr(step, key) not in _UNSAID and key not in wanted:
                 case.problem(f"{path}.{key}", f"{step.step} takes no {key}")
-        if wanted and all(getattr(step, key) in (None, ()) for key in wanted):
+        if step.step == "number" and not step.columns:
+            case.problem(path, "number needs columns", "write number: [fee]")
+        elif (
+            wanted
+            and step.step != "number"
+            and all(getattr(step, key) in (None, ()) for key in wanted)
+        ):
             need = listed(wanted)
             some = "[-999]" if wanted[0] == "values" else "0"
             hint = f"write {step.step}: {{{wanted[0]}: {some}}}"
             case.problem(path, f"{step.step} needs {need}", hint)
         if step.low is not None and step.high is not None and step.low > step.high:
             case.problem(f"{path}.low", f"low {step.low:g} is above high {step.high:g}")
-        _cleaned_types(case, path, step)
+        _cleaned_types(case, path, step, turned)
+        turned.update(step.columns if step.step == "number" else ())
 
 
-def _cleaned_types(case: Case, path: str, step: CleanStep) -> None:
+def _cleaned_types(case: Case, path: str, step: CleanStep, turned: Collection[str]) -> None:
+    """What a step does fits its columns, those that are numbers by an earlier step included."""
     data = case.contract.data
-    fitting = {"clip": ("number", "integer"), "lower": ("category", "text"),
-               "strip": ("category", "text")}.get(step.step)  # fmt: skip
+    kinds = {"clip": ("number", "integer"), "lower": ("category", "text"),
+               "strip": ("category", "text"), "number": ("category", "text")}  # fmt: skip
     for index, name in enumerate(step.columns):
         where, column = f"{path}.columns[{index}]", data.schema.get(name)
+        if column and name in turned:
+            column = Column(type="number")
         bounded = step.step == "blank" and not (step.low is None and step.high is None)
         if bounded and column and column.type not in ("number", "integer"):
             case.problem(where, f"bounds do not fit type {column.type}")
         elif name in (data.label.column, data.entity, data.time) and step.step in _GAPS:
             case.problem(where, f"{quoted(name)} is label, entity or time: a gap there is no value")
-        elif column and fitting and column.type not in fitting:
+        elif column and step.step in kinds and column.type not in kinds[step.step]:
             case.problem(where, f"{step.step} does not fit type {column.type}")
         elif column and step.step == "fill" and step.value is not None:
             fits = isinstance(step.value, _FILLS.get(column.type, (object,)))

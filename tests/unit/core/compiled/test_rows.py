@@ -55,6 +55,29 @@ def test_a_row_is_coded_as_a_batch_would_be(steps: tuple[CleanStep, ...]) -> Non
     assert coder.many(ROWS) == b"".join(coder.packed(row) for row in ROWS)
 
 
+def test_texts_are_read_as_numbers_in_both() -> None:
+    """A column of texts that a step turns into numbers may be bounded by the steps after it."""
+    rows: list[dict[str, Any]] = [
+        {"fee": text, "plan": "basic"}
+        for text in (" 1.234,5 ", "12", "12.5", "-3,25", "n/a", None, "1e999", "", "1.234\n")
+    ]
+    known = (Feature(name="fee"), Feature(name="plan", kind="category", categories=("basic",)))
+    steps = (
+        CleanStep(step="number", columns=("fee",), decimal=",", thousands="."),
+        CleanStep(step="blank", values=(12,)),
+        CleanStep(step="clip", columns=("fee",), low=0.0),
+        CleanStep(step="lower"),
+    )
+    frame = pl.DataFrame(rows, schema={"fee": pl.String, "plan": pl.String})
+    made = features.clean(frame, steps)
+    assert made.frame["fee"].to_list() == [1234.5, None, None, 0.0, *[None] * 4, 1234.0]
+    assert (made.counts[0].changed, made.counts[1].changed) == (8, 1)
+    for schema in ({"fee": Column(type="category"), "plan": Column(type="category")}, {}):
+        coder = RowCoder(known, cleaning(steps, schema, known))
+        found = [list(coder.unpacked(coder.packed(row))) for row in rows]
+        assert repr(found) == repr(encode(made.frame, known).values.tolist())
+
+
 def test_a_lone_feature_is_coded_too() -> None:
     """A model of one feature takes rows like any other."""
     coder = RowCoder(FEATURES[:1], {})

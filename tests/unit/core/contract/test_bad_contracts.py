@@ -212,6 +212,20 @@ DATA = [
     ("clean:", "clean: [{blank: {columns: [plan], low: 1}}] <<", "bounds do not fit type", ""),
     ("clean:", "clean: [{blank: {columns: [churned], values: [9]}}] <<", "no value", ""),
     ("clean:", "clean: [{fill: {value: 1, values: [2]}}] <<", "fill takes no values", ""),
+    ("clean:", "clean: [number] <<", "number needs columns", "number: [fee]"),
+    ("clean:", "clean: [{number: [tenure]}] <<", "number does not fit type", ""),
+    (
+        "clean:",
+        'clean: [{strip: {columns: [plan], decimal: ","}}] <<',
+        "strip takes no decimal",
+        "",
+    ),
+    (
+        "clean:",
+        "clean: [{number: [plan]}, {lower: [plan]}] <<",
+        "lower does not fit type number",
+        "",
+    ),
 ]
 MAKING = [
     ("goal:", "goal: {by: 15%} <<", "but not what", "add reduce"),
