@@ -31,6 +31,8 @@ from tamid.core import events as ev
 from tamid.core.errors import ContractError
 from tamid.core.values import ENTITY, PERIOD, TIME
 from tamid.stages import dataset, joining
+from tamid.stages.packaging import unpack
+from tamid.workshop import open_row_model
 
 FEATURES = ["calls_14d", "longest_14d", "minutes_14d"]
 
@@ -116,6 +118,13 @@ def test_the_server_answers_by_entity_with_the_same_numbers(world: Path) -> None
     assert {a["rung"] for a in found["answers"]} == {"champion"}
     scores = {c: a["score"] for c, a in zip(sorted(batch), found["answers"], strict=True)}
     assert scores == pytest.approx(batch, abs=1e-9)
+    app = Shop(world)
+    (made,) = told(app, "churn", ev.VersionRegistered)
+    assert isinstance(made, ev.VersionRegistered)
+    blobs, keys = app.rig("churn").blobs, app.rig("churn").signer
+    opened = unpack(made.ref.bundle, made.ref.overlay, blobs, keys)
+    assert open_row_model(opened.files, opened.overlay), "compiled: no worker answers"
+    app.close()
     unknown, zero = by_row["answers"]
     assert (unknown["rung"], unknown["score"]) == ("champion", zero["score"])
 

@@ -95,8 +95,8 @@ def _found(app: App, model: str, now: datetime) -> Found:
         for why in sorted(set(made.kept.values())):
             old = sum(reason == why for reason in made.kept.values())
             stays.append(f"{old} old versions of {table}: {why}")
-    old = outlived_rows(app, model, state, now)
-    return Found(model=model, plans=plans, rows=old.periods, stays=(*stays, *old.stays))
+    aged = outlived_rows(app, model, state, now)
+    return Found(model=model, plans=plans, rows=aged.periods, stays=(*stays, *aged.stays))
 
 
 def _pasts(app: App, model: str) -> Iterator[tuple[str, list[Replaced]]]:

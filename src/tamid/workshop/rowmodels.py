@@ -55,9 +55,9 @@ def open_row_model(
     contract = parse(files[_CONTRACT].decode())
     refuse_foreign(contract)
     schema = bundled_schema(files)
-    coder = RowCoder(
-        schema.features, cleaning(contract.clean, contract.data.schema, schema.features)
-    )
+    # What is joined to a row is never cleaned, as in a batch.
+    own = [f for f in schema.features if f.name not in contract.features.aggregates]
+    coder = RowCoder(schema.features, cleaning(contract.clean, contract.data.schema, own))
     stored = golden_rows(files, schema)
     if schema.format == _ONNX and PROGRAM not in files:
         return _open_onnx(files, schema, coder, overlay, stored)

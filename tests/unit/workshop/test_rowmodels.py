@@ -77,24 +77,34 @@ def test_a_model_that_cannot_be_compiled_says_why() -> None:
         open_row_model(files, OVERLAY)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("features: {}", 'features: {code: "features.py:build"}', r"features\.py:build"),
-        (
-            "features: {}",
-            "features: {aggregates: {n: {table: calls, function: count, window: 7d}}}",
-            "event tables: n",
-        ),
-    ],
-)
-def test_features_that_a_row_does_not_hold_are_refused(
-    files: Mapping[str, bytes], old: str, new: str, said: str
-) -> None:
-    """User code and other tables are the worker's."""
-    text = files["contract.yaml"].decode().replace(old, new)
-    with pytest.raises(Uncompilable, match=said):
+def test_features_of_own_code_are_refused(files: Mapping[str, bytes]) -> None:
+    """User code is the worker's."""
+    text = files["contract.yaml"].decode()
+    text = text.replace("features: {}", 'features: {code: "features.py:build"}')
+    with pytest.raises(Uncompilable, match=r"features\.py:build"):
         open_row_model({**files, "contract.yaml": text.encode()}, OVERLAY)
+
+
+@pytest.mark.parametrize(
+    ("clean", "fits"),
+    [("", True), ("clean: [{blank: {columns: [calls], low: 1e6}}]\n", True),
+     ("clean: [{blank: {columns: [minutes], low: 1e6}}]\n", False)],
+    ids=["none", "of what is joined", "of the row"],
+)  # fmt: skip
+def test_numbers_out_of_event_tables_are_inputs_and_are_not_cleaned(
+    files: Mapping[str, bytes], clean: str, fits: bool
+) -> None:
+    """They come with the row; a step that would blank them does not reach them, golden rows say."""
+    joined = "features: {aggregates: {calls: {table: t, function: count, window: 7d}}}"
+    text = files["contract.yaml"].decode()
+    assert "features: {}" in text
+    text = clean + text.replace("features: {}", joined)
+    told = {**files, "contract.yaml": text.encode()}
+    if fits:
+        assert open_row_model(told, OVERLAY).score(ROW) == open_row_model(files, OVERLAY).score(ROW)
+    else:
+        with pytest.raises(Uncompilable, match="golden rows"):
+            open_row_model(told, OVERLAY)
 
 
 def test_an_older_bundle_is_compiled_from_its_text(files: Mapping[str, bytes]) -> None:

@@ -33,18 +33,16 @@ class GoldenRows:
 def refuse_foreign(contract: Contract) -> None:
     """Refuse a contract whose rows only a worker can prepare.
 
+    Numbers out of event tables and feature views are no reason: the server looks them up by entity,
+    or they come with the row, and then they are inputs like any other.
+
     Raises:
-        Uncompilable: user code makes the features, or they rest on other tables.
+        Uncompilable: user code makes the features.
     """
     if contract.features.code is not None:
         raise Uncompilable(
             f"the features are made by {contract.features.code}",
             why="user code never runs in the server's own process",
-        )
-    if contract.features.aggregates:
-        names = ", ".join(sorted(contract.features.aggregates))
-        raise Uncompilable(
-            f"the features rest on event tables: {names}", why="a row alone does not hold them"
         )
 
 
