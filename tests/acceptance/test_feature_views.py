@@ -123,7 +123,7 @@ def test_the_server_answers_by_entity_with_the_same_numbers(world: Path) -> None
     assert isinstance(made, ev.VersionRegistered)
     blobs, keys = app.rig("churn").blobs, app.rig("churn").signer
     opened = unpack(made.ref.bundle, made.ref.overlay, blobs, keys)
-    assert open_row_model(opened.files, opened.overlay), "compiled: no worker answers"
+    assert open_row_model(opened.files, opened.overlay).engine, "compiled: no worker answers"
     app.close()
     unknown, zero = by_row["answers"]
     assert (unknown["rung"], unknown["score"]) == ("champion", zero["score"])
