@@ -88,7 +88,7 @@ def _settled(
     level = found.level()
     if level is None:
         return settled, f"{told}; {found.mass} positives are too few to demand anything"
-    why = f"what {simple[1]} is sure to reach (95 %)"
+    why = f"what {simple[1]} is sure to reach on other rows (95 %)"
     proposal = Proposal(metric=found.metric, level=level, why=why)
     return replace(settled, proposal=proposal), told
 

@@ -55,16 +55,21 @@ class Measured:
         return sign * self.model.point > sign * self.simple.point
 
     def level(self) -> float | None:
-        """Return what the simple model is sure to reach, rounded to the safe side.
+        """Return what the simple model is sure to reach on other rows, rounded to the safe side.
 
-        None: too few positives to demand anything.
+        The first run judges a sample of its own, as large, and as uncertain: the bound is that of
+        the difference of two, sqrt(2) times as far from the point. None: too few positives to
+        demand anything.
         """
         if self.mass < FEWEST_POSITIVES:
             return None
+        point = self.simple.point
         if METRIC_FACTS[self.metric].higher_is_better:
-            return math.floor(self.simple.low * _FINEST) / _FINEST
-        size = 10.0 ** (2 - math.floor(math.log10(max(self.simple.high, _TINY))))
-        return math.ceil(self.simple.high * size) / size
+            low = max(0.0, point - math.sqrt(2) * (point - self.simple.low))
+            return math.floor(low * _FINEST) / _FINEST
+        high = point + math.sqrt(2) * (self.simple.high - point)
+        size = 10.0 ** (2 - math.floor(math.log10(max(high, _TINY))))
+        return math.ceil(high * size) / size
 
 
 def measured(rig: Rig, contract: Contract, job: TrainingJob, simple: str) -> Measured:
