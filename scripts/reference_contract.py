@@ -26,7 +26,6 @@ from tamid.core.values import Money
 # Beyond what no line of code reads: keys whose names other things have, too. A pattern that is
 # found in the package means that the key came to life, and the page cannot be written any more.
 _UNREAD: Mapping[str, str] = {
-    "goal.reduce": r"goal\.reduce\b",
     "goal.by": r"goal\.by\b",
 }
 _MARK = " ¹"

@@ -14,6 +14,7 @@ from tamid.core.errors import ContractError, NotFound, TamidError, UsageError
 from tamid.core.values import Role
 from tamid.pseudonyms import Edges, edges_in
 from tamid.store import begun, missing, refuse_without_secrets
+from tamid.targets import sinks_of
 from tamid.views import admitted
 from tamid.wiring import (
     keys_in,
@@ -22,7 +23,6 @@ from tamid.wiring import (
     name_in,
     origin_of,
     salt_in,
-    sinks_of,
     sources_of,
     spool_in,
     written_in,

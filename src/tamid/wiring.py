@@ -1,4 +1,4 @@
-"""A contract's file, and its sources, targets and code opened: the wiring that follows it."""
+"""A contract's file, and its sources and code opened: the wiring that follows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.core.errors import ContractError, NotFound, SinkDown, TamidError, UsageError
+from tamid.core.contract.running import ACTIONS
+from tamid.core.errors import ContractError, NotFound
 from tamid.core.values import digest_bytes
 from tamid.views import known_zones, pinned
 
@@ -22,16 +23,14 @@ if TYPE_CHECKING:
     from tamid.adapters.bookmark import Bookmark
     from tamid.adapters.lookup import LookupFile
     from tamid.adapters.own_tests import OwnTests
-    from tamid.core.contract import inputs
-    from tamid.core.contract.model import Contract, SinkSpec
-    from tamid.ports import Clock, Mirror, Parcel, Signer, Sink, Source, Spool
+    from tamid.core.contract import inputs, running
+    from tamid.core.contract.model import Contract
+    from tamid.ports import Mirror, Signer, Source, Spool
     from tamid.stages.rig import Origin
 
     KeyFolder = keys.Keys
-    _Given = inputs.Source | inputs.EventTable
+    _Given = inputs.Source | inputs.EventTable | running.Actions
 
-# Where the signing secret of a webhook is looked for if the contract names none.
-WEBHOOK_SECRET = "env:TAMID_WEBHOOK_SECRET"  # noqa: S105 - a name, no secret
 _NAME = re.compile(r"^name:\s*([A-Za-z0-9][A-Za-z0-9._-]{0,99})\s*$", re.MULTILINE)
 
 
@@ -127,10 +126,19 @@ def sources_of(contract: Contract, folder: Path, place: Path | None = None) -> d
     found = {"rows": _source(place.parent if place else folder, given, hidden, row_kinds(contract))}
     if data.label.source is not None:
         found["labels"] = _source(folder, data.label.source, hidden, label_kinds(contract))
+    if contract.delivery.actions is not None:
+        found[ACTIONS] = opened_actions(contract.delivery.actions, contract, folder)
     for name, table in data.tables.items():
         unread = contract.views[name].forbidden if name in contract.views else hidden
         found[name] = _source(folder, table, unread, table_kinds(table))
     return found
+
+
+def opened_actions(actions: running.Actions, contract: Contract, folder: Path) -> Source:
+    """Return the source of what campaigns did."""
+    from tamid.core.contract.column_types import action_kinds
+
+    return _source(folder, actions, contract.data.forbidden, action_kinds(actions))
 
 
 def _source(
@@ -145,69 +153,6 @@ def _source(
         return ObjectSource(spec.path, spec.format, hidden, csv=spec.csv, kinds=kinds)
     kind = DvcSource if spec.path.endswith(POINTER) else FileSource
     return kind(folder, spec.path, spec.format, hidden, csv=spec.csv, kinds=kinds)
-
-
-def sinks_of(contract: Contract, folder: Path, clock: Clock) -> dict[str, Sink]:
-    from tamid.core.policy import sink_name
-
-    specs = enumerate(contract.delivery.to, 1)
-    return {sink_name(i, spec.kind): _opened(spec, folder, clock) for i, spec in specs}
-
-
-class Unreachable:
-    """A target that could not be opened: it is down until its setting, `why`, is mended."""
-
-    def __init__(self, why: TamidError) -> None:
-        self.why = why
-
-    def deliver(self, parcel: Parcel) -> str:
-        """Raise SinkDown with the reason."""
-        raise SinkDown(self.why.what, why=self.why.why, fix=self.why.remedy)
-
-
-def _opened(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
-    try:
-        return _sink(spec, folder, clock)
-    except TamidError as error:
-        return Unreachable(error)
-
-
-def _sink(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
-    """Open one target. Secrets and addresses come from the environment, by name."""
-    target = _secret(spec.target)
-    if spec.kind == "sql":
-        from tamid.adapters.sql_sink import SqlSink
-
-        return SqlSink(target, spec.table or "scores")
-    if spec.kind == "webhook":
-        from tamid.adapters.webhook import WebhookSink
-
-        private = os.environ.get("TAMID_WEBHOOK_PRIVATE") == "1"
-        secret = spec.secret or WEBHOOK_SECRET
-        key = _secret(secret, f"the webhook is signed with {secret}; nothing is sent unsigned")
-        return WebhookSink(target, key, clock.now, private=private)
-    place = str(folder / target)
-    if spec.kind == "delta":
-        from tamid.adapters.delta_sink import DeltaSink
-
-        return DeltaSink(place)
-    from tamid.adapters.file_sinks import CsvSink, ParquetSink
-
-    return CsvSink(place) if spec.kind == "csv" else ParquetSink(place)
-
-
-def _secret(text: str, why: str = "the contract takes a target or secret from it") -> str:
-    """Return the text, or what the environment holds for `env:NAME`."""
-    if not text.startswith("env:"):
-        return text
-    name = text.removeprefix("env:")
-    if name not in os.environ:
-        raise UsageError(
-            f"the environment has no {name}",
-            why=why,
-            fix=f"Set {name} before starting Tamid.",
-        )
-    return os.environ[name]
 
 
 def lookup_in(store: Path, model: str) -> LookupFile:

@@ -274,7 +274,7 @@ def _environment(app: App, here: Scene) -> Iterator[Finding]:
 def _targets(model: str, sinks: Mapping[str, Sink]) -> Iterator[Finding]:
     """Say which targets can be handed scores, and what the others lack, such as a secret."""
     from tamid.pseudonyms import UnveiledSink
-    from tamid.wiring import Unreachable
+    from tamid.targets import Unreachable
 
     if not sinks:
         what = f"{model}: the scores go nowhere"

@@ -47,6 +47,7 @@ def page(snap: Snapshot) -> Iterator[str]:
     yield from _estimated(snap)
     yield ""
     yield from _champion(snap)
+    yield from _lifts(snap)
     yield from _troubles(snap)
     yield from _work(snap)
     yield from _turning(snap)
@@ -94,6 +95,13 @@ def _champion(snap: Snapshot) -> Iterator[str]:
         yield f"challenger  version {card.number}, in {card.stage}{since}, from {card.run}"
     if snap.rung != "champion":
         yield f"rung        {snap.rung} answers first"
+
+
+def _lifts(snap: Snapshot) -> Iterator[str]:
+    from tamid.core.view.lift import card_words
+
+    for place, card in enumerate(snap.lifts):
+        yield f"{'lift' if not place else '':<12}{card_words(card)}"
 
 
 def _crowned(card: VersionCard) -> str:

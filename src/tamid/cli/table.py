@@ -55,6 +55,8 @@ TABLE: tuple[Group, ...] = (
             _row("train", "training:train", "start a run now, or work on a case"),
             _row("test", "testing:run_all", "test your feature and model code, and run your tests"),
             _row("register", "registering:register", "hand over a model that was made elsewhere"),
+            _row("actions", "actions:actions", "show what campaigns did and what offers brought"),
+            _row("actions add", "actions:add", "take in a file of who got which offer when"),
             _row("score", "training:score", "score and deliver what is due now"),
             _row("serve", "serve:serve", "answer requests for a model, and follow its releases"),
             _row("export image", "exporting:image", "write server and model as a container image"),

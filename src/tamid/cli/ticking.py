@@ -23,6 +23,7 @@ _MANY = {
     "DataAccepted": "batches of {of} accepted",
     "DataRefused": "batches of {of} refused",
     "LabelsAccepted": "batches of labels accepted",
+    "ActionsAccepted": "batches of acts accepted",
 }
 
 
@@ -72,10 +73,16 @@ def told(
 ) -> dict[str, Any]:
     """Print what a turn did and return it as JSON values; `adopted`: why, if views changed."""
     from tamid.core.actions import action_record
-    from tamid.core.events import DataAccepted, DataRefused, LabelsAccepted, Measured
+    from tamid.core.events import (
+        ActionsAccepted,
+        DataAccepted,
+        DataRefused,
+        LabelsAccepted,
+        Measured,
+    )
     from tamid.core.view.words import action_words, line
 
-    seen = (DataAccepted, DataRefused, LabelsAccepted, Measured)
+    seen = (ActionsAccepted, DataAccepted, DataRefused, LabelsAccepted, Measured)
     records = [r for r in report.records if isinstance(r.event, seen)]
     observed = [line(r).text for r in records]
     done = [action_record(action) for action in report.actions]

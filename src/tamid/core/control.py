@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -51,3 +51,20 @@ def in_control(
     ([True, True], [False])
     """
     return lots(entities, f"control/{turn}/{salt}") < share
+
+
+def dealt_offers(
+    entities: Iterable[str], offers: Mapping[str, float], salt: str, turn: int
+) -> npt.NDArray[np.object_]:
+    """Return the offer that each entity draws in rotation `turn`, (n,), control group or not.
+
+    Laws: another draw than that of the control group; within a rotation an entity keeps its offer.
+
+    >>> dealt_offers(["a", "b"], {"call": 1.0}, "salt", 7).tolist()
+    ['call', 'call']
+    """
+    names = sorted(offers)
+    edges = np.cumsum([offers[name] for name in names])
+    drawn = np.searchsorted(edges, lots(entities, f"offer/{turn}/{salt}") * edges[-1], "right")
+    found: npt.NDArray[np.object_] = np.array(names, dtype=object)
+    return np.asarray(found[np.minimum(drawn, len(names) - 1)], dtype=object)

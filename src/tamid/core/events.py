@@ -167,6 +167,31 @@ class LabelsAccepted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActionsAccepted(Event):
+    """A file of who got which offer when was put into the inbox.
+
+    `offers`: new acts by offer. `repeated`: acts that were there already. `late`: about periods
+    whose outcome was due before they came. `unknown`: entities that no scores were made for;
+    `held_back`: entities that were to be left alone. `invalid` lines were left out, `problems` says
+    which and why.
+    """
+
+    source: str
+    batch: str
+    fingerprint: str
+    pin: TablePin
+    new: int
+    repeated: int = 0
+    late: int = 0
+    unknown: int = 0
+    held_back: int = 0
+    invalid: int = 0
+    problems: tuple[str, ...] = ()
+    offers: Mapping[str, int] = field(default_factory=dict)
+    periods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswersTaken(Event):
     """What servers had written down was taken into the tables.
 

@@ -113,6 +113,16 @@ def _labelled(s: State, e: ev.LabelsAccepted, r: Recorded) -> State:
     )
 
 
+def _acted(s: State, e: ev.ActionsAccepted, r: Recorded) -> State:
+    return replace(
+        s,
+        batches=_seen(s, e.source, e.batch, e.fingerprint),
+        pins=put(s.pins, e.pin.table, e.pin),
+        refused={k: v for k, v in s.refused.items() if k != f"{e.source}/{e.batch}"},
+        acts_seq=r.seq,
+    )
+
+
 def _taken(s: State, e: ev.AnswersTaken, r: Recorded) -> State:
     pins = {pin.table: pin for pin in (e.pin, e.times) if pin is not None}
     seen = {**s.answered, **dict.fromkeys(e.periods, r.seq)}
@@ -250,6 +260,7 @@ _STEPS: Mapping[type[ev.Event], Any] = {
     ev.DataRefused: _refused,
     ev.PeriodChecked: _checked,
     ev.LabelsAccepted: _labelled,
+    ev.ActionsAccepted: _acted,
     ev.AnswersTaken: _taken,
     ev.Measured: _measured,
     ev.AlarmRaised: _alarm,

@@ -159,6 +159,7 @@ class State:
     source. `taken`: the last claim of what servers wrote; `answered`: when such answers last came
     for a period. `servers`: what each model server told last, by its process. `served_at`: when a
     model server was last known to answer. `erased`: entities that stand for nobody any more.
+    `acts_seq`: the event that last brought acts of a campaign.
     """
 
     seq: int = 0
@@ -205,6 +206,7 @@ class State:
     last_tick: datetime | None = None
     servers: Mapping[str, ev.ServerReported] = field(default_factory=dict)
     served_at: datetime | None = None
+    acts_seq: int = 0
 
     @property
     def champion(self) -> int:

@@ -30,6 +30,7 @@ _SHOWN = (
     ("band", "band"),
     ("decision", "decision"),
     ("treated", "treat"),
+    ("offer", "offer"),
     ("version", "version"),
     ("rung", "rung"),
     ("age", "age_days"),
@@ -49,11 +50,13 @@ class Outlets(Protocol):
 def parcel_of(contract: Contract, scored: Scored, predictions: pl.DataFrame, sink: str) -> Parcel:
     """Return what one target gets of a period's predictions, sorted by entity.
 
-    Whom to treat stands in `treat`; the control group itself is not shown. `predictions` may hold
-    other periods and revisions: they are left out.
+    Whom to treat stands in `treat`, with what in `offer`; the control group itself is not shown.
+    `predictions` may hold other periods and revisions: they are left out.
     """
     mine = (pl.col(PERIOD) == scored.period) & (pl.col("revision") == scored.revision)
     kept = predictions.filter(mine)
+    if "offer" in kept.columns:  # one that is held back has drawn an offer, too, and is not shown
+        kept = kept.with_columns(pl.when("treated").then("offer").alias("offer"))
     shown = [pl.col(old).alias(new) for old, new in _SHOWN if old in kept.columns]
     reasons = sorted(c for c in kept.columns if c.startswith("reason_"))
     chances = [c for c in kept.columns if c.startswith("class_")]

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from tamid.core.contract.model import Contract
+from tamid.core.contract.running import ACTIONS
 from tamid.core.events import Event
 from tamid.core.state import State
-from tamid.stages import data, inbox
+from tamid.stages import acting, data, inbox
 from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds
 from tamid.stages.named import by_id
 from tamid.stages.rig import Rig
@@ -46,6 +47,8 @@ def intake(
                 first=_is_first(present, feed.source),
                 noted=present.noted.get(feed.source),
             )
+    if ACTIONS in rig.sources:
+        yield from acting.ingest(rig, contract, state(), rig.sources[ACTIONS], now, token, waiting)
     # A replay gives labels apart from the rows that hold them: they become known later.
     apart = LABELS in rig.sources or contract.data.label.source is not None
     source = rig.sources.get(LABELS if apart else ROWS)

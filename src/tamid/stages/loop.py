@@ -32,6 +32,7 @@ from tamid.stages.estimating import estimate
 from tamid.stages.feeds import NotReady
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal, holding
+from tamid.stages.lifting import measure_lift
 from tamid.stages.lookups import materialise
 from tamid.stages.missing import missing
 from tamid.stages.monitoring import alarms, observe
@@ -56,7 +57,7 @@ LEASE = timedelta(hours=2)
 _LOOKS = (
     listen, check_periods, measure, freeze_usual, measure_online, compare_in_shadow,
     compare_with_previous, look_at_first_answers, estimate, alarms, diagnose, measure_threshold,
-    measure_rungs,
+    measure_rungs, measure_lift,
 )  # fmt: skip
 # After these acts there is something new to notice: scores, or another champion.
 _TO_NOTICE = (Score, Promote, RollBack)

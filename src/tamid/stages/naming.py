@@ -87,7 +87,7 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
 def named_pins(event: ev.Event) -> Iterator[TablePin]:
     """Yield the versions of tables that an event names."""
     match event:
-        case ev.DataAccepted() | ev.LabelsAccepted() | ev.Scored():
+        case ev.DataAccepted() | ev.LabelsAccepted() | ev.ActionsAccepted() | ev.Scored():
             yield event.pin
         case ev.RunStarted() | ev.Measured() | ev.FeedbackGiven():
             yield from event.pins

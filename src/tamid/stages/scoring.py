@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tamid.core.bands import HIGH, band_edges, bands_of
-from tamid.core.control import in_control, rotation
+from tamid.core.control import dealt_offers, in_control, rotation
 from tamid.core.errors import IntegrityError
 from tamid.core.events import Scored
 from tamid.core.ladder import CHAMPION, ON_ROWS, PREVIOUS, WITHHELD, Step, ladder
@@ -29,7 +29,7 @@ class ScoredPeriod:
     `frame` holds one row per outcome: `id`, `_entity`, `_time`, `_period`, `revision`, `score`,
     `decision`, `band`, `reason_1..r`, `version`, `rung`, `age` (days since the score was made),
     `control` (in the control group), `treated` (high and not in it), `propensity` (chance of not
-    being treated); multiclass: `class` and `class_<name>`.
+    being treated); multiclass: `class` and `class_<name>`; `offer` that a high entity draws.
     """
 
     event: Scored
@@ -142,6 +142,7 @@ def _outcomes(
         pl.Series("control", control),
         pl.Series("treated", high & ~control),
         pl.Series("propensity", np.where(high, share, 1.0)),
+        *_offers(job, entities, high),
     )
     if job.contract.task is not Task.MULTICLASS:
         return frame
@@ -198,6 +199,19 @@ def _control(job: ScoringJob, entities: list[str]) -> np.ndarray[tuple[int], np.
         return np.zeros(len(entities), dtype=np.bool_)
     turn = rotation(job.as_of, delivery.rotate)
     return in_control(entities, delivery.control_group, job.salt, turn)
+
+
+def _offers(
+    job: ScoringJob, entities: list[str], high: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> list[pl.Series]:
+    """Return the offer that each entity of the high band draws, held back or not."""
+    actions = job.contract.delivery.actions
+    if actions is None or not actions.offers:
+        return []
+    turn = rotation(job.as_of, job.contract.delivery.rotate)
+    drawn = dealt_offers(entities, actions.offers, job.salt, turn)
+    shown = [offer if is_high else None for offer, is_high in zip(drawn, high, strict=True)]
+    return [pl.Series("offer", shown, dtype=pl.String)]
 
 
 def _ids(job: ScoringJob, entities: list[str], times: pl.Series) -> list[str]:

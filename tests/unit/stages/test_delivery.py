@@ -194,3 +194,16 @@ def test_late_goes_by_the_contract_s_clock(moment: datetime, late: bool) -> None
     """Sunday 06:00 in Jerusalem is 04:00 UTC in winter."""
     assert overdue(CONTRACT, PERIOD_1, moment) is late
     assert not overdue(CONTRACT, "static", moment)
+
+
+def test_an_offer_is_shown_to_whom_it_is_made() -> None:
+    """One that is held back has drawn an offer, and nobody is told: it would name the group."""
+    rows = predictions().with_columns(
+        treated=pl.col(ENTITY) == "a", offer=pl.lit("call"), control=pl.col(ENTITY) != "a"
+    )
+    shown = parcel_of(CONTRACT, scored(), rows, "1-csv").frame
+    assert shown.select("entity", "treat", "offer").rows() == [
+        ("a", True, "call"),
+        ("b", False, None),
+    ]
+    assert "offer" not in parcel_of(CONTRACT, scored(), predictions(), "1-csv").frame.columns

@@ -12,6 +12,7 @@ import pytest
 
 from tamid.adapters.memory_tables import MemoryTables
 from tamid.core.contract.model import Contract, Data, Delivery, Label, Rung, Service, Source
+from tamid.core.contract.running import Actions
 from tamid.core.errors import IntegrityError, LeaseLost, TamidError, UserCodeError, WorkerDied
 from tamid.core.values import ENTITY, PERIOD, RULE, TIME, Task
 from tamid.ports import Scores
@@ -498,3 +499,17 @@ def test_a_batch_leaves_to_a_person_what_no_rung_answers() -> None:
     assert by_entity(found, "age") == {"a": 0.0, "b": None}
     assert by_entity(found, "version") == {"a": 2, "b": 0}
     assert found.event.rungs == {"abstain": 1, "champion": 1}
+
+
+def test_offers_are_drawn_in_the_high_band_held_back_or_not() -> None:
+    """Both sides draw, about as often as the contract says, and the low band draws nothing."""
+    actions = Actions(path="acts.csv", offers={"call": 0.25, "discount": 0.75})
+    names = {f"e{n}": 0.9 if n < 300 else 0.1 for n in range(400)}
+    frame = run(job(rows(names), contract=contract(actions=actions)), Models()).frame
+    high, control = pl.col("propensity") < 1, pl.col("control")
+    assert frame.filter(~high).get_column("offer").null_count() == 100
+    for side in (high & control, high & ~control):
+        drawn = frame.filter(side).get_column("offer")
+        assert drawn.null_count() == 0
+        assert 0.1 < (drawn == "call").mean() < 0.4  # type: ignore[operator]
+    assert "offer" not in run(job(rows(names)), Models()).frame.columns

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tamid.core.contract.inputs import Column, EventTable
 from tamid.core.contract.model import Contract
+from tamid.core.contract.running import Actions
 from tamid.core.values import Task
 
 
@@ -29,6 +30,12 @@ def label_kinds(contract: Contract) -> dict[str, str]:
 def table_kinds(table: EventTable) -> dict[str, str]:
     """Return the type of each known column of an event table."""
     return _kinds(table.schema, table.time, table.known_at)
+
+
+def action_kinds(actions: Actions) -> dict[str, str]:
+    """Return the type of each known column of a campaign's files."""
+    named = {actions.offer: "label", **({actions.id: "text"} if actions.id else {})}
+    return {**named, **_kinds({}, actions.time)}
 
 
 def _kinds(schema: Mapping[str, Column], *moments: str | None) -> dict[str, str]:

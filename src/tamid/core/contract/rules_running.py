@@ -16,6 +16,8 @@ from tamid.core.values import Task, format_duration
 _WEEK: Final = timedelta(days=7)
 _DAY: Final = timedelta(days=1)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+# Shares written as whole percents may miss 100 % by their rounding.
+_SHARES_OFF = 0.005
 _BANDS: Final = ("low", "medium", "high")
 _RUNG_KEYS: Final = {
     "last_score": "max_age", "rule": "code", "default": "value", "abstain": "unsure",
@@ -242,6 +244,26 @@ def _groups(case: Case) -> None:
             case.problem(f"delivery.bands.{lower}", message, "a higher band needs a higher score")
 
 
+def _actions(case: Case) -> None:
+    """What comes back is held against a control group, by entity, on an outcome of yes or no."""
+    contract, actions = case.contract, case.contract.delivery.actions
+    if actions is None:
+        return
+    path = "delivery.actions"
+    if contract.delivery.control_group == 0:
+        message = "without a control group nothing says what an offer brings"
+        case.problem(path, message, "set delivery.control_group: 10%")
+    if contract.task is not Task.BINARY:
+        message = f"offers follow a yes or no, and the task is {contract.task}"
+        case.problem(path, message, "leave delivery.actions out")
+    if contract.data.entity in (actions.offer, actions.time):
+        case.problem(path, f"{quoted(str(contract.data.entity))} already names the entity")
+    total = sum(actions.offers.values())
+    if actions.offers and abs(total - 1.0) > _SHARES_OFF:
+        message = f"the shares add up to {total:.0%}"
+        case.problem(f"{path}.offers", message, "let them add up to 100%")
+
+
 RULES = (
     rule(_zone, "calendar.timezone"),
     rule(_release_path, "release.path", "data.entity"),
@@ -252,4 +274,5 @@ RULES = (
     rule(_delivery_time, "delivery.every", "delivery.by"),
     rule(_targets, "delivery.to"),
     rule(_groups, "delivery.control_group", "delivery.bands", "data.entity", "task"),
+    rule(_actions, "delivery.actions", "delivery.control_group", "data.entity", "task"),
 )

@@ -9,18 +9,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from tamid.core.contract.csvform import CsvForm
 from tamid.core.contract.fields import (
     CODE,
+    COLUMN,
     NOT_NEGATIVE,
     NUMBER_OR_SHARE,
+    OPS,
+    PATH,
     POSITIVE,
     SHARE,
     SHARE_ABOVE_0,
     Limits,
     key,
 )
+from tamid.core.contract.inputs import Format, SourceOwner
 from tamid.core.values import Money
 
+# What the source, and the table, of a campaign's acts are called.
+ACTIONS = "actions"
 # Shorter than a minute, and a tick would overtake itself.
 _AT_LEAST_A_MINUTE = Limits(low=60.0)
 
@@ -161,6 +168,28 @@ class SinkSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """What comes back of a campaign: files that say who got which offer, and when."""
+
+    path: str = key("file or glob of who got which offer when; as `source.path`", limits=PATH)
+    format: Format = key("how to read it", "auto")
+    csv: CsvForm | None = key("how CSV files are written (default: UTF-8, 1.5, ISO 8601)", None)
+    owner: SourceOwner = key("role that answers for these files", OPS)
+    offer: str = key("column that names the offer", "offer", limits=COLUMN)
+    time: str = key("column of the moment at which it was made", "at", limits=COLUMN)
+    id: str | None = key(
+        "column that tells one act from another (default: entity, moment and offer)",
+        None,
+        limits=COLUMN,
+    )
+    offers: Mapping[str, float] = key(
+        "offer: share of those to treat who are to get it; drawn by lot and delivered as `offer`",
+        {},
+        limits=Limits(share=True, keys="column", low=0.0, high=1.0),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """Scores for every entity, on time."""
 
@@ -177,6 +206,9 @@ class Delivery:
         "name: least score; `high` defaults to the threshold",
         {},
         limits=Limits(share=True, keys="column"),
+    )
+    actions: Actions | None = key(
+        "what comes back of the campaign, so that lift is known per offer", None
     )
     reasons: int = key(
         "number of reasons given for the high band", 3, limits=Limits(low=0, high=20)

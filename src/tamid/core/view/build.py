@@ -15,6 +15,7 @@ from tamid.core.state import Alarm, Case, Run, Version
 from tamid.core.values import format_duration
 from tamid.core.view.awaited import awaited
 from tamid.core.view.estimate import estimate_card
+from tamid.core.view.lift import lift_cards
 from tamid.core.view.quality import quality_answer, series
 from tamid.core.view.runs import code_digest, data_digest
 from tamid.core.view.scene import GRACE, Scene, first_lines
@@ -67,6 +68,7 @@ def snapshot(scene: Scene) -> Snapshot:
         recent=_recent(scene),
         estimate=estimate_card(scene),
         budget=_budget(scene),
+        lifts=lift_cards(state),
     )
 
 

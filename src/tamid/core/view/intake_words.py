@@ -56,6 +56,16 @@ def labels_words(e: ev.LabelsAccepted) -> str:
     return f"{count(e.new, 'new label')}{said} from {e.batch}"
 
 
+def actions_words(e: ev.ActionsAccepted) -> str:
+    """Tell of what a campaign did."""
+    offers = ", ".join(f"{offer} {n}" for offer, n in sorted(e.offers.items()))
+    extra = [(e.repeated, "repeated"), (e.late, "late"), (e.unknown, "of unknown entities")]
+    extra.append((e.held_back, "to entities that were to be left alone"))
+    extra.append((e.invalid, "not understood, left out"))
+    said = "".join(f", {n} {what}" for n, what in extra if n)
+    return f"{count(e.new, 'new act')}{f' ({offers})' if offers else ''}{said} from {e.batch}"
+
+
 def adopted_words(e: ev.ContractAdopted) -> str:
     """Tell of a contract that came into force."""
     views = ", ".join(name.replace("@", " version ") for name in sorted(e.views))

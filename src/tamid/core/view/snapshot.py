@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from tamid.core.values import Interval
+from tamid.core.view.lift import LiftCard
 
 Reply = Literal["yes", "probably", "doubtful", "degraded", "no", "unknown"]
 Condition = Literal["fine", "degraded", "held", "waiting"]
@@ -225,7 +226,7 @@ class Turning:
 class Snapshot:
     """All about one model at `now`; the terminal and the page show nothing else.
 
-    `budget`: how often the alarms of the champion are false, in words.
+    `budget`: how often the alarms of the champion are false, in words; `lifts`: of each offer.
     """
 
     model: str
@@ -249,6 +250,7 @@ class Snapshot:
     estimate: EstimateCard | None = None
     tickets: tuple[str, ...] = ()
     budget: str = ""
+    lifts: tuple[LiftCard, ...] = ()
 
     @property
     def condition(self) -> Condition:

@@ -13,6 +13,7 @@ from tamid.core.values import Interval
 from tamid.core.view.estimate import estimate_words
 from tamid.core.view.intake_words import (
     accepted_words,
+    actions_words,
     adopted_words,
     answers_words,
     checked_words,
@@ -21,6 +22,7 @@ from tamid.core.view.intake_words import (
     materialised_words,
     refused_words,
 )
+from tamid.core.view.lift import LIFT, lift_words
 from tamid.core.view.scene import count, first_lines, number, share, spread
 from tamid.core.view.snapshot import Line
 from tamid.core.watching import AFTER, FIRST_ANSWERS, SHADOW
@@ -108,6 +110,8 @@ def _measured(e: ev.Measured) -> str:
         return estimate_words(e)
     if e.signal in (SHADOW, AFTER):
         return _side_by_side(e)
+    if e.signal.startswith(LIFT):
+        return lift_words(e)
     if e.signal == FIRST_ANSWERS:
         return f"version {e.model_version} answered {share(e.value)} of its rows in {e.period}"
     text = f"{e.signal.replace('_', ' ')} in {e.period} is {number(e.value)}{spread(e.interval)}"
@@ -193,6 +197,7 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.DataRefused: refused_words,
     ev.PeriodChecked: checked_words,
     ev.LabelsAccepted: labels_words,
+    ev.ActionsAccepted: actions_words,
     ev.AnswersTaken: answers_words,
     ev.Measured: _measured,
     ev.AlarmRaised: lambda e: (
