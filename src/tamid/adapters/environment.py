@@ -35,16 +35,17 @@ def _packages() -> list[tuple[str, str, str]]:
     """Return name, version and licence of each installed distribution, sorted."""
     found: dict[str, tuple[str, str, str]] = {}
     for distribution in metadata.distributions():
-        name = _said(distribution, "Name").lower().replace("_", "-")
+        about = distribution.metadata  # read and parsed anew whenever it is asked for
+        name = _said(about, "Name").lower().replace("_", "-")
         if name and name not in found:
-            licence = _said(distribution, "License-Expression") or _said(distribution, "License")
-            found[name] = (name, distribution.version, licence.splitlines()[0] if licence else "")
+            licence = _said(about, "License-Expression") or _said(about, "License")
+            version = _said(about, "Version")
+            found[name] = (name, version, licence.splitlines()[0] if licence else "")
     return sorted(found.values())
 
 
-def _said(distribution: metadata.Distribution, key: str) -> str:
+def _said(about: metadata.PackageMetadata, key: str) -> str:
     """Return what a distribution says, "" if nothing: some finders raise for that, some do not."""
-    about = distribution.metadata
     return (about[key] or "") if key in about else ""
 
 
