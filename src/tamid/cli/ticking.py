@@ -56,8 +56,8 @@ def tick(args: Namespace, out: Output) -> int:
                 failed = failed or error
                 continue
             snapshots.append(snapshot(scene(app, model)))
-            redefined = _redefined(app, model, before)
-            results.append(told(out, model, report, snapshots[-1].condition, redefined))
+            condition = snapshots[-1].condition
+            results.append(told(out, model, report, condition, adopted_since(app, model, before)))
         write_head(app)
         beside = Beside(app, out)
         beside.nudge(now=True)
@@ -71,20 +71,17 @@ def tick(args: Namespace, out: Output) -> int:
 def told(
     out: Output, model: str, report: TickReport, condition: str, adopted: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Print what a turn did and return it as JSON values; `adopted`: why, if views changed."""
+    """Print what a turn did and return it as JSON values; `adopted`: the contracts."""
+    from tamid.core import events as ev
     from tamid.core.actions import action_record
-    from tamid.core.events import (
-        ActionsAccepted,
-        DataAccepted,
-        DataRefused,
-        LabelsAccepted,
-        Measured,
-    )
     from tamid.core.view.words import action_words, line
 
-    seen = (ActionsAccepted, DataAccepted, DataRefused, LabelsAccepted, Measured)
-    records = [r for r in report.records if isinstance(r.event, seen)]
+    taken_in = (ev.ActionsAccepted, ev.DataAccepted, ev.DataRefused, ev.LabelsAccepted)
+    noticed = (*taken_in, ev.Measured, ev.AlarmRaised, ev.AlarmCleared, ev.Diagnosed)
+    came = (ev.RunFailed, ev.Judged, ev.DeliveryDelayed)
+    records = [r for r in report.records if isinstance(r.event, noticed)]
     observed = [line(r).text for r in records]
+    outcomes = [line(r).text for r in report.records if isinstance(r.event, came)]
     done = [action_record(action) for action in report.actions]
     out.text(f"{model}: {condition}")
     for text in adopted:
@@ -93,9 +90,11 @@ def told(
         out.text(f"  saw: {text}")
     for record in done:
         out.text(f"  did: {action_words(record)}")
+    for text in outcomes:
+        out.text(f"  outcome: {text}")
     for text in report.waiting:
         out.text(f"  waits: {text}")
-    if not observed and not done:
+    if not observed and not done and not adopted:
         out.text("  nothing new, nothing to do")
     return {
         "model": model,
@@ -104,17 +103,20 @@ def told(
         "adopted": tuple(adopted),
         "saw": observed,
         "did": done,
+        "outcomes": outcomes,
         "waiting": report.waiting,
         "events": len(report.records),
     }
 
 
-def _redefined(app: App, model: str, after: int) -> list[str]:
-    """Return why contracts were adopted that use feature views, with the models that they touch."""
+def adopted_since(app: App, model: str, after: int) -> list[str]:
+    """Return the contracts that came into force after an event; whom changed views touch."""
     from tamid.core.events import ContractAdopted
+    from tamid.core.view.words import line
 
     found = (r for r in app.ledger.read(model, after) if isinstance(r.event, ContractAdopted))
-    return [r.reason for r in found if isinstance(r.event, ContractAdopted) and r.event.views]
+    changed = [(r, isinstance(r.event, ContractAdopted) and r.event.views) for r in found]
+    return [r.reason if views else line(r).text for r, views in changed]
 
 
 def _brief(records: list[Recorded]) -> Iterator[str]:

@@ -149,6 +149,8 @@ def run_of(records: tuple[Recorded, ...]) -> str:
 def _short(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"{len(value)}: {', '.join(map(str, value[:12]))}" + (" ..." if value[12:] else "")
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {found}" for name, found in value.items())
     return str(value)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tamid.cli.desk import add_example, opened, scene
 from tamid.cli.mirroring import Beside
-from tamid.cli.ticking import told
+from tamid.cli.ticking import adopted_since, told
 from tamid.cli.turning import free_the_dead, turn, write_head
 from tamid.core.errors import Conflict, TamidError
 from tamid.core.values import digest_bytes, parse_duration
@@ -174,9 +174,11 @@ class Watch:
         with suppress(OSError):
             self._contracts[model] = digest_bytes(self._app.models()[model].read_bytes())
         try:
+            before = self._app.state(model).seq
             report = turn(self._app, model, self._stop.is_set)
             condition = snapshot(scene(self._app, model)).condition
-            result = told(self._out, model, report, condition)
+            adopted = adopted_since(self._app, model, before)
+            result = told(self._out, model, report, condition, adopted)
             self._out.json(result)
             write_head(self._app)
             sys.stdout.flush()

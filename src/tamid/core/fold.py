@@ -110,6 +110,7 @@ def _labelled(s: State, e: ev.LabelsAccepted, r: Recorded) -> State:
         batches=_seen(s, e.source, e.batch, e.fingerprint),
         pins=put(s.pins, e.pin.table, e.pin),
         relabelled={**s.relabelled, **dict.fromkeys(e.periods, r.seq)},
+        heard={**s.heard, **{p: s.heard.get(p, 0.0) + e.new / len(e.periods) for p in e.periods}},
     )
 
 

@@ -156,9 +156,10 @@ class State:
     materialised of each last. `cleaned`: the last count of the declared cleaning. `experiments`:
     runs that never become versions; no rule looks at them. `volume`: rows of each period.
     `first_seen`: when a source's first batch came. `noted`: what was odd about the last batch of a
-    source. `taken`: the last claim of what servers wrote; `answered`: when such answers last came
-    for a period. `servers`: what each model server told last, by its process. `served_at`: when a
-    model server was last known to answer. `erased`: entities that stand for nobody any more.
+    source. `heard`: labels that came of each period; a batch counts evenly for its periods.
+    `taken`: the last claim of what servers wrote; `answered`: when such answers last came for a
+    period. `servers`: what each model server told last, by its process. `served_at`: when a model
+    server was last known to answer. `erased`: entities that stand for nobody any more.
     `acts_seq`: the event that last brought acts of a campaign.
     """
 
@@ -179,6 +180,7 @@ class State:
     first_seen: Mapping[str, datetime] = field(default_factory=dict)
     noted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     relabelled: Mapping[str, int] = field(default_factory=dict)
+    heard: Mapping[str, float] = field(default_factory=dict)
     checked: Mapping[str, ev.PeriodChecked] = field(default_factory=dict)
     checked_seq: Mapping[str, int] = field(default_factory=dict)
     taken_as_sound: frozenset[str] = frozenset()

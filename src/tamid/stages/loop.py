@@ -38,7 +38,7 @@ from tamid.stages.missing import missing
 from tamid.stages.monitoring import alarms, observe
 from tamid.stages.online import measure_online
 from tamid.stages.online_usual import freeze_usual
-from tamid.stages.quality import measure
+from tamid.stages.quality import due_unheard, measure
 from tamid.stages.rig import Rig
 from tamid.stages.servers import listen
 from tamid.stages.spooling import take_in
@@ -140,9 +140,11 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     journal.append_all(count_cleaning(rig, contract, journal.state, now), now)
     for made in materialise_views(rig, contract, journal.state, now):
         journal.append(made, now)
-    journal.append_all(missing(contract, journal.state, now, unready), now)
+    lost = due_unheard(rig, contract, journal.state, now)
+    journal.append_all(missing(contract, journal.state, now, unready, lost), now)
     _notice(rig, journal, now)
-    return tuple(f"{n.source}: {n.reason}" for n in unready)
+    said = tuple(f"{n.source}: {n.reason}" for n in unready)
+    return (*said, _silence(lost)) if lost else said
 
 
 def conclude(rig: Rig, state: State, now: datetime) -> tuple[Signals, Decision]:
@@ -200,6 +202,11 @@ def _notice(rig: Rig, journal: Journal, now: datetime) -> None:
     contract = rig.contract(journal.state.contract)
     for look in _LOOKS:
         journal.append_all(look(rig, contract, journal.state, now), now)
+
+
+def _silence(lost: tuple[str, ...]) -> str:
+    some = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
+    return f"labels: none of {some} came, though all are due: not measured, not learnt from"
 
 
 def _noted(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.deadline import due_at
 from tamid.core.events import AlarmCleared, AlarmRaised, Event
 from tamid.core.periods import PeriodRule, end_of, period_of, shift, start_of
+from tamid.core.silence import silent
 from tamid.core.state import State
-from tamid.core.values import instant
+from tamid.core.values import ENTITY, PERIOD, TIME, instant
+from tamid.ports import Tables
+from tamid.stages import labels
 from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds, rule_of
 
 # What an alarm about a source is raised on.
@@ -23,7 +29,11 @@ _BACK = 3
 
 
 def missing(
-    contract: Contract, state: State, now: datetime, unready: Sequence[NotReady]
+    contract: Contract,
+    state: State,
+    now: datetime,
+    unready: Sequence[NotReady],
+    lost: Sequence[str] = (),
 ) -> Iterator[Event]:
     """Yield an alarm for each source that failed to bring what was due, and clear those that did.
 
@@ -31,19 +41,19 @@ def missing(
     champion is live. Rows are due at the hour of `delivery.by`, without one when the period after
     theirs is over; so are events. Labels are due after horizon and reporting lag. A source without
     any file is missing; rows are also missing where files lie and none holds the period, unless
-    such gaps are usual.
+    such gaps are usual, and labels are where they are missing of a period in `lost`.
     """
     rule = rule_of(contract)
     for name, alarm in state.open_alarms.items():
         if alarm.raised.signal == SOURCE:
             source, _, period = name.removeprefix(f"{SOURCE}/").partition("/")
-            if over := _over(contract, state, source, period, unready):
+            if over := _over(contract, state, source, period, unready, lost):
                 yield AlarmCleared(key=f"clear/{name}", alarm=name, reason=over)
     if rule is None or not state.champion:
         return
     open_ = {n.split("/")[1] for n, a in state.open_alarms.items() if a.raised.signal == SOURCE}
     for source in sorted(_sources(contract) - open_):
-        found = _lacks(contract, rule, state, source, now, unready)
+        found = _lacks(contract, rule, state, source, now, unready, lost)
         if found is None or f"{SOURCE}/{source}/{found[0]}" in state.alarms:
             continue
         period, due, why = found
@@ -62,6 +72,28 @@ def missing(
         )
 
 
+def unheard(
+    tables: Tables, contract: Contract, state: State, due: Sequence[str], now: datetime
+) -> tuple[str, ...]:
+    """Return those of the periods `due` whose labels are missing altogether, as never before.
+
+    That a file of labels did not come is no news that nothing happened: such a period is neither
+    measured nor learnt from, also where absence is negative.
+    """
+    rows, heard = (state.pins.get(f"{contract.name}.{name}") for name in (ROWS, LABELS))
+    if contract.data.label.source is None or heard is None or rows is None:
+        return ()
+    lost = silent(state.heard, due)
+    if not lost:
+        return ()
+    # Labels that came before their rows are counted for no period.
+    only = replace(contract.data, label=replace(contract.data.label, absence="unknown"))
+    frame = tables.read(rows, periods=lost, columns=[ENTITY, TIME, PERIOD])
+    known = labels.resolve(frame, tables.read(heard), replace(contract, data=only), now)
+    found = set(known.filter(pl.col(labels.KNOWN)).get_column(PERIOD).unique())
+    return tuple(p for p in lost if p not in found)
+
+
 def path_of(contract: Contract, source: str) -> str:
     """Return where the contract says that a source lies."""
     own = contract.data.label.source
@@ -76,7 +108,12 @@ def _sources(contract: Contract) -> set[str]:
 
 
 def _over(
-    contract: Contract, state: State, source: str, period: str, unready: Sequence[NotReady]
+    contract: Contract,
+    state: State,
+    source: str,
+    period: str,
+    unready: Sequence[NotReady],
+    lost: Sequence[str],
 ) -> str:
     """Return why a source is missing no more, or ""."""
     if source not in _sources(contract):
@@ -84,6 +121,8 @@ def _over(
     if source == ROWS:
         came = [p for p in state.periods if p >= period]
         return f"rows of {min(came)} came" if came else ""
+    if source == LABELS and period in lost:
+        return ""
     return "" if source in _empty(unready) else "there are files again"
 
 
@@ -94,6 +133,7 @@ def _lacks(
     source: str,
     now: datetime,
     unready: Sequence[NotReady],
+    lost: Sequence[str],
 ) -> tuple[str, datetime, str] | None:
     """Return the latest period that a source owed and did not bring, since when, and why not."""
     first = period_of(rule, state.reigns[0].since)
@@ -103,6 +143,8 @@ def _lacks(
         return None
     came = source == LABELS and period in state.relabelled
     why = _empty(unready).get(source, "")
+    if source == LABELS and period in lost and not why:
+        why = "files are there, and no label in them is about it"
     if source == ROWS:
         refused = {p for r in state.refused.values() for p in r.event.periods}
         came = period in state.periods or period in refused

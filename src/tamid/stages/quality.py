@@ -21,6 +21,7 @@ from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Interval, Task, parse_instant
 from tamid.stages import dataset, joining, labels
 from tamid.stages.filing import numbered
+from tamid.stages.missing import unheard
 from tamid.stages.registry import threshold_at, threshold_of, voice
 from tamid.stages.rig import Rig
 
@@ -49,15 +50,16 @@ def matured(rig: Rig, contract: Contract, state: State, now: datetime) -> tuple[
         enough = trusted_share(contract)
         shares = known_shares(rig, contract, state, now)
         return tuple(p for p, share in sorted(shares.items()) if share >= enough)
-    label, rule = contract.data.label, rule_of(contract)
-    wait = label.horizon + label.reporting_lag
-    found = []
-    for period in sorted(state.periods):
-        latest = state.latest.get(period)
-        moment = matured_at(rule, period, wait, parse_instant(latest) if latest else None)
-        if moment is None or moment <= now:
-            found.append(period)
-    return tuple(found)
+    due = _due(contract, state, now)
+    lost = unheard(rig.tables, contract, state, due, now)
+    return tuple(p for p in due if p not in lost)
+
+
+def due_unheard(rig: Rig, contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
+    """Return the periods whose labels are all due and of which none came."""
+    if contract.data.time is None or dataset.trickling(contract):
+        return ()
+    return unheard(rig.tables, contract, state, _due(contract, state, now), now)
 
 
 def trusted_share(contract: Contract) -> float:
@@ -258,3 +260,15 @@ def rescored(
 def error_of(interval: Interval) -> float:
     """Return the standard error that a 95 % interval stands for."""
     return (interval.high - interval.low) / (2 * 1.96)
+
+
+def _due(contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
+    label, rule = contract.data.label, rule_of(contract)
+    wait = label.horizon + label.reporting_lag
+    found = []
+    for period in sorted(state.periods):
+        latest = state.latest.get(period)
+        moment = matured_at(rule, period, wait, parse_instant(latest) if latest else None)
+        if moment is None or moment <= now:
+            found.append(period)
+    return tuple(found)

@@ -170,6 +170,20 @@ def test_changed_code_works_on_the_open_case_and_its_release_closes_it() -> None
     assert story.state.champion == 2
 
 
+def test_an_answer_to_a_held_first_run_is_tried_at_once_and_settles_its_case() -> None:
+    """A changed contract waits for no cooldown; any version that is live answers the case."""
+    story = Story(outcome=lambda run: "held" if run == "run-0001" else "promote")
+    story.tell(ev.ContractAdopted(contract="c1"))
+    assert kinds(story.live(READY))[-1] == "OpenCase"
+    story.now += timedelta(hours=1)
+    assert story.live(READY) == []
+    story.tell(ev.ContractAdopted(contract="c2"))
+    assert "Promote" in kinds(story.live(READY))
+    story.now += timedelta(days=1)
+    story.live(READY)
+    assert not story.state.open_cases
+
+
 def test_refused_batch_blocks_training_until_it_is_repaired() -> None:
     """A contract breach opens an incident and a case with the source's owner, and stops runs."""
     story = released()

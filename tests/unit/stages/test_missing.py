@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 from weekly import number, weekly, with_calls
 
+from tamid.adapters.memory_tables import MemoryTables
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract, Delivery, Label, Source
 from tamid.core.periods import shift
 from tamid.core.rules.incidents import incidents
 from tamid.core.signals import Signals
-from tamid.core.values import Role, VersionRef
+from tamid.core.state import State
+from tamid.core.values import ENTITY, KNOWN_AT, PERIOD, TIME, Role, VersionRef
 from tamid.stages.feeds import NotReady, rule_of
-from tamid.stages.missing import missing
+from tamid.stages.missing import missing, unheard
+from tamid.stages.reading import MOMENT
 from tamid.testing.histories import PIN, Story, accepted, refused
 
 SUNDAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -137,6 +141,62 @@ def test_labels_are_missing_when_a_period_has_matured_without_any(known: bool) -
     assert told(story, rules, matured, gone("labels")) == []
     expected = [] if known else ["AlarmRaised source/labels/2026-02-22"]
     assert told(story, rules, matured + timedelta(seconds=1), gone("labels")) == expected
+
+
+def left_files(weeks: int, lost: str, late: bool) -> tuple[MemoryTables, State, Contract]:
+    """Return a world of weekly rows whose files of leavers came, but for that of one week.
+
+    `late`: the lost week's labels were there before its rows, so that no event names its period.
+    """
+    label = Label(
+        column="left", positive=1, horizon=7 * DAY, absence="negative", source=Source(path="l")
+    )
+    rules = weekly()
+    rules = replace(rules, data=replace(rules.data, label=label))
+    tables, story = MemoryTables(), Story(now=SUNDAY)
+    names = [f"{SUNDAY + 7 * DAY * n:%Y-%m-%d}" for n in range(weeks)]
+    rows = [(f"c{n}", SUNDAY + 7 * DAY * w, names[w]) for w in range(weeks) for n in range(30)]
+    frame = pl.DataFrame(rows, schema=[ENTITY, TIME, PERIOD], orient="row").with_columns(
+        pl.col(TIME).cast(MOMENT)
+    )
+    of_rows = tables.write(f"{rules.name}.rows", frame, key="r", token=1, mode="append")
+    came = frame.filter((pl.col(PERIOD) != lost) | late).with_columns(
+        pl.lit(None).cast(MOMENT).alias("_event"), pl.lit(1.0).alias("_value"),
+        pl.col(TIME).alias(KNOWN_AT), pl.lit(1).alias("revision"),
+    )  # fmt: skip
+    of_labels = tables.write(f"{rules.name}.labels", came, key="l", token=1, mode="append")
+    story.tell(
+        ev.DataAccepted(source="rows", batch="b", fingerprint="f", pin=of_rows, rows=len(rows),
+                        quarantined={}, periods=tuple(names)),
+        ev.LabelsAccepted(source="labels", batch="b", fingerprint="f", pin=of_labels,
+                          new=30 * (weeks - 1), periods=tuple(n for n in names if n != lost)),
+    )  # fmt: skip
+    return tables, story.state, rules
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_week_whose_labels_got_lost_is_no_week_in_which_nobody_left(late: bool) -> None:
+    """Where absence is negative a lost file would teach that all stayed; labels there count."""
+    lost = "2026-03-29"
+    tables, state, rules = left_files(6, lost, late)
+    due = tuple(sorted(state.periods))
+    assert unheard(tables, rules, state, due, SUNDAY + 60 * DAY) == (() if late else (lost,))
+
+
+def test_labels_that_got_lost_are_an_alarm_until_they_come() -> None:
+    """Files of other weeks do not hide it."""
+    label = Label(column="left", positive=1, horizon=7 * DAY, source=Source(path="l"))
+    rules = replace(weekly(), delivery=BY)
+    rules = replace(rules, data=replace(rules.data, label=label))
+    story = served(rules, range(10))
+    now = SUNDAY + 8 * DAY
+    found = list(missing(rules, story.state, now, (), ("2026-02-22",)))
+    assert isinstance(found[0], ev.AlarmRaised)
+    assert found[0].alarm == "source/labels/2026-02-22"
+    story.tell(*found)
+    assert not list(missing(rules, story.state, now + DAY, (), ("2026-02-22",)))
+    (cleared,) = missing(rules, story.state, now + 2 * DAY, ())
+    assert isinstance(cleared, ev.AlarmCleared)
 
 
 def test_nothing_is_due_before_a_champion_is_live() -> None:

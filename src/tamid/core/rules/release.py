@@ -29,6 +29,8 @@ from tamid.core.watching import SHADOW, harmful, shadow_words, watched
 
 # What a case on a version that was withdrawn is about: this, and its number.
 TRIAL = "trial"
+# ... and of a first run that was held: any version that is live is an answer to it.
+FIRST = "trigger/first"
 # A version stays in shadow for at least one turn of a daily loop before it goes on.
 LEAST_STAY = timedelta(hours=12)
 
@@ -184,7 +186,7 @@ def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> 
         if run is not None and number == run.started.case:
             why = reason
         elif run is not None and case.at <= since:
-            settled = (f"trigger/{run.started.trigger}", TRIAL)
+            settled = (f"trigger/{run.started.trigger}", FIRST, TRIAL)
             why = reason if case.opened.about.startswith(settled) else why
         if why:
             found.append(CloseCase(key=f"close/{number}", reason=why, case=number))

@@ -177,7 +177,7 @@ def _exhausted(
 ) -> bool:
     """Cooldown, yearly budget, and no second try on the same evidence."""
     runs = list(state.runs.values())
-    if not runs or (trigger == "code" and _changed(state)):
+    if not runs or (trigger in ("code", "first") and _changed(state)):
         return False
     if now - runs[-1].at < policy.cooldown:
         return True
