@@ -163,6 +163,8 @@ def add_score(parser: ArgumentParser) -> None:
 def score(args: Namespace, out: Output) -> int:
     """Take in what arrived, then score and deliver what is due; nothing is trained or released."""
     from tamid.core.actions import action_record
+    from tamid.core.policy import policy_of
+    from tamid.core.rules.scoring import undelivered
     from tamid.core.view.words import action_words
     from tamid.stages.byhand import score_now
 
@@ -170,9 +172,12 @@ def score(args: Namespace, out: Output) -> int:
         model = app.one(args.model)
         free_the_dead(app, model)
         done = [action_record(a) for a in score_now(app.rig(model), app.holder)]
-    out.json({"model": model, "did": done})
+        waits = undelivered(policy_of(app.contract(model)), app.state(model))
+    out.json({"model": model, "did": done, "waiting": waits})
     for record in done:
         out.text(f"did: {action_words(record)}")
-    if not done:
+    for text in waits:
+        out.text(f"waits: {text}")
+    if not done and not waits:
         out.text("nothing is due: every period that should have scores has them")
     return 0

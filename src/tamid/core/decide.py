@@ -25,7 +25,7 @@ from tamid.core.rules.release import (
     withdraw,
 )
 from tamid.core.rules.retraining import awaited, judge, retrain, too_dear
-from tamid.core.rules.scoring import best_rung, deliver, score
+from tamid.core.rules.scoring import best_rung, deliver, score, undelivered
 from tamid.core.rules.suspicions import suspicions
 from tamid.core.rules.threshold import mend_threshold
 from tamid.core.signals import Signals
@@ -82,6 +82,7 @@ def _waiting(policy: Policy, state: State, signals: Signals, now: datetime) -> t
         found.append(text)
     if text := too_dear(policy, state, signals):
         found.append(text)
+    found.extend(undelivered(policy, state))
     held = (text for period, text in signals.short.items() if period not in signals.due)
     found.extend(f"{text}; the rest is awaited until the delivery is due" for text in held)
     return tuple(found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from tamid.core.actions import Action, TakeOver, Train
+from tamid.core.actions import Action, Deliver, TakeOver, Train
 from tamid.core.chain import Recorded
 from tamid.core.contract.model import Contract
 from tamid.core.errors import Conflict, Held, ModelRetired, NotFound, UsageError, Waiting
@@ -176,6 +176,8 @@ def wanted(state: State, signals: Signals, wish: Wish) -> Train:
 def score_now(rig: Rig, holder: str) -> tuple[Action, ...]:
     """Take in what arrived, then score and deliver what is due; return what was done.
 
+    A target that was down is asked at once, whatever its wait.
+
     Raises:
         Conflict: the model is held by another controller; Waiting: no version is live yet.
     """
@@ -185,14 +187,23 @@ def score_now(rig: Rig, holder: str) -> tuple[Action, ...]:
         perceive(rig, journal, now, token)
         policy = policy_of(rig.contract(journal.state.contract))
         done: list[Action] = []
+        asked: set[tuple[str, str]] = set()
         for _ in range(_ROUNDS):
             signals, _ = conclude(rig, journal.state, now)
             state = journal.state
-            actions = score(policy, state, signals, now) or deliver(policy, state, signals, now)
+            actions = score(policy, state, signals, now)
+            if not actions:
+                parcels = deliver(policy, state, signals, now, patient=False)
+                actions = [a for a in parcels if _parcel(a) not in asked]
+                asked |= {_parcel(a) for a in actions}
             for action in actions:
                 carry_out(rig, journal, action, now, token)
                 done.append(action)
         return tuple(done)
+
+
+def _parcel(action: Action) -> tuple[str, str]:
+    return (action.period, action.sink) if isinstance(action, Deliver) else ("", "")
 
 
 def _blocked(state: State) -> str:

@@ -9,6 +9,7 @@ from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.decide import decide
 from tamid.core.rules.retraining import drifted
+from tamid.core.rules.scoring import deliver, undelivered
 from tamid.core.signals import Signals
 from tamid.core.values import Interval, Role, TablePin, VersionRef
 from tamid.testing.histories import PIN, Story, accepted, fallen, refused
@@ -305,8 +306,15 @@ def test_sink_that_is_down_is_tried_again_and_nothing_is_lost() -> None:
     story.tell(accepted("2026-02-01"))
     due = Signals(due=("2026-02-01",), trainable=PERIODS, matured=PERIODS)
     assert kinds(story.live(due)) == ["Score", "Deliver"]
+    again = f"{story.now + timedelta(hours=1):%Y-%m-%d %H:%M} UTC"
     story.now += timedelta(minutes=30)
     assert story.live(due) == []
+    (waits,) = undelivered(story.policy, story.state)
+    assert waits.startswith("1-csv has not taken 1 period(s)")
+    assert again in waits
+    assert waits in decide(story.policy, story.state, due, story.now).waiting
+    now = deliver(story.policy, story.state, due, story.now, patient=False)
+    assert [a.key for a in now] == ["deliver/2026-02-01/1/1-csv/2"]
     story.now += timedelta(hours=1)
     story.sink_up = lambda now: True
     assert kinds(story.live(due)) == ["Deliver"]

@@ -44,11 +44,14 @@ def _why_score(state: State, period: str, now: datetime) -> str:
     return ""
 
 
-def deliver(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+def deliver(
+    policy: Policy, state: State, signals: Signals, now: datetime, *, patient: bool = True
+) -> list[Action]:
     """Hand each scored period to each target that has not got it, oldest first, with growing waits.
 
     However long a target was down, it gets all that was meant for it. A period for which no rows
-    came at all is withheld: an empty file would say that there was nobody to score.
+    came at all is withheld: an empty file would say that there was nobody to score. Not `patient`:
+    a target that was down is asked at once.
     """
     found: list[Action] = []
     since = {sink: _began(state, sink) for sink in policy.sinks}
@@ -59,7 +62,7 @@ def deliver(policy: Policy, state: State, signals: Signals, now: datetime) -> li
             if done or period < since[sink] or not state.scored[period].rows:
                 continue
             attempt, last = state.delayed.get(f"{period}/{sink}", (0, now))
-            if attempt and now - last < min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT):
+            if patient and attempt and now < last + _wait(attempt):
                 continue
             found.append(
                 Deliver(
@@ -72,6 +75,25 @@ def deliver(policy: Policy, state: State, signals: Signals, now: datetime) -> li
                 )
             )
     return found
+
+
+def undelivered(policy: Policy, state: State) -> tuple[str, ...]:
+    """Return per target that is down how many periods it has not taken, and when it is asked."""
+    found = []
+    for sink in policy.sinks:
+        parcels = [v for k, v in state.delayed.items() if k.rpartition("/")[2] == sink]
+        if parcels:
+            again = min(last + _wait(attempt) for attempt, last in parcels)
+            found.append(
+                f"{sink} has not taken {len(parcels)} period(s); it is asked again from "
+                f"{again:%Y-%m-%d %H:%M} UTC on, and at once by `tamid score`"
+            )
+    return tuple(found)
+
+
+def _wait(attempt: int) -> timedelta:
+    doubled: timedelta = FIRST_WAIT * 2 ** (attempt - 1)
+    return min(doubled, LONGEST_WAIT)
 
 
 def _began(state: State, sink: str) -> str:
