@@ -178,7 +178,8 @@ def _parse(url: str, private: bool) -> _Url:
             "the webhook's address cannot be used",
             why="it must be https://host/path (http only inside one's own network), in ASCII, "
             "without a user name",
-            fix="Correct the address in the contract or in the environment variable it names.",
+            fix="Correct the address, or the environment variable that holds it; for http to a "
+            "receiver of your own set TAMID_WEBHOOK_PRIVATE=1.",
         )
     secure = parts.scheme == "https"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tamid.cli.output import Output
     from tamid.core.chain import Recorded
     from tamid.core.view.snapshot import RunCard
-    from tamid.stages.byhand import Wish
+    from tamid.stages.byhand import Idea, Wish
     from tamid.stages.rig import Origin
 
 WINDOWS = ("auto", "all", "long", "short")
@@ -55,7 +55,7 @@ def train(args: Namespace, out: Output) -> int:
     """Start a run now with the contract and code in the folder; the gates judge it as always."""
     from tamid.core.values import Role
     from tamid.core.view.build import run_card
-    from tamid.stages.byhand import Wish, rehearse
+    from tamid.stages.byhand import Wish
     from tamid.stages.byhand import train as start
     from tamid.wiring import origin_of
 
@@ -71,16 +71,10 @@ def train(args: Namespace, out: Output) -> int:
         free_the_dead(app, model)
         if args.experiment:
             return _tried(app, model, wish, out)
-        if not args.dry_run:
-            refuse_uncommitted(origin_of(app.models()[model]))
-        app.adopt(model, actor=actor(), reason=reason, role=role)
         if args.dry_run:
-            found = rehearse(app.rig(model), app.holder, wish)
-            out.json({"model": model, "dry_run": found})
-            out.text("The code and the pipeline hold; nothing was fitted.")
-            for name, value in found.items():
-                out.text(f"  {name}: {_short(value)}")
-            return 0
+            return _rehearsed(app, model, wish, out)
+        refuse_uncommitted(origin_of(app.models()[model]))
+        app.adopt(model, actor=actor(), reason=reason, role=role)
         run = run_of(start(app.rig(model), app.holder, wish))
         turn(app, model)
         card = run_card(scene(app, model), run)
@@ -105,17 +99,36 @@ def show_run(out: Output, model: str, card: RunCard, more: Mapping[str, Any] | N
     return _STATUS.get(card.outcome, 0)
 
 
-def _tried(app: App, model: str, wish: Wish, out: Output) -> int:
-    """Make an experiment of what stands in the folder; the gates' verdict has no consequence."""
-    from tamid.core.view.build import run_card
-    from tamid.stages.experiments import Idea, experiment
+def _rehearsed(app: App, model: str, wish: Wish, out: Output) -> int:
+    """Try what stands in the folder, and bring nothing of it into force."""
+    from tamid.stages.byhand import rehearse
+
+    found = rehearse(app.rig(model), app.holder, wish, _idea(app, model, wish))
+    out.json({"model": model, "dry_run": found})
+    out.text("The code and the pipeline hold; nothing was fitted.")
+    for name, value in found.items():
+        out.text(f"  {name}: {_short(value)}")
+    return 0
+
+
+def _idea(app: App, model: str, wish: Wish) -> Idea:
+    """Return what stands in the folder."""
+    from tamid.stages.byhand import Idea
     from tamid.wiring import written_in
 
     if not app.state(model).contract:
         # Before a first contract is in force no data was taken in that could be learnt from.
         app.adopt(model, actor=wish.actor, reason=wish.reason, role=wish.role)
     text, code = written_in(app.models()[model])
-    run = experiment(app.rig(model), app.holder, wish, Idea(contract=text, code=code))
+    return Idea(contract=text, code=code)
+
+
+def _tried(app: App, model: str, wish: Wish, out: Output) -> int:
+    """Make an experiment of what stands in the folder; the gates' verdict has no consequence."""
+    from tamid.core.view.build import run_card
+    from tamid.stages.experiments import experiment
+
+    run = experiment(app.rig(model), app.holder, wish, _idea(app, model, wish))
     card = run_card(scene(app, model), run)
     out.json({"model": model, "run": card})
     out.text(

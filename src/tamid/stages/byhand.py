@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -34,6 +34,14 @@ from tamid.stages.rig import Rig
 # Scoring, then delivery of what was scored: a third round finds nothing to do.
 _ROUNDS = 4
 _TRY_OUT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idea:
+    """What is tried: a contract's text and the user's code by path."""
+
+    contract: str
+    code: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +113,17 @@ def refuse_incomplete(contract: Contract, state: State, given: GivenModel) -> No
         )
 
 
-def rehearse(rig: Rig, holder: str, wish: Wish) -> Mapping[str, object]:
-    """Try the user's code and pipeline on the rows that a run would get; fit and record nothing.
+def thought(rig: Rig, state: State, idea: Idea) -> State:
+    """Return the state as if the idea were in force; nothing is brought into force by it."""
+    contract = rig.blobs.put(idea.contract.encode())
+    code = {path: rig.blobs.put(text.encode()) for path, text in sorted(idea.code.items())}
+    return replace(state, contract=contract, code=code)
 
-    New data is taken in as in any tick.
+
+def rehearse(rig: Rig, holder: str, wish: Wish, idea: Idea) -> Mapping[str, object]:
+    """Try an idea's code and pipeline on the rows that a run would get; fit and record nothing.
+
+    New data is taken in as in any tick, under the contract in force.
 
     Raises:
         UserCodeError: naming the step that offends; others as for :func:`train`.
@@ -119,9 +134,10 @@ def rehearse(rig: Rig, holder: str, wish: Wish) -> Mapping[str, object]:
         )
     with _held(rig, holder) as (journal, now, token):
         perceive(rig, journal, now, token)
-        signals, _ = conclude(rig, journal.state, now)
-        job = training_job(rig, journal.state, wanted(journal.state, signals, wish), now)
-    allowed = min(_TRY_OUT, rig.contract(journal.state.contract).training.timeout)
+        state = thought(rig, journal.state, idea)
+        signals, _ = conclude(rig, state, now)
+        job = training_job(rig, state, wanted(state, signals, wish), now)
+    allowed = min(_TRY_OUT, rig.contract(state.contract).training.timeout)
     found = cast("Rehearser", rig.trainer).try_out(job, allowed)
     return {"windows": {k: len(v) for k, v in job.windows.items()}, **found}
 

@@ -6,9 +6,8 @@ beside it, and no rule looks at it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from tamid.core import events as ev
@@ -18,7 +17,7 @@ from tamid.core.errors import Conflict, NotFound, Waiting
 from tamid.core.fold import fold
 from tamid.core.rules.retraining import drifted
 from tamid.core.state import State
-from tamid.stages.byhand import Wish, taken_in
+from tamid.stages.byhand import Idea, Wish, taken_in, thought
 from tamid.stages.jobs import started_of
 from tamid.stages.monitoring import observe
 from tamid.stages.rig import Rig
@@ -26,14 +25,6 @@ from tamid.stages.runs import judge_run, made
 
 # How often a word is said again if somebody else wrote at the same moment.
 _TRIES = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idea:
-    """What is tried: a contract's text and the user's code by path."""
-
-    contract: str
-    code: Mapping[str, str]
 
 
 def experiment(rig: Rig, holder: str, wish: Wish, idea: Idea) -> str:
@@ -64,10 +55,9 @@ def experiment(rig: Rig, holder: str, wish: Wish, idea: Idea) -> str:
 
 def _planned(rig: Rig, state: State, wish: Wish, idea: Idea, now: datetime) -> ev.RunStarted:
     """Return the beginning of an experiment that has no name yet."""
-    contract = rig.blobs.put(idea.contract.encode())
-    code = {path: rig.blobs.put(text.encode()) for path, text in sorted(idea.code.items())}
-    mine, thought = rig.contract(contract), replace(state, contract=contract, code=code)
-    signals = observe(rig, mine, thought, now)
+    tried = thought(rig, state, idea)
+    mine = rig.contract(tried.contract)
+    signals = observe(rig, mine, tried, now)
     if not signals.trainable:
         raise Waiting(
             f"there is nothing to try it on yet: {signals.missing or 'no period is matured'}",
@@ -83,7 +73,7 @@ def _planned(rig: Rig, state: State, wish: Wish, idea: Idea, now: datetime) -> e
         periods=signals.trainable,
         window=wish.window,
     )
-    return replace(started_of(rig, mine, thought, action, now), experiment=True)
+    return replace(started_of(rig, mine, tried, action, now), experiment=True)
 
 
 def _begun(rig: Rig, wish: Wish, started: ev.RunStarted, now: datetime) -> tuple[State, str]:

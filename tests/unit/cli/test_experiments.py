@@ -15,8 +15,8 @@ from tamid.core import events as ev
 from tamid.core.errors import NotFound, Waiting
 from tamid.core.state import State
 from tamid.core.values import Role
-from tamid.stages.byhand import Wish
-from tamid.stages.experiments import Idea, experiment
+from tamid.stages.byhand import Idea, Wish
+from tamid.stages.experiments import experiment
 from tamid.stages.reproducing import reproduce
 
 pytestmark = pytest.mark.xdist_group("lab")

@@ -200,7 +200,7 @@ def test_a_champion_of_the_drifted_weeks_is_no_yardstick_for_them(rig: Rig) -> N
 
 
 def test_a_try_out_keeps_the_contract_s_time(rig: Rig) -> None:
-    """A dry run may not take longer than a run."""
+    """A dry run may not take longer than a run, and brings nothing into force."""
     put(rig, "all", rows(600), SUNDAY)
     short = STATIC.replace("timeout: 1h", "timeout: 9s")
     seen: list[timedelta] = []
@@ -215,10 +215,14 @@ def test_a_try_out_keeps_the_contract_s_time(rig: Rig) -> None:
             seen.append(timeout)
             return {}
 
-    adopt(rig, short, {}, SUNDAY)
+    adopt(rig, STATIC, {}, SUNDAY)
+    before = [type(r.event).__name__ for r in rig.ledger.read(rig.model)]
     wish = byhand.Wish(actor="a", role=Role.ML_DEVELOPER, reason="try")
-    byhand.rehearse(replace(rig, trainer=Trying()), "test", wish)
+    idea = byhand.Idea(contract=short, code={})
+    byhand.rehearse(replace(rig, trainer=Trying()), "test", wish, idea)
     assert seen == [timedelta(seconds=9)]
+    after = [type(r.event).__name__ for r in rig.ledger.read(rig.model)]
+    assert after.count("ContractAdopted") == before.count("ContractAdopted"), "a try is in force"
 
 
 def test_a_run_knows_the_window_in_force_and_the_season_ahead(rig: Rig) -> None:
