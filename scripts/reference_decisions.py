@@ -30,7 +30,8 @@ TRIGGERS = {
     "code": "the contract or the code in the folder is not that of the last run",
     "quality": "an alarm about quality is open, and its diagnosis says that retraining is needed",
     "age": "neither a run nor a release is younger than `retraining.max_age`",
-    "new_data": "`retraining.new_data_rows` matured rows are there that no run has learnt from",
+    "new_data": "`retraining.new_data_rows` matured rows are there that no run has learnt from, "
+    "or all matured rows have grown by the share `retraining.new_data_grown` since the last run",
     "case": "a person works on a case: `tamid train --case N`",
     "person": "a person asks for a run: `tamid train`",
 }

@@ -291,7 +291,8 @@ class TrainingJob:
     trickle in, `_period` and `_known_at` tell when a label became known, and `_fit_weight` (1 /
     chance of being known by now) counts when a row is learnt from, not when it is looked at.
     `params`: take these, and search for none.
-    `held` is the window in force: another is taken only if it is shown to be better.
+    `held` is the window in force: another is taken only if it is shown to be better. `left_out`:
+    windows of a drift that are not offered.
     """
 
     run: str
@@ -307,6 +308,7 @@ class TrainingJob:
     params: Mapping[str, Param] | None = None
     held: str = ""
     given: GivenModel | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,9 @@ def proposal(policy: ReplayPolicy) -> str:
     >>> proposal(ReplayPolicy(name="x"))
     'retraining: {on: [age, quality, code], max_age: 13w, window: auto, cooldown: 2w, per_year: 26}'
     """
-    on = ", ".join([*sorted(policy.on), "code"])
+    told = {"new_data": f"new_data: {{grown: {policy.grown:.0%}}}"} if policy.grown else {}
+    told = {"new_data": f"new_data: {policy.new_rows}"} if policy.new_rows else told
+    on = ", ".join([*(told.get(trigger, trigger) for trigger in sorted(policy.on)), "code"])
     return (
         f"retraining: {{on: [{on}], max_age: {policy.max_age}w, window: {policy.window}, "
         f"cooldown: {policy.cooldown}w, per_year: {policy.per_year}}}"

@@ -48,6 +48,7 @@ class Policy:
     shadow_wait: timedelta = SHADOW_WAIT
     costs: Costs | None = None
     acceptor: str = ""
+    grown: float = 0.0
 
     @property
     def digest(self) -> str:
@@ -63,7 +64,7 @@ class Policy:
 
 
 # Fields that policies recorded before them did not have.
-_LATER = frozenset({"shadow_wait", "costs", "acceptor"})
+_LATER = frozenset({"shadow_wait", "costs", "acceptor", "grown"})
 
 
 def policy_of(contract: Contract) -> Policy:
@@ -82,6 +83,7 @@ def policy_of(contract: Contract) -> Policy:
         cooldown=contract.retraining.cooldown,
         runs_per_year=contract.retraining.per_year,
         new_rows=contract.retraining.new_data_rows or 0,
+        grown=contract.retraining.new_data_grown or 0.0,
         path=contract.release.path,
         approvers=approvers,
         shadow_wait=contract.release.shadow_wait,

@@ -18,6 +18,8 @@ from tamid.loopbench.world import WEEKS_A_YEAR
 # The grid whose best member, known only in hindsight, is regret 0.
 CADENCES = (1, 4, 8, 13, 26)
 _ALL = "all"
+# What a contract says that names no triggers.
+_UNGROWN = "quality or age"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,12 @@ def natural(table: Table, policy: ReplayPolicy) -> Natural:
         for cadence in CADENCES
         for window in WINDOWS
     }
-    walks = {"never": walk(tables, never()), **fixed, "default": walk(tables, policy)}
+    walks = {
+        "never": walk(tables, never()),
+        **fixed,
+        _UNGROWN: walk(tables, ReplayPolicy(name=_UNGROWN)),
+        "default": walk(tables, policy),
+    }
     courses = {name: served(table, walked) for name, walked in walks.items()}
     means = {name: float(c.loss.mean()) for name, c in courses.items()}
     best = min(fixed, key=lambda name: means[name])
@@ -68,7 +75,7 @@ def natural(table: Table, policy: ReplayPolicy) -> Natural:
         return Row(policy=name, loss=means[name], regret=regret, retrains=_a_year(walks[name]))
 
     weekly, monthly = f"1-weekly {_ALL}", f"4-weekly {_ALL}"
-    shown = dict.fromkeys(("never", weekly, monthly, best))
+    shown = dict.fromkeys(("never", weekly, monthly, best, _UNGROWN))
     return Natural(
         default=row("default"),
         rows=tuple(row(name) for name in shown),

@@ -10,7 +10,7 @@ from time import monotonic, process_time
 import numpy as np
 
 from tamid.core.errors import MissingExtra
-from tamid.core.policies.policy import ReplayPolicy
+from tamid.core.policies.policy import drafted
 from tamid.loopbench.datasets import load
 from tamid.loopbench.descriptions import Description
 from tamid.loopbench.diagnosing import Doctor
@@ -24,8 +24,8 @@ from tamid.loopbench.watching import Watch
 from tamid.loopbench.world import World, rows_permuted, thinned, weeks_permuted
 from tamid.workshop import bare_learner
 
-# The policy under test: the product's default, one for all sets.
-POLICY = ReplayPolicy(name="default")
+# The policy under test: what `tamid adopt` drafts, one for all sets.
+POLICY = drafted("default")
 SEEDS = 5
 # Rows a week at most: history as it was, and histories that are lived through again and again.
 _MOST_ROWS, _MOST_ROWS_LIVED = 600, 300

@@ -11,7 +11,7 @@ import polars as pl
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract
-from tamid.core.learning.splits import ALL
+from tamid.core.learning.splits import ALL, RECENT
 from tamid.core.state import State
 from tamid.core.values import PERIOD, STATIC_PERIOD
 from tamid.core.windows import FEWEST_FRESH, holdout, out_of_season, windows
@@ -49,7 +49,7 @@ def started_of(
         changed=origin.changed,
         diff=rig.blobs.put(origin.diff.encode()) if origin.diff else "",
         held=_held(state),
-        out_of_season=_out_of_season(contract, a.periods, window, now),
+        out_of_season=_out_of_season(contract, a.periods, a.degraded, window, now),
         given=a.given if isinstance(a, do.TakeOver) else "",
     )
 
@@ -111,6 +111,7 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
         resume=f"{rig.model}-{started.run}",
         held=started.held,
         given=given,
+        left_out=left_out if degraded else (),
     )
 
 
@@ -122,12 +123,17 @@ def _held(state: State) -> str:
 
 
 def _out_of_season(
-    contract: Contract, periods: Sequence[str], window: str, now: datetime
+    contract: Contract, periods: Sequence[str], degraded: Sequence[str], window: str, now: datetime
 ) -> tuple[str, ...]:
+    """Return the windows that lack a coming season; after a drift its weeks alone are one, too."""
     if STATIC_PERIOD in periods:
         return ()
     today = now.astimezone(ZoneInfo(contract.calendar.timezone)).date().isoformat()
-    return out_of_season(windows(periods, window), today)
+    found = out_of_season(windows(periods, window), today)
+    drifted = tuple(p for p in degraded if p in periods)
+    if not drifted:
+        return found
+    return (*found, *out_of_season({ALL: tuple(periods), RECENT: drifted}, today))
 
 
 def _holdout(

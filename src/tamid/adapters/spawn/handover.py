@@ -38,6 +38,7 @@ def read_job(folder: Path) -> TrainingJob:
     data = json.loads((folder / _JOB).read_text(encoding="utf-8"))
     data["windows"] = {name: tuple(span) for name, span in data["windows"].items()}
     data["holdout"] = tuple(data["holdout"])
+    data["left_out"] = tuple(data["left_out"])
     if "given" in data:
         papers = dict(read_files(folder / _GIVEN))
         content = papers.pop(_MODEL)
@@ -115,7 +116,7 @@ def read_bundle(folder: Path) -> Opened:
 
 _JOB_FIELDS = (
     "run", "contract", "code", "windows", "holdout", "seed", "degraded", "judge_salt", "resume",
-    "params", "held",
+    "params", "held", "left_out",
 )  # fmt: skip
 _GIVEN_FIELDS = ("name", "kind", "inputs", "through")
 _RESULT_FIELDS = (

@@ -12,6 +12,7 @@ from tamid.core.adoption.columns import Drafted
 from tamid.core.adoption.roles import Roles
 from tamid.core.contract.csvform import CsvForm
 from tamid.core.contract.inputs import Column
+from tamid.core.policies.policy import GROWN
 from tamid.core.values import Task, format_duration
 
 _PLAIN = re.compile(r"[^\W\d_](?:[\w .()/+%-]*[\w)%+])?\Z")
@@ -186,6 +187,9 @@ def _gates(draft: Draft) -> Iterator[str]:
         bound = "at_most" if proposal.metric in ("mae", "rmse") else "at_least"
         quality = f"{{metric: {proposal.metric}, {bound}: {proposal.level:g}}}"
         yield f"monitoring: {{quality: {quality}}}"
+    if draft.roles.time:
+        grown = f"new_data: {{grown: {GROWN:.0%}}}"
+        yield f"retraining: {{on: [quality, age, {grown}, code]}}  # a tenth more to learn from"
 
 
 def _value(value: object) -> str:

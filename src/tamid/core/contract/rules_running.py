@@ -122,11 +122,14 @@ def _intervals(case: Case) -> None:
 def _retraining(case: Case) -> None:
     """Each trigger has its setting, each setting its trigger."""
     path, retraining = "retraining", case.contract.retraining
-    if "new_data" in retraining.on and retraining.new_data_rows is None:
+    spans = {"rows": retraining.new_data_rows, "grown": retraining.new_data_grown}
+    told = [name for name, value in spans.items() if value is not None]
+    if "new_data" in retraining.on and not told:
         message = "new_data does not say how many rows"
-        case.problem(f"{path}.on", message, "write new_data: {matured_rows: 50000}")
-    if retraining.new_data_rows is not None and "new_data" not in retraining.on:
-        case.problem(f"{path}.new_data_rows", "new_data is not among the triggers in `on`")
+        fix = "write new_data: {matured_rows: 50000} or new_data: {grown: 10%}"
+        case.problem(f"{path}.on", message, fix)
+    if told and "new_data" not in retraining.on:
+        case.problem(f"{path}.new_data_{told[0]}", "new_data is not among the triggers in `on`")
     if case.given(f"{path}.max_age") and "age" not in retraining.on:
         message = "age is not among the triggers in `on`"
         case.problem(f"{path}.max_age", message, "add age to `on`, or remove max_age")

@@ -141,6 +141,11 @@ class Retraining:
         "triggers", ("quality", "age", "code")
     )
     new_data_rows: int | None = key("matured rows that make `new_data`", None, limits=Limits(low=1))
+    new_data_grown: float | None = key(
+        "share by which all matured rows have grown since the last run that makes `new_data`",
+        None,
+        limits=SHARE_ABOVE_0,
+    )
     max_age: timedelta = key("age that makes `age`", timedelta(weeks=13), limits=POSITIVE)
     window: Literal["auto", "all", "long", "short"] = key("which rows to train on", "auto")
     cooldown: timedelta = key("least time between two runs", timedelta(days=2))

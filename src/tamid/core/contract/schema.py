@@ -212,18 +212,24 @@ def _chosen(
     return {"anyOf": [inside, main, {"type": [*_TEXT, "null"]}]}, keys
 
 
+# Written inside `on`, stored beside it.
+_MOVED = ("new_data_rows", "new_data_grown")
+
+
 def _retraining(keys: Mapping[str, _Schema]) -> _Schema:
     trigger = _bare(keys["on"])["items"]
     rows = {"type": "object", "properties": {"matured_rows": {"type": "integer", "minimum": 1}},
             "required": ["matured_rows"], "additionalProperties": False}  # fmt: skip
+    grown = {"type": "object", "properties": {"grown": _bare(keys["new_data_grown"])},
+             "required": ["grown"], "additionalProperties": False}  # fmt: skip
     moved = {
         "type": "object",
-        "properties": {"new_data": {"anyOf": [rows, {"type": "integer", "minimum": 1}]}},
+        "properties": {"new_data": {"anyOf": [rows, grown, {"type": "integer", "minimum": 1}]}},
         "required": ["new_data"],
         "additionalProperties": False,
     }
     on = {"type": "array", "items": {"anyOf": [trigger, moved]}, "uniqueItems": True}
-    properties = {k: v for k, v in keys.items() if k != "new_data_rows"} | {"on": on}
+    properties = {k: v for k, v in keys.items() if k not in _MOVED} | {"on": on}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 

@@ -157,7 +157,7 @@ def _threshold(node: Node, path: str, report: Report) -> Node:
 
 
 def _retraining(node: Node, path: str, report: Report) -> Node:
-    """Move `new_data: {matured_rows: N}` out of `on` into `new_data_rows`."""
+    """Move `new_data: {matured_rows: N}` or `{grown: 10%}` out of `on` into keys of their own."""
     on = node.get("on") if isinstance(node, Entries) else None
     if not isinstance(node, Entries) or not isinstance(on, Items):
         return node
@@ -176,21 +176,25 @@ def _retraining(node: Node, path: str, report: Report) -> Node:
     return _block(node, *kept, *moved)
 
 
+_NEW_DATA = {"matured_rows": "new_data_rows", "grown": "new_data_grown"}
+_EITHER = "{matured_rows: 50000} or {grown: 10%}"
+
+
 def _new_data(entry: Entry, path: str, report: Report) -> list[Entry]:
     if entry.key.text != "new_data":
         if not is_null(entry.value):
             report.add(
                 entry.key.line, path, f"`{entry.key.text}` takes no settings here",
-                "only new_data does: {matured_rows: 50000}",
+                f"only new_data does: {_EITHER}",
             )  # fmt: skip
         return []
     if isinstance(entry.value, Entries):
-        rows = [e for e in entry.value.entries if e.key.text == "matured_rows"]
-        if len(rows) == 1 == len(entry.value.entries):
-            return [_entry("new_data_rows", rows[0].value)]
+        known = [e for e in entry.value.entries if e.key.text in _NEW_DATA]
+        if len(known) == 1 == len(entry.value.entries):
+            return [_entry(_NEW_DATA[known[0].key.text], known[0].value)]
     elif isinstance(entry.value, Scalar) and isinstance(resolve(entry.value), int):
         return [_entry("new_data_rows", entry.value)]
-    hint = "write new_data: {matured_rows: 50000}"
+    hint = f"write new_data: {_EITHER}"
     report.add(entry.key.line, path, "`new_data` is not understood", hint)
     return []
 

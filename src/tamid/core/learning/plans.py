@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,8 +34,9 @@ def plan_for(
     *,
     degraded: bool,
     salt: str,
+    left_out: tuple[str, ...] = (),
 ) -> Plan:
-    """Return the plan for these rows.
+    """Return the plan for these rows; after a drift none of the windows `left_out`.
 
     Raises:
         DataError: degraded, but no row lies in the drifted periods; the holdout lies before all
@@ -50,7 +52,9 @@ def plan_for(
         return Grouped(share=rows.shares(f"group|{salt}"))
     judged = tuple(p for p in sorted(holdout) if p in present)
     if degraded:
-        return _degraded(rows, windows, judged, present, salt)
+        found = _degraded(rows, windows, judged, present, salt)
+        spans = {name: span for name, span in found.spans.items() if name not in left_out}
+        return replace(found, spans=spans or found.spans)
     judged = judged or present[-_set_aside(len(present)) :]
     if len(present) < _FEWEST_PERIODS or len([p for p in present if p < judged[0]]) == 1:
         # Too few weeks to put one behind the other: entities are dealt instead.

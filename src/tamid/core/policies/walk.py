@@ -164,7 +164,7 @@ class _Steps:
             return DRIFT
         if AGE in on and week - self._last >= policy.max_age:
             return AGE
-        if NEW_DATA in on and 0 < policy.new_rows <= self._fresh(week):
+        if NEW_DATA in on and (0 < policy.new_rows <= self._fresh(week) or self._grown(week)):
             return NEW_DATA
         return ""
 
@@ -210,6 +210,12 @@ class _Steps:
         weeks = slice(None, max(0, week - tensor.delay))
         rows = tensor.sums[*self._champion, weeks, :, tensor.terms.index("rows")]
         return float(rows.sum())
+
+    def _grown(self, week: int) -> bool:
+        """Say whether the weeks to learn from grew by the policy's share since the last run."""
+        delay, share = self._tables.tensor.delay, self._policy.grown
+        known = self._last - delay
+        return share > 0 and known > 0 and week - delay >= (1.0 + share) * known
 
     def _judged(self, place: int, window: int, trigger: str) -> Outcome:
         """Say what the gate makes of the candidate, by the rules of the loop's own gate."""

@@ -115,7 +115,20 @@ def _trigger(
         return "age", f"the champion is older than {policy.max_age.days} days", degraded
     if "new_data" in policy.triggers and 0 < policy.new_rows <= signals.fresh_rows:
         return "new_data", f"{signals.fresh_rows} matured rows are new to the champion", degraded
+    if "new_data" in policy.triggers and policy.grown > 0:
+        grown = _grown(state, signals)
+        if grown >= policy.grown:
+            return "new_data", f"all that can be learnt from grew by {grown:.0%}", degraded
     return "", "", ()
+
+
+def _grown(state: State, signals: Signals) -> float:
+    """Return by which share of what any run could learn from rows have matured since."""
+    tried = (max(run.started.periods, default="") for run in state.runs.values())
+    through = max(state.versions[state.champion].registered.trained_through, *tried, "")
+    rows = {p: state.volume.get(p, 0) for p in signals.trainable}
+    known = sum(n for p, n in rows.items() if p <= through)
+    return (sum(rows.values()) - known) / known if known and STATIC_PERIOD not in rows else 0.0
 
 
 def _can_tell(state: State, degraded: tuple[str, ...]) -> bool:

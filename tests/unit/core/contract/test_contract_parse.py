@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tamid.core.contract.node import Scalar
 from tamid.core.contract.parse import parse, restore
 from tamid.core.contract.stored import from_json, to_json
 from tamid.core.errors import ContractError, Problem
+from tamid.core.policies.policy import drafted, policy_from
+from tamid.core.policy import policy_of
 from tamid.core.values import Money, Task
 
 ASSETS = Path(__file__).parents[3] / "assets" / "contracts"
@@ -299,3 +302,12 @@ def test_a_scalar_is_no_contract() -> None:
     """Trees that no file could give are refused too."""
     with pytest.raises(ContractError):
         parse(Scalar(text="tamid", plain=False))
+
+
+def test_new_data_may_be_a_share() -> None:
+    """What is written inside `on` reaches the loop's policy and that of a replay."""
+    grown = "retraining: {on: [quality, age, new_data: {grown: 10%}, code], cooldown: 2w}\n"
+    read_ = contract(HEAD + DATA + grown)
+    assert read_.retraining.on == ("quality", "age", "new_data", "code")
+    assert policy_of(read_).grown == read_.retraining.new_data_grown == 0.1
+    assert policy_from(read_, "drafted") == replace(drafted(), margin=0.005)

@@ -166,3 +166,14 @@ def test_below_what_is_owed_no_price_keeps_a_run_back() -> None:
     tables = board(tensor)
     assert walk(tables, replace(dear, owed=0.84)).runs != ()
     assert walk(tables, replace(dear, owed=0.70)).runs == ()
+
+
+def test_a_share_more_to_learn_from_trains_ever_more_rarely() -> None:
+    """With 20 weeks a tenth more are two weeks, with 100 ten."""
+    tables = board(simple_tensor(np.full((100, 1, 121), 0.8), list(range(20, 121))[:100]))
+    policy = ReplayPolicy(name="grown", on=frozenset({"new_data"}), grown=0.1, gate=False)
+    weeks = np.array([run.week for run in walk(tables, policy).runs])
+    assert weeks[0] == 22
+    assert (np.diff(weeks) >= 0.1 * weeks[:-1]).all()
+    assert np.diff(weeks)[-1] >= 9
+    assert len(weeks) <= 19
