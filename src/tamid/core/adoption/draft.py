@@ -12,7 +12,7 @@ from tamid.core.adoption.columns import Drafted
 from tamid.core.adoption.roles import Roles
 from tamid.core.contract.csvform import CsvForm
 from tamid.core.contract.inputs import Column
-from tamid.core.policies.policy import GROWN
+from tamid.core.contract.running import GROWN
 from tamid.core.values import Task, format_duration
 
 _PLAIN = re.compile(r"[^\W\d_](?:[\w .()/+%-]*[\w)%+])?\Z")

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from tamid.core.contract.metrics import champion_metric, quality_metric
 from tamid.core.contract.model import Contract
+from tamid.core.contract.running import GROWN
 from tamid.core.policies.worth import costs_of
 
 QUALITY, AGE, NEW_DATA, DRIFT, ESTIMATE = "quality", "age", "new_data", "drift", "estimate"
@@ -22,10 +23,6 @@ AUTO = "auto"
 # "Every four weeks" and "quarterly" in weeks.
 _MONTH, _QUARTER = 4, 13
 _WEEK = timedelta(weeks=1)
-# A tenth more rows. The error of a learner falls about with the root of its rows: a model that lags
-# behind by up to a tenth has an excess error of 5 % at most of what rows can still repair, for some
-# nine runs in the first year and ever fewer later.
-GROWN = 0.1
 # No policy of the calendar reaches this number of runs in a year.
 _NO_CAP = 10_000
 
