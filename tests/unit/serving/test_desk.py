@@ -57,11 +57,40 @@ def gate() -> threading.Event:
     return event
 
 
+class Slow(Clerk):
+    """A worker to whom a batch is a batch, whatever its size."""
+
+    def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
+        """Answer after a while."""
+        time.sleep(0.02)
+        return super().ask(rows, explain=explain, timeout=timeout)
+
+
 async def asked_apart(desk: Desk, *rows: Row) -> list[object]:
     """Ask for each row by itself, all at once."""
     asked = (desk.ask([r], explain=False, timeout=5) for r in rows)
     found = await asyncio.gather(*asked, return_exceptions=True)
     return [f if isinstance(f, BaseException) else f[0].score for f in found]
+
+
+def test_callers_who_ask_again_at_once_stay_together(gate: threading.Event) -> None:
+    """Eight callers in a closed loop are not split into halves that take turns."""
+    seen: list[int] = []
+
+    async def caller(desk: Desk) -> None:
+        for _ in range(12):
+            await desk.ask([row(1)], explain=False, timeout=30)
+
+    async def play() -> None:
+        desk = Desk("model", lambda: Slow(gate, seen), 10)
+        await desk.open()
+        await asyncio.gather(*(caller(desk) for _ in range(8)))
+        desk.close()
+
+    asyncio.run(play())
+    assert sum(seen) == 96
+    # The first caller goes alone; halves would have been 24 batches.
+    assert len(seen) <= 18
 
 
 def test_who_comes_meanwhile_is_asked_together(gate: threading.Event) -> None:

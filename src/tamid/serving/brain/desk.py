@@ -30,6 +30,9 @@ _ROOM = 1.5
 _PLANNED = 0.8
 # A batch that takes so many times what was expected hangs: nobody is let wait behind it.
 _HANGS = 4.0
+# What a batch waits behind another for those who were just answered: a part of what that took, and
+# seconds at most. Where more wait already than were answered, it begins at once.
+_BREATH, _LONGEST_BREATH = 0.1, 0.005
 
 
 class Desk:
@@ -49,7 +52,7 @@ class Desk:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._waiting: deque[Job] = deque()
         self._hand: Hand | None = None
-        self._busy = self._closed = False
+        self._busy = self._closed = self._resting = False
         self._deaths, self._rows, self._doing, self._began = 0, 0, 0, 0.0
         self._pace = Pace()
 
@@ -144,7 +147,7 @@ class Desk:
 
     def _next(self) -> None:
         """Begin with as many of the waiting rows as will be done while each has time."""
-        if self._busy or self._hand is None:
+        if self._busy or self._resting or self._hand is None:
             return
         due = math.inf
         jobs: list[Job] = []
@@ -194,12 +197,13 @@ class Desk:
             watch.cancel()
         rows = sum(len(job.rows) for job in jobs)
         self._rows -= rows
+        spent = self._loop.time() - self._began
         self._busy, self._doing = False, 0
         died = any(isinstance(result, WorkerDied) for result in results)
         if not died and rows:
             self._deaths = 0
             self._line = self._line or max(self._most_mb, _ROOM * hand.peak_mb)
-            self._pace.add(rows, self._loop.time() - self._began)
+            self._pace.add(rows, spent)
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, Exception):
                 self._fail(job, result)
@@ -217,6 +221,11 @@ class Desk:
         elif hand is self._hand and hand.peak_mb > self._line > 0 and not self._renewing:
             self._renewing = True
             self._loop.create_task(self._renew())
+        if len(jobs) > 1 and self._rows <= rows:
+            # Who was answered asks again at once: without a breath two halves would take turns.
+            self._resting = True
+            await asyncio.sleep(min(_BREATH * spent, _LONGEST_BREATH))
+            self._resting = False
         self._next()
 
     async def _renew(self) -> None:
