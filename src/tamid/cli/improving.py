@@ -102,7 +102,7 @@ def _say(
         gain = "" if step.gain is None else f": {_gain(step)}"
         out.text(f"{place}. {title(step)}{gain}")
         out.text(f"   {step.evidence}")
-        losing = step.gain is not None and step.gain.high < 0
+        losing = step.gain is not None and step.gain.point < 0
         for line in () if losing else done_by(contract, step, file or "the list"):
             out.text(f"   {line}")
         if losing:

@@ -62,7 +62,7 @@ class Lab:
         self.metric = quality_metric(contract)
         self.window = ask.window if ask.window in self.bench.plan.windows else "all"
         self.rng = tools.generator(job.seed)
-        self.fits, self._progress, self._steps, self._slowest = 0, progress, 0, 0.0
+        self.fits, self._progress, self._steps, self._fitting = 0, progress, 0, 0.0
         self.measured: list[tuple[Finding, Terms]] = []
         self.missing: dict[str, str] = {}
         fold: Fold = self.bench.plan.judging(self.window)
@@ -86,7 +86,7 @@ class Lab:
     def room(self, fits: int) -> bool:
         """Say whether so many more fits keep within the budget."""
         spent = self.tools.seconds() - self.began
-        return spent + fits * self._slowest <= self.ask.seconds
+        return spent + fits * self._fitting / max(self.fits, 1) <= self.ask.seconds
 
     def recipe(
         self,
@@ -129,7 +129,7 @@ class Lab:
         params = dict(bench.job.params or self.contract.training.params)
         model = learner.fit(table.take(rows), bench.y[rows], weight, params, bench.job.seed)
         self.fits += 1
-        self._slowest = max(self._slowest, self.tools.seconds() - started)
+        self._fitting += self.tools.seconds() - started
         return model
 
     def judged(

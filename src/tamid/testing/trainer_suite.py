@@ -86,7 +86,7 @@ class TrainerSuite:
         if not hasattr(trainer, "study"):
             pytest.skip("this place to train offers no study")
         place = cast("Studier", trainer)
-        found, suspects = place.study(job(), Ask(seconds=100.0, seeds=1), LIMIT, Steps())
+        found, suspects = place.study(job(), Ask(seconds=600.0, seeds=1), LIMIT, Steps())
         assert found.fits > 5
         assert {f.kind for f in found.findings} >= {"more_data", "features", "threshold"}
         assert all(f.gain is not None for f in found.findings)

@@ -18,8 +18,9 @@ from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
 from tamid.ports import GivenModel, TrainingJob
 from tamid.stages.fitting import Tools
 from tamid.stages.studying import study
-from tamid.testing.candidates import Steps
-from tamid.workshop import parse
+from tamid.testing.candidates import Steps, contract_text, job, static
+from tamid.testing.candidates import history as candidates
+from tamid.workshop import inline_trainer, parse
 
 WEEKS, PEOPLE = 20, 150
 CONTRACT = """\
@@ -212,3 +213,25 @@ def test_a_model_handed_over_finished_is_refused() -> None:
     given = GivenModel(name="m.onnx", kind="onnx", content=b"", inputs=())
     with pytest.raises(UsageError, match="handed over finished"):
         studied(history(), given=given)
+
+
+def test_rows_without_time_have_no_window_to_choose() -> None:
+    """Entities are dealt instead of weeks, and everything else is measured."""
+    given = job(static(candidates(400, 1)), contract=contract_text(time=False), holdout=0)
+    ample = Ask(seconds=600.0, seeds=1)
+    found, suspects = inline_trainer().study(given, ample, timedelta(seconds=700), Steps())
+    assert "without time" in found.not_measured["window"]
+    assert {"threshold", "features", "labels", "more_data"} <= {f.kind for f in found.findings}
+    assert suspects.height > 0
+
+
+@pytest.mark.integration
+def test_several_classes_have_labels_in_doubt_and_no_threshold() -> None:
+    """Each label in doubt is rather another class of three."""
+    rows = candidates(80, 12, task="multiclass")
+    given, ample = job(rows, contract=contract_text(task="multiclass")), Ask(seconds=600.0, seeds=1)
+    found, suspects = inline_trainer().study(given, ample, timedelta(seconds=700), Steps())
+    assert "multiclass" in found.not_measured["threshold"]
+    assert {"features", "labels", "more_data"} <= {f.kind for f in found.findings}
+    assert set(suspects.get_column("_better")) <= {0, 1, 2}
+    assert (suspects.get_column("_better") != suspects.get_column(LABEL)).all()
