@@ -171,9 +171,10 @@ def _ledger(app: App) -> Iterator[Finding]:
     yield Finding(state="ok", what=f"ledger: {len(streams)} stream(s), {total} events, chain whole")
     now = app.clock.now()
     last = max((r[-1].at for r in events.values() if r), default=now)
+    latest = f"the last event is of {last:%Y-%m-%d %H:%M}" if total else "no event yet"
     yield _judged(
         last <= now,
-        f"clock: {now:%Y-%m-%d %H:%M} UTC, the last event is of {last:%Y-%m-%d %H:%M}",
+        f"clock: {now:%Y-%m-%d %H:%M} UTC, {latest}",
         "Set the machine's clock: it is behind the ledger.",
         "warn",
     )

@@ -136,6 +136,7 @@ def _say(found: Replay, out: Output) -> None:
 
 
 def _audit(args: Namespace, out: Output) -> int:
+    from tamid.core.view.scene import count
     from tamid.stages.audit import audit
 
     with opened(args, out) as app:
@@ -143,9 +144,10 @@ def _audit(args: Namespace, out: Output) -> int:
     out.json({"same": all(a.first is None for a in found.values()), "models": found})
     for model, one in found.items():
         if one.first is None:
+            made = f"{count(one.decisions, 'decision')} of {count(one.ticks, 'tick')}"
             out.text(
-                f"{model}: {one.decisions} decisions of {one.ticks} ticks came out the same, and "
-                f"{one.rests} times again that nothing more was to do"
+                f"{model}: {made} came out the same, and {count(one.rests, 'time')} that nothing "
+                "more was to do"
             )
             if one.beyond:
                 out.text(

@@ -32,6 +32,9 @@ _MONEY_TURNED = re.compile(r"([A-Z]{3}) ?([0-9]+(?:\.[0-9]+)?)\Z")
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _UNITS = {"sec": "s", "min": "m", "hour": "h", "day": "d", "week": "w", "year": "y"}
 
+# Digits of a number that are repeated in what to write instead.
+_MOST_DIGITS: Final = 40
+
 
 def text(node: Scalar, limits: Limits) -> str:
     """Return the text itself, composed (NFC), if it keeps the grammar of its kind."""
@@ -156,6 +159,8 @@ def _bound(value: float, limits: Limits) -> str:
 
 def _number_hint(node: Scalar, limits: Limits) -> str:
     bare = node.text.strip().replace(",", "").replace("_", "").replace(" ", "")
+    if len(bare) > _MOST_DIGITS:
+        return f"write at most {_MOST_DIGITS} digits"
     if not node.plain and re.match(r"-?[0-9.]+\Z", bare):
         return "remove the quotes"
     if re.match(r"-?[0-9]+(\.[0-9]+)?\Z", bare):

@@ -80,6 +80,7 @@ KEYS = [
 VALUES = [
     ("training:", "training: {seed: 7.5} <<", "not a whole number", ""),
     ("training:", "training: {seed: '7'} <<", "is not a number", "remove the quotes"),
+    ("training:", f"training: {{seed: {'9' * 500}}} <<", "is not a", "at most 40 digits"),
     ("training:", "training: {seed: -1} <<", "out of range", "at least 0"),
     ("training:", "training: {search: {trials: 50_000}} <<", "is not a number", "write 50000"),
     ("training:", "training: {search: {trials: 20%}} <<", "is not a number", "percent"),
