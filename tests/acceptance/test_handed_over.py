@@ -39,7 +39,7 @@ handoff:
 """
 
 
-def put(folder: Path) -> tuple[lightgbm.Booster, pl.DataFrame]:
+def put(folder: Path, learnt: int = 300) -> tuple[lightgbm.Booster, pl.DataFrame]:
     """Put down what a developer brings: rows, a model's text, a card."""
     rng = np.random.default_rng(0)
     rows = pl.DataFrame(
@@ -52,8 +52,8 @@ def put(folder: Path) -> tuple[lightgbm.Booster, pl.DataFrame]:
     pull = 2 * rows["calls"].to_numpy() - 0.04 * rows["tenure"].to_numpy()
     left = rng.random(ROWS) < 1 / (1 + np.exp(-pull))
     rows.with_columns(left=pl.Series(left)).write_parquet(folder / "rows.parquet")
-    read = rows.select("tenure", "calls").to_numpy()[:300]
-    told = lightgbm.Dataset(read, left[:300].astype(int), feature_name=["tenure", "calls"])
+    read = rows.select("tenure", "calls").to_numpy()[:learnt]
+    told = lightgbm.Dataset(read, left[:learnt].astype(int), feature_name=["tenure", "calls"])
     model = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, told, 15)
     model.save_model(str(folder / "model.txt"))
     (folder / "card.md").write_text("For letters to customers; not for the young.\n", "utf-8")
@@ -109,7 +109,7 @@ def test_a_finished_model_is_accepted_and_answers(tmp_path: Path, say: Any) -> N
 @pytest.mark.integration
 def test_data_and_a_model_become_a_champion_in_one_command(tmp_path: Path, say: Any) -> None:
     """`tamid adopt DATA DIR --model FILE`: contract, run, champion and scores from two files."""
-    put(tmp_path)
+    put(tmp_path, learnt=ROWS)  # good enough for what the draft demands
     root = tmp_path / "new"
     made = say("adopt", str(tmp_path / "rows.parquet"), str(root), "--label", "left", "--model",
                str(tmp_path / "model.txt"), "--trained-through", "none")  # fmt: skip
