@@ -11,11 +11,7 @@ from processes import WEEKLY, make_shop, present, put_week, serve_weeks, sunday,
 
 from tamid.cli.main import main
 
-# Another path is another contract, and no reason to train here.
-CONTRACT = WEEKLY.replace(
-    "delivery: {every: 7d,",
-    'retraining: {on: [quality]}\ndelivery: {every: 7d, by: "Sunday 00:00",',
-)
+CONTRACT = WEEKLY.replace("delivery: {every: 7d,", 'delivery: {every: 7d, by: "Sunday 00:00",')
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +62,4 @@ def test_a_mistyped_path_is_a_named_problem_until_it_is_mended(
     assert not state.open_alarms
     assert not state.open_incidents
     assert state.alarms[f"source/rows/{week}"].cleared == f"rows of {week} came"
+    assert len(state.runs) == 1, "another path asks for no other model"

@@ -36,12 +36,14 @@ class Event:
 class ContractAdopted(Event):
     """A contract came into force for new runs; its text is the blob `contract`.
 
-    `views`: the definition of each feature view that it uses, by "name@version".
+    `views`: the definition of each feature view that it uses, by "name@version"; `recipe`: the
+    digest of what a model is made from and judged by, "" in ledgers from before it was recorded.
     """
 
     contract: str
     code: Mapping[str, str] = field(default_factory=dict)
     views: Mapping[str, str] = field(default_factory=dict)
+    recipe: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

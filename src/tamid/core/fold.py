@@ -42,7 +42,9 @@ def evolve(state: State, record: Recorded) -> State:
 
 def _adopted(s: State, e: ev.ContractAdopted, r: Recorded) -> State:
     known = {**s.definitions, **e.views} if e.views else s.definitions
-    return replace(s, contract=e.contract, code=e.code, adopted_at=r.at, definitions=known)
+    recipes = put(s.recipes, e.contract, e.recipe or e.contract)
+    s = replace(s, contract=e.contract, code=e.code, adopted_at=r.at, definitions=known)
+    return replace(s, recipes=recipes)
 
 
 def _materialised(s: State, e: ev.ViewMaterialised, r: Recorded) -> State:

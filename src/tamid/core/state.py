@@ -152,20 +152,22 @@ class Materialised:
 class State:
     """The present of one model. Mappings are never changed in place.
 
-    `definitions`: of every feature view that it ever used, by "name@version"; `views`: what was
-    materialised of each last. `cleaned`: the last count of the declared cleaning. `experiments`:
-    runs that never become versions; no rule looks at them. `volume`: rows of each period.
-    `first_seen`: when a source's first batch came. `noted`: what was odd about the last batch of a
-    source. `heard`: labels that came of each period; a batch counts evenly for its periods.
-    `taken`: the last claim of what servers wrote; `answered`: when such answers last came for a
-    period. `servers`: what each model server told last, by its process. `served_at`: when a model
-    server was last known to answer. `erased`: entities that stand for nobody any more.
-    `acts_seq`: the event that last brought acts of a campaign.
+    `recipes`: what a model is made from, of every contract that was in force. `definitions`: of
+    every feature view that it ever used, by "name@version"; `views`: what was materialised of each
+    last. `cleaned`: the last count of the declared cleaning. `experiments`: runs that never become
+    versions; no rule looks at them. `volume`: rows of each period. `first_seen`: when a source's
+    first batch came. `noted`: what was odd about the last batch of a source. `heard`: labels that
+    came of each period; a batch counts evenly for its periods. `taken`: the last claim of what
+    servers wrote; `answered`: when such answers last came for a period. `servers`: what each model
+    server told last, by its process. `served_at`: when a model server was last known to answer.
+    `erased`: entities that stand for nobody any more. `acts_seq`: the event that last brought acts
+    of a campaign.
     """
 
     seq: int = 0
     head: str = GENESIS
     contract: str = ""
+    recipes: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
     adopted_at: datetime | None = None
     definitions: Mapping[str, str] = field(default_factory=dict)

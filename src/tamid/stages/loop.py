@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from tamid.core.actions import Action, Decision, Promote, RollBack, Score, action_record
 from tamid.core.chain import Recorded
+from tamid.core.contract.recipe import recipe
 from tamid.core.decide import decide
 from tamid.core.errors import Conflict
 from tamid.core.events import ContractAdopted, Decided, Ticked
@@ -92,9 +93,14 @@ def adopt(
     stored = {path: rig.blobs.put(source.encode()) for path, source in sorted(code.items())}
     if (journal.state.contract, dict(journal.state.code)) == (digest, stored):
         return journal.state
-    used = rig.contract(digest).views
-    views = {f"{name}@{view.version}": view.definition for name, view in used.items()}
-    event = ContractAdopted(key=f"adopt/{digest[-12:]}", contract=digest, code=stored, views=views)
+    contract = rig.contract(digest)
+    event = ContractAdopted(
+        key=f"adopt/{digest[-12:]}",
+        contract=digest,
+        code=stored,
+        views={f"{name}@{view.version}": view.definition for name, view in contract.views.items()},
+        recipe=recipe(contract),
+    )
     return journal.append(event, now, reason=reason, actor=actor, role=role)
 
 

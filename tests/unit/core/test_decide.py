@@ -185,6 +185,18 @@ def test_an_answer_to_a_held_first_run_is_tried_at_once_and_settles_its_case() -
     assert not story.state.open_cases
 
 
+def test_a_contract_of_the_same_recipe_costs_no_run() -> None:
+    """Where scores go, who answers for what: a new contract, and the model is as it was."""
+    story = Story()
+    story.tell(ev.ContractAdopted(contract="c1", recipe="r1"))
+    story.live(READY)
+    story.now += timedelta(days=10)
+    story.tell(ev.ContractAdopted(contract="c2", recipe="r1"))
+    assert "Train" not in kinds(story.live(READY))
+    story.tell(ev.ContractAdopted(contract="c3", recipe="r2"))
+    assert "Train" in kinds(story.live(READY))
+
+
 def test_refused_batch_blocks_training_until_it_is_repaired() -> None:
     """A contract breach opens an incident and a case with the source's owner, and stops runs."""
     story = released()
