@@ -91,7 +91,9 @@ def _volume(s: State, e: ev.DataAccepted) -> Mapping[str, int]:
 
 def _covers(repair: ev.DataAccepted, refusal: ev.DataRefused) -> bool:
     same = repair.batch == refusal.batch
-    return same or (bool(refusal.periods) and set(refusal.periods) <= set(repair.periods))
+    # Of rows that could not even be checked nobody knows whether another batch brings all of them.
+    checked = refusal.rows > 0 and bool(refusal.periods)
+    return same or (checked and set(refusal.periods) <= set(repair.periods))
 
 
 def _refused(s: State, e: ev.DataRefused, r: Recorded) -> State:

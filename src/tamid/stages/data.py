@@ -29,7 +29,7 @@ from tamid.stages.changes import (
     standing,
 )
 from tamid.stages.feeds import Feed, NotReady, listed
-from tamid.stages.filing import begun_periods, dressed, latest_moments
+from tamid.stages.filing import begun_periods, dressed, latest_moments, periods_of_refused
 from tamid.stages.oddities import NOTHING_VARIES
 from tamid.stages.quarantine import Checked, check
 
@@ -85,6 +85,7 @@ def ingest(
             first=first,
             noted=noted,
         )
+        raw: pl.DataFrame | None = None
         try:
             raw = source.read(batch)
             if raw.is_empty():
@@ -95,7 +96,8 @@ def ingest(
                 waiting.append(NotReady(source=feed.source, batch=batch.name, reason=error.what))
             continue
         except DataError as error:
-            event = _refusal(feed, batch, (error.what,))
+            periods = () if raw is None else periods_of_refused(raw, feed, error, now)
+            event = _refusal(feed, batch, (error.what,), periods=periods)
         if isinstance(event, DataAccepted):
             noted = (*event.notes, *event.standing)
         yield event

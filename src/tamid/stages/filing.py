@@ -71,6 +71,25 @@ def with_periods(frame: pl.DataFrame, rule: PeriodRule | None, now: datetime) ->
     return frame.with_columns(pl.when(there).then(named).otherwise(pl.lit(last)).alias(PERIOD))
 
 
+def periods_of_refused(
+    raw: pl.DataFrame, feed: Feed, error: Exception, now: datetime
+) -> tuple[str, ...]:
+    """Return the periods, begun by now, that a batch without all its columns was meant for.
+
+    () where it is refused for another reason, or where its moments cannot be read.
+    """
+    shape, rule = feed.shape, feed.rule
+    named = isinstance(error, BatchRefused) and rule is not None and shape.time in raw.columns
+    if not named or rule is None or shape.time is None:
+        return ()
+    try:
+        times = moments(raw, shape.time, shape.timezone)
+    except BatchRefused:
+        return ()
+    there = times.filter((times <= now).fill_null(value=False)).cast(MOMENT)
+    return tuple(sorted({str(p) for p in periods_of(rule, there.to_physical().to_numpy())}))
+
+
 def known_moments(raw: pl.DataFrame, column: str | None, timezone: str, now: datetime) -> pl.Series:
     """Return when each row could be known: what the column says, else now.
 

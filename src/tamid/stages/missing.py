@@ -94,6 +94,12 @@ def unheard(
     return tuple(p for p in lost if p not in found)
 
 
+def refused_periods(state: State) -> set[str]:
+    """Return the periods whose own rows came and were refused, of whatever batch."""
+    own = (r.event for r in state.refused.values() if r.event.source == ROWS)
+    return {period for event in own for period in event.periods}
+
+
 def path_of(contract: Contract, source: str) -> str:
     """Return where the contract says that a source lies."""
     own = contract.data.label.source
@@ -146,8 +152,7 @@ def _lacks(
     if source == LABELS and period in lost and not why:
         why = "files are there, and no label in them is about it"
     if source == ROWS:
-        refused = {p for r in state.refused.values() for p in r.event.periods}
-        came = period in state.periods or period in refused
+        came = period in state.periods or period in refused_periods(state)
         before = (shift(rule, period, -n) for n in range(1, _USUAL + 1))
         if not why and all(p in state.periods for p in before):
             stuck = [n.reason for n in unready if n.source == ROWS]

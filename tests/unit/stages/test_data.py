@@ -200,13 +200,24 @@ def test_a_batch_with_too_many_bad_rows_is_refused(store: Store) -> None:
 
 
 def test_a_missing_column_refuses_the_batch(store: Store) -> None:
-    """The reason names the column; later batches are still taken in."""
+    """The reason names the column, the event the periods; later batches are still taken in."""
     store.put("one", rows({"a": 1.0}).rename({"x": "y"}))
     store.put("two", rows({"a": 1.0}))
     refused, accepted = store.ingest()
     assert isinstance(refused, DataRefused)
     assert "column 'x' is missing" in refused.reasons[0]
+    assert refused.periods == ("2026-01-04",)
     assert isinstance(accepted, DataAccepted)
+
+
+def test_without_its_moments_nobody_knows_what_a_batch_was_meant_for(store: Store) -> None:
+    """Neither a missing column of moments nor a moment to come names a period."""
+    broken = rows({"a": 1.0}).rename({"x": "y"})
+    store.put("one", broken.drop("week"))
+    store.put("two", broken.with_columns(pl.lit(NOW + 30 * DAY).alias("week")))
+    for event in store.ingest():
+        assert isinstance(event, DataRefused)
+        assert event.periods == ()
 
 
 def test_a_repaired_batch_replaces_a_refused_one(store: Store) -> None:

@@ -19,7 +19,7 @@ from tamid.core.signals import Signals
 from tamid.core.state import State
 from tamid.core.values import ENTITY, KNOWN_AT, PERIOD, TIME, Role, VersionRef
 from tamid.stages.feeds import NotReady, rule_of
-from tamid.stages.missing import missing, unheard
+from tamid.stages.missing import missing, refused_periods, unheard
 from tamid.stages.reading import MOMENT
 from tamid.testing.histories import PIN, Story, accepted, refused
 
@@ -102,8 +102,11 @@ def test_refused_rows_are_not_missing() -> None:
     """They came; their own incident says what is wrong with them."""
     rules = replace(weekly(), delivery=BY)
     story = served(rules)
+    story.tell(replace(refused("2026-03-01"), source="calls"))
+    assert refused_periods(story.state) == set(), "events of a period are not its rows"
     story.tell(refused("2026-03-01"))
     assert told(story, rules, SUNDAY + DAY) == []
+    assert refused_periods(story.state) == {"2026-03-01"}
 
 
 def test_a_table_of_events_without_any_file_is_missing_and_comes_back() -> None:
