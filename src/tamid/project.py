@@ -150,7 +150,7 @@ class _Handed:
         from tamid.cli.turning import free_the_dead, turn
         from tamid.core.view.build import run_card
         from tamid.ports import GivenModel
-        from tamid.stages.byhand import Wish, take_over
+        from tamid.stages.byhand import Wish, refuse_paused, take_over
 
         paths = {path.resolve(): name for name, path in app.models().items()}
         model = app.one(paths.get(contract.resolve(), ""))
@@ -164,6 +164,7 @@ class _Handed:
         self._compare(mine, given)
         app.places[model] = self._put(mine, place)
         free_the_dead(app, model)
+        refuse_paused(app.state(model))
         app.adopt(model, actor=actor(), reason=reason, role=role)
         given = dated(app.contract(model), given, self._through)
         wish = Wish(actor=actor(), role=role, reason=reason)

@@ -123,12 +123,13 @@ def hand_over(app: App, model: str, asked: HandOver) -> RunCard:
         Held, UserCodeError, UsageError, Waiting, Conflict: as `tamid register`.
     """
     from tamid.core.view.build import run_card
-    from tamid.stages.byhand import Wish, take_over
+    from tamid.stages.byhand import Wish, refuse_paused, take_over
     from tamid.wiring import origin_of
 
     if asked.data is not None:
         app.places[model] = _there(asked.data).resolve()
     free_the_dead(app, model)
+    refuse_paused(app.state(model))
     refuse_uncommitted(origin_of(app.models()[model]))
     wish = Wish(actor=actor(), role=asked.role, reason=asked.reason)
     app.adopt(model, actor=wish.actor, reason=wish.reason, role=wish.role)

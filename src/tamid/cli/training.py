@@ -55,7 +55,7 @@ def train(args: Namespace, out: Output) -> int:
     """Start a run now with the contract and code in the folder; the gates judge it as always."""
     from tamid.core.values import Role
     from tamid.core.view.build import run_card
-    from tamid.stages.byhand import Wish
+    from tamid.stages.byhand import Wish, refuse_paused
     from tamid.stages.byhand import train as start
     from tamid.wiring import origin_of
 
@@ -73,6 +73,8 @@ def train(args: Namespace, out: Output) -> int:
             return _tried(app, model, wish, out)
         if args.dry_run:
             return _rehearsed(app, model, wish, out)
+        # Before anything of the folder is brought into force for a run that may not be.
+        refuse_paused(app.state(model))
         refuse_uncommitted(origin_of(app.models()[model]))
         app.adopt(model, actor=actor(), reason=reason, role=role)
         run = run_of(start(app.rig(model), app.holder, wish))

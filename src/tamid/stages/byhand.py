@@ -59,10 +59,11 @@ def train(rig: Rig, holder: str, wish: Wish) -> tuple[Recorded, ...]:
     """Start a run now and see it to its end; the gates judge it in the next tick.
 
     Raises:
-        Conflict: a run or release is under way, training is blocked, or the model is held.
+        Conflict: paused, a run or release is under way, training is blocked, or the model is held.
         NotFound: no such case; Waiting: there is not enough truth to train on yet.
     """
     with _held(rig, holder) as (journal, now, token):
+        refuse_paused(journal.state)
         perceive(rig, journal, now, token)
         signals, _ = conclude(rig, journal.state, now)
         action = wanted(journal.state, signals, wish)
@@ -81,6 +82,7 @@ def take_over(rig: Rig, holder: str, wish: Wish, given: GivenModel) -> tuple[Rec
         Conflict, NotFound, Waiting: as for :func:`train`.
     """
     with _held(rig, holder) as (journal, now, token):
+        refuse_paused(journal.state)
         perceive(rig, journal, now, token)
         refuse_incomplete(rig.contract(journal.state.contract), journal.state, given)
         signals, _ = conclude(rig, journal.state, now)
@@ -95,6 +97,19 @@ def take_over(rig: Rig, holder: str, wish: Wish, given: GivenModel) -> tuple[Rec
         for event in act(rig, journal.state, action, now, token):
             journal.append(event, now, reason=wish.reason, actor=wish.actor, role=wish.role)
         return tuple(journal.written[before:])
+
+
+def refuse_paused(state: State) -> None:
+    """Raise Conflict if a person paused the loop: no gate would judge a run before it goes on."""
+    if state.paused is None:
+        return
+    until = f" until {state.paused.until}" if state.paused.until else ""
+    raise Conflict(
+        f"no run can start: the loop is paused{until}",
+        why="a paused model is scored and delivered, but neither trained nor released",
+        fix="Resume it: `tamid resume --as mlops_engineer --reason ...`, or try without "
+        "consequence: `tamid train --experiment`.",
+    )
 
 
 def refuse_incomplete(contract: Contract, state: State, given: GivenModel) -> None:

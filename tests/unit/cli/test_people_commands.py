@@ -156,6 +156,20 @@ def test_pause_and_resume(pending: Shop, capsys: pytest.CaptureFixture[str]) -> 
     assert pending.app.state("churn").paused is None
 
 
+@pytest.mark.parametrize("case", [[], ["--case", "1"]])
+def test_a_paused_model_is_not_trained_by_hand_either(
+    pending: Shop, case: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command ends with 5, says how to go on, and begins no run."""
+    assert run(pending, "pause", *OPS, *WHY) == 0
+    before = pending.app.state("churn").seq
+    assert run(pending, "train", *case) == 5
+    assert "the loop is paused" in (said := capsys.readouterr().err)
+    assert "tamid resume" in said
+    assert "--experiment" in said
+    assert pending.app.state("churn").seq == before
+
+
 def test_an_act_is_printed_as_json(pending: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     """Programs get the event, who and why."""
     assert run(pending, "approve", "2", *ML, *WHY, "--json") == 0
