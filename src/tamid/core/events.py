@@ -53,7 +53,8 @@ class DataAccepted(Event):
     `latest` is the moment of the last row of each period: from it the labels' maturity is reckoned.
     `notes`: what is odd and was not so in the last batch; `standing`: what is odd still. `new`,
     `changed` and `removed` count rows against what was stored, all others were there already.
-    `volume`: how many rows more a period has by it.
+    `volume`: how many rows more a period has by it. `aside`: how many of the `rows` were set aside,
+    0 in ledgers from before they were counted.
     """
 
     source: str
@@ -70,6 +71,7 @@ class DataAccepted(Event):
     changed: int = 0
     removed: int = 0
     volume: Mapping[str, int] = field(default_factory=dict)
+    aside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

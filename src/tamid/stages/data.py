@@ -204,6 +204,7 @@ def _take(t: _Taking, raw: pl.DataFrame) -> DataAccepted | DataRefused:
         fingerprint=t.batch.fingerprint,
         pin=pin,
         rows=frame.height,
+        aside=checked.bad,
         quarantined=dict(checked.broken),
         periods=begun_periods(frame, feed.rule, now),
         latest=latest_moments(frame),

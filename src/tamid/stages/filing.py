@@ -74,11 +74,14 @@ def with_periods(frame: pl.DataFrame, rule: PeriodRule | None, now: datetime) ->
 def periods_of_refused(
     raw: pl.DataFrame, feed: Feed, error: Exception, now: datetime
 ) -> tuple[str, ...]:
-    """Return the periods, begun by now, that a batch without all its columns was meant for.
+    """Return the periods, begun by now, that a batch of rows without all columns was meant for.
 
-    () where it is refused for another reason, or where its moments cannot be read.
+    () where it is refused for another reason, or where its moments cannot be read; and of events,
+    which say nothing about whose rows are due.
     """
     shape, rule = feed.shape, feed.rule
+    if not shape.unique:
+        return ()
     named = isinstance(error, BatchRefused) and rule is not None and shape.time in raw.columns
     if not named or rule is None or shape.time is None:
         return ()

@@ -21,7 +21,6 @@ from tamid.core.values import STATIC_PERIOD, instant, parse_instant
 from tamid.core.watching import SHADOW
 from tamid.core.windows import FEWEST_TO_START
 from tamid.stages.dataset import told_periods, trickling
-from tamid.stages.missing import refused_periods
 from tamid.stages.quality import error_of, matured, rule_of
 from tamid.stages.rig import Rig
 from tamid.stages.roster import shortfall
@@ -131,7 +130,7 @@ def _due(contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
         return (STATIC_PERIOD,) if STATIC_PERIOD in state.periods else ()
     rule = rule_of(contract)
     current = period_of(rule, now)
-    refused = refused_periods(state)
+    refused = {p for r in state.refused.values() for p in r.event.periods}
     first = period_of(rule, state.reigns[0].since) if state.reigns else current
     found = []
     for period in (shift(rule, current, -1), current):

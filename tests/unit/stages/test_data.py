@@ -182,6 +182,7 @@ def test_bad_rows_are_set_aside_with_their_rule(store: Store) -> None:
     (event,) = store.ingest()
     assert isinstance(event, DataAccepted)
     assert dict(event.quarantined) == {"x: below min": 1}
+    assert (event.rows, event.aside) == (4, 1)
     loaded = data.load(store.tables, event.pin)
     assert loaded.bad.select(ENTITY, RULE, "x").rows() == [("b", "x: below min", -2.0)]
     assert store.good() == {"a": 1.0, "c": 3.0, "d": 4.0}

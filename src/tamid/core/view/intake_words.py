@@ -8,15 +8,21 @@ from tamid.core.view.scene import count, first_lines
 
 def accepted_words(e: ev.DataAccepted) -> str:
     """Tell of a batch that was taken in."""
-    text = f"{count(e.rows, 'row')} of {e.source} accepted from {e.batch}"
+    text = count(e.rows, "row") + (f" of {e.source}" if e.source != "rows" else "")
     known = [(e.new, "new"), (e.changed, "changed"), (e.rows - e.new - e.changed, "repeated")]
     known.append((e.removed, "taken back"))
+    told = ""
     if e.new + e.changed + e.removed and e.new != e.rows:
-        text += f" ({', '.join(f'{n} {what}' for n, what in known if n > 0)})"
-    bad = sum(e.quarantined.values())
-    if bad:
-        rules = ", ".join(f"{rule} {n}" for rule, n in sorted(e.quarantined.items()))
-        text += f"; {count(bad, 'rule break')} set aside ({rules})"
+        told = f" ({', '.join(f'{n} {what}' for n, what in known if n > 0)})"
+    rules = ", ".join(f"{rule} {n}" for rule, n in sorted(e.quarantined.items()))
+    breaks = count(sum(e.quarantined.values()), "rule break")
+    if e.aside:
+        good = f"{e.rows - e.aside:,}".replace(",", " ")
+        text += f" from {e.batch}{told}: {good} accepted, {e.aside} set aside ({rules})"
+    elif e.quarantined:  # recorded before rows were counted: one may have broken several rules
+        text += f" came from {e.batch}{told}; {breaks} set aside ({rules})"
+    else:
+        text += f" accepted from {e.batch}{told}"
     return "; ".join([text, *(f"note: {note}" for note in e.notes)])
 
 
