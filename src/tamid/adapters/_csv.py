@@ -13,6 +13,21 @@ from tamid.adapters._csv_form import decoded, in_one_form, separator_of
 from tamid.core.contract.csvform import CsvForm
 from tamid.core.errors import BatchNotReady, DataError
 
+# What files begin with that are put down under names of texts, what they are, and what to do.
+_FORMATS = {
+    b"PAR1": (
+        "a Parquet file",
+        "Name it .parquet; the pattern in the contract must match that name.",
+    ),
+    b"PK\x03\x04": (
+        "a spreadsheet (.xlsx, .ods) or another ZIP archive",
+        "Save the sheet as CSV UTF-8, or unpack the archive.",
+    ),
+    b"\x1f\x8b": ("a gzip archive", "Unpack it: `gunzip`."),
+    b"\x28\xb5\x2f\xfd": ("a Zstandard archive", "Unpack it: `unzstd`."),
+    b"\xd0\xcf\x11\xe0": ("a spreadsheet (.xls)", "Save the sheet as CSV UTF-8."),
+    b"SQLite format 3\x00": ("an SQLite database", "Export the table as CSV or Parquet."),
+}
 _EMPTY_LINES = re.compile(rb"\n(?:[ \t]*\r?\n)+")
 
 
@@ -32,8 +47,10 @@ def read_csv(
 
     Raises:
         BatchNotReady: nothing but a header, or cut off.
-        DataError: another encoding, a column named twice, or a line with too many or few fields.
+        DataError: another format or encoding, a column named twice, or a line with too many or few
+            fields.
     """
+    _refuse_other_formats(name, content)
     text = content if form is None else decoded(name, content, form)
     text = text.removeprefix(b"\xef\xbb\xbf")
     _refuse_other_encodings(name, text)
@@ -78,6 +95,17 @@ def read_csv(
             f"{name} has one line only: a header and no rows, or rows without a header"
         )
     return frame if form is None else in_one_form(frame, form, kinds or {})
+
+
+def _refuse_other_formats(name: str, content: bytes) -> None:
+    """Find a file of another kind under a name of texts: by its first bytes."""
+    for mark, (what, fix) in _FORMATS.items():
+        if content.startswith(mark):
+            raise DataError(
+                f"{name} is no CSV text: it holds {what}",
+                why="the name of a file says how it is read, and its first bytes say otherwise",
+                fix=fix,
+            )
 
 
 def _refuse_other_encodings(name: str, text: bytes) -> None:

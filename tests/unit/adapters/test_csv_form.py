@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tamid.adapters._csv import read_csv
 from tamid.adapters.files import FileSource
 from tamid.core.contract.csvform import CsvForm
 from tamid.core.errors import DataError
@@ -96,3 +97,21 @@ def test_a_byte_that_the_encoding_lacks_is_named(tmp_path: Path) -> None:
     """The line stands in the message, and nothing is read."""
     with pytest.raises(DataError, match="line 2 is not cp1255"):
         rows(tmp_path, b"a;b\n\xff\xd9;1\n", CsvForm(encoding="cp1255", separator=";"))
+
+
+@pytest.mark.parametrize("form", [None, HEBREW])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"PAR1\x15\x04\xc8PAR1", "a Parquet file"),
+        (b"PK\x03\x04\x14\x00\x06\xf8", r"a spreadsheet \(.xlsx, .ods\)"),
+        (b"\x1f\x8b\x08\x00\xff", "a gzip archive"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_what_it_is(
+    form: CsvForm | None, content: bytes, told: str
+) -> None:
+    """Not "no UTF-8", and with what to do about it."""
+    with pytest.raises(DataError, match=f"a.csv is no CSV text: it holds {told}") as caught:
+        read_csv("a.csv", content, frozenset(), whole=True, form=form)
+    assert caught.value.remedy != DataError.fix
