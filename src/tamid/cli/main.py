@@ -42,11 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
-        raise UsageError(
-            message,
-            why=f"`{self.prog}` cannot be understood as it was typed",
-            fix=f"See `{self.prog} --help`.",
-        )
+        raise UsageError(message, fix=f"See `{self.prog} --help`.")
 
 
 def main(argv: Sequence[str] | None = None, table: tuple[Group, ...] = TABLE) -> int:

@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from tamid.core.errors import ContractError, TamidError
+from tamid.core.errors import ContractError, NotFound, TamidError, UsageError
 from tamid.core.values import canonical_json
 from tamid.ports import Progress
 
 # Seconds between two progress lines where no bar can be drawn (a log file, a pipe).
 LINE_EVERY_S = 5.0
+# Of these the message alone says why, unless a reason of its own is given.
+_SPEAK_FOR_THEMSELVES = (UsageError, NotFound)
 
 
 class Output:
@@ -75,7 +77,8 @@ class Output:
             self._stderr.write(canonical_json({"error": error_body(error)}) + "\n")
             return
         self._stderr.write(f"error {error.code}: {error.what}\n")
-        self._stderr.write(f"  why: {error.why}\n")
+        if not (type(error) in _SPEAK_FOR_THEMSELVES and error.why == type(error).__doc__):
+            self._stderr.write(f"  why: {error.why}\n")
         self._stderr.write(f"  do:  {error.remedy}\n")
 
     @contextmanager

@@ -124,7 +124,7 @@ def pause(args: Namespace, out: Output) -> int:
         if state.paused is not None:
             raise Conflict(
                 f"{model} is paused already",
-                why="a loop is paused once",
+                why=f"it rests until {state.paused.until or 'somebody resumes it'}",
                 fix="`tamid resume` lets it act again.",
             )
         event = Paused(key=f"pause/{state.seq}")
@@ -150,7 +150,7 @@ def resume(args: Namespace, out: Output) -> int:
         if state.paused is None:
             raise Conflict(
                 f"{model} is not paused",
-                why="there is nothing to resume",
+                why="its loop turns as the contract says",
                 fix="See `tamid status`.",
             )
         event = Resumed(key=f"resume/{state.seq}")

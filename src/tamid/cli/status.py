@@ -152,8 +152,8 @@ def _work(snap: Snapshot) -> Iterator[str]:
     for awaited in snap.awaited:
         if awaited.who == "time" and awaited.by:
             yield f"awaited     {awaited.what} ({_moment(awaited.by)})"
-    if not people:
-        yield "awaited     nothing of anybody"
+    if not snap.awaited:
+        yield "awaited     nothing, of nobody"
 
 
 def _turning(snap: Snapshot) -> Iterator[str]:

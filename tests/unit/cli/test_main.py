@@ -89,6 +89,14 @@ def test_an_error_is_three_lines_with_its_code(capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_a_reason_that_says_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """That a mistyped command cannot be understood is no reason; JSON keeps all fields."""
+    assert main(["fail"], TABLE) == 2
+    assert [line[:6] for line in capsys.readouterr().err.splitlines()] == ["error ", "  do: "]
+    assert main(["fail", "--json"], TABLE) == 2
+    assert json.loads(capsys.readouterr().err)["error"]["why"]
+
+
 def test_an_error_is_json_when_json_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json the error is one object on stderr, with code and exit status."""
     assert main(["fail", "Held", "--json"], TABLE) == 3
