@@ -153,6 +153,9 @@ def _given(sheet: RunSheet) -> Iterator[str]:
 def _learnt(report: Mapping[str, Any]) -> Iterator[str]:
     if not report:
         return
+    for step, (before, after, changed) in sorted(report.get("cleaned", {}).items(), key=_place):
+        rows = f"{before} rows before, {after} after"
+        yield f"  cleaned      {step}: {rows}, {changed} values changed"
     yield f"  window       {report.get('window')}, threshold {_number(report.get('threshold'))}"
     for one in report.get("windows", ()):
         yield (
@@ -167,6 +170,10 @@ def _learnt(report: Mapping[str, Any]) -> Iterator[str]:
     for trial in trials[:_MOST_TRIALS]:
         told = ", ".join(f"{k} {_number(v)}" for k, v in sorted(trial["params"].items()))
         yield f"    trial {trial['number']:<4} loss {trial['loss']:.5f}: {told}"
+
+
+def _place(step: tuple[str, object]) -> int:
+    return int(step[0].partition(" ")[0])
 
 
 def add_diff(parser: ArgumentParser) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from tamid.core.contract.model import CleanStep, Contract
 from tamid.core.errors import DataError
-from tamid.core.events import RowsCleaned
+from tamid.core.events import RowsCleaned, RunStarted
 from tamid.core.state import State
 from tamid.stages import dataset, features, joining
 from tamid.stages.rig import Rig
@@ -50,6 +51,20 @@ def counted(
     """
     rows = joining.rows_of(rig.tables, contract, state.pins, periods, now)
     return features.clean(dataset.good(rows), contract.clean).counts
+
+
+def cleaned_for(
+    rig: Rig, contract: Contract, state: State, started: RunStarted, now: datetime
+) -> dict[str, tuple[int, int, int]]:
+    """Return what the steps do to the rows of a run's periods, by :func:`named`; {} without steps.
+
+    Rows before, rows after and values changed: of all good rows, labelled or not.
+    """
+    if not contract.clean:
+        return {}
+    pinned = replace(state, pins={pin.table: pin for pin in started.pins})
+    counts = counted(rig, contract, pinned, started.periods, now)
+    return {named(i, c.step): (c.before, c.after, c.changed) for i, c in enumerate(counts, 1)}
 
 
 def named(number: int, step: str) -> str:

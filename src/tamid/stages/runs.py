@@ -17,6 +17,7 @@ from tamid.core.handoff import unheld, unsupplied
 from tamid.core.state import Run, State
 from tamid.core.values import ENTITY, TIME, canonical_json
 from tamid.stages import dataset, joining
+from tamid.stages.cleaning import cleaned_for
 from tamid.stages.evidence import Evidence
 from tamid.stages.gates import judge
 from tamid.stages.incumbent import champion_scores
@@ -48,6 +49,7 @@ def made(
     run, mine = started.run, rig.contract(started.contract)
     try:
         job = job_of(rig, state, started, now)
+        cleaned = cleaned_for(rig, mine, state, started, now)
         result = rig.trainer.train(job, mine.training.timeout, rig.progress)
     except _ITS_OWN as error:
         yield _failed(run, "user_code", error.what, error.why)
@@ -58,6 +60,7 @@ def made(
     except SystemFailure as error:
         yield _failed(run, "system", error.what, error.why)
         return
+    told = {**result.report, "cleaned": cleaned} if cleaned else result.report
     packed = pack(result, rig.blobs, rig.signer)
     judged = result.judged.with_columns(pl.lit(run).alias("run"))
     # An experiment holds no lease: it keeps to a table of its own.
@@ -68,7 +71,7 @@ def made(
         run=run,
         bundle=packed.bundle,
         overlay=packed.overlay,
-        report=rig.blobs.put(canonical_json(result.report).encode()),
+        report=rig.blobs.put(canonical_json(told).encode()),
         metrics=dict(result.metrics),
         window=result.window,
         rows=result.rows,

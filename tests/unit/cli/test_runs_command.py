@@ -17,6 +17,7 @@ from tamid.stages import byhand
 
 pytestmark = pytest.mark.xdist_group("lab")
 FEATURES = "def build(rows):\n    return rows.with_columns(twice=rows['minutes'] * 2)\n"
+CLEAN = "clean: [blank: {columns: [minutes], low: 0}, fill: {columns: [minutes], value: 5}]\n"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a first version, and a second run with feature code and a larger seed."""
     root = lab.ticked(lab.make(tmp_path_factory.mktemp("lab") / "twice"))
     text = lab.CONTRACT.replace("training: {model: logistic}", "training: {seed: 8}")
-    (root / "contract.yaml").write_text(text + "features: {code: features.py:build}\n")
+    (root / "contract.yaml").write_text(text + "features: {code: features.py:build}\n" + CLEAN)
     (root / "features.py").write_text(FEATURES)
     app = lab.Lab(root)
     try:
@@ -75,6 +76,9 @@ def test_a_run_is_shown_whole(twice: Path, capsys: pytest.CaptureFixture[str]) -
     assert body["report"]["threshold"] > 0
     text = told(twice, capsys, "runs", "show", "run-0002")
     assert "twice the minutes" in text
+    rows = body["report"]["rows"]["given"]
+    assert body["report"]["cleaned"] == {"1 blank": [rows, rows, 0], "2 fill": [rows, rows, 0]}
+    assert f"cleaned      2 fill: {rows} rows before, {rows} after, 0 values changed" in text
     assert "code         features.py" in text
     assert "minimum f1: pass" in text
     assert "tamid reproduce run-0002" in text
