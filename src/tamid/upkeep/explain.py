@@ -276,7 +276,7 @@ def _looked_up(app: App, model: str, stored: str) -> Mapping[str, Any] | None:
     from tamid.wiring import lookup_in
 
     known = lookup_in(app.config.store, model).get(stored)
-    body = jsonable(known) if known is not None else None
+    body = jsonable(known._asdict()) if known is not None else None
     assert body is None or isinstance(body, dict)
     return body
 
