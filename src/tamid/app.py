@@ -201,7 +201,9 @@ class App:
         if self.state(model).retired:
             return tick(self.rig(model), self.holder, self._states.get(model), stop)
         try:
-            self.adopt(model, reason="the files in the folder changed")
+            before = self.state(model).contract
+            why = "the files in the folder changed" if before else "first turn of the loop"
+            self.adopt(model, reason=why)
         except (ContractError, NotFound) as error:
             if not self.state(model).contract:
                 raise

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tamid.app import App
     from tamid.cli.output import Output
     from tamid.core.chain import Recorded
+    from tamid.core.view.snapshot import Snapshot
     from tamid.stages.loop import TickReport
 
 # More news of one kind than this is told as one line.
@@ -56,8 +57,8 @@ def tick(args: Namespace, out: Output) -> int:
                 failed = failed or error
                 continue
             snapshots.append(snapshot(scene(app, model)))
-            condition = snapshots[-1].condition
-            results.append(told(out, model, report, condition, adopted_since(app, model, before)))
+            adopted = adopted_since(app, model, before)
+            results.append(told(out, model, report, snapshots[-1], adopted))
         write_head(app)
         beside = Beside(app, out)
         beside.nudge(now=True)
@@ -69,7 +70,7 @@ def tick(args: Namespace, out: Output) -> int:
 
 
 def told(
-    out: Output, model: str, report: TickReport, condition: str, adopted: Sequence[str] = ()
+    out: Output, model: str, report: TickReport, snap: Snapshot, adopted: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Print what a turn did and return it as JSON values; `adopted`: the contracts."""
     from tamid.core import events as ev
@@ -83,7 +84,7 @@ def told(
     observed = [line(r).text for r in records]
     outcomes = [line(r).text for r in report.records if isinstance(r.event, came)]
     done = [action_record(action) for action in report.actions]
-    out.text(f"{model}: {condition}")
+    out.text(f"{model}: {snap.condition}")
     for text in adopted:
         out.text(f"  adopted: {text}")
     for text in _brief(records):
@@ -96,10 +97,12 @@ def told(
         out.text(f"  waits: {text}")
     if not observed and not done and not adopted:
         out.text("  nothing new, nothing to do")
+        if snap.condition == "degraded":
+            out.text(f"  still: {snap.service.sentence}")
     return {
         "model": model,
         "tick": report.tick,
-        "condition": condition,
+        "condition": snap.condition,
         "adopted": tuple(adopted),
         "saw": observed,
         "did": done,

@@ -176,9 +176,9 @@ class Watch:
         try:
             before = self._app.state(model).seq
             report = turn(self._app, model, self._stop.is_set)
-            condition = snapshot(scene(self._app, model)).condition
+            snap = snapshot(scene(self._app, model))
             adopted = adopted_since(self._app, model, before)
-            result = told(self._out, model, report, condition, adopted)
+            result = told(self._out, model, report, snap, adopted)
             self._out.json(result)
             write_head(self._app)
             sys.stdout.flush()

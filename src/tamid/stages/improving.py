@@ -45,7 +45,9 @@ def subject(state: State) -> str:
         raise Waiting(
             "no version is live yet",
             why="next steps are measured against the model that answers",
-            fix="Name a run or an experiment: `tamid improve last`.",
+            fix="Name a run or an experiment: `tamid improve last`."
+            if state.every_run
+            else "See `tamid status` for what the first training waits for.",
         )
     return state.versions[state.champion].registered.run
 

@@ -105,8 +105,9 @@ def test_what_cannot_be_meant_is_refused(
 def test_before_a_first_version_it_waits(tmp_path: Path) -> None:
     """Without a champion there is nothing to hold a step against."""
     app = lab.Lab(lab.make(tmp_path / "new"))
-    with pytest.raises(Waiting, match="no version is live"):
+    with pytest.raises(Waiting, match="no version is live") as caught:
         subject(app.state(lab.MODEL))
+    assert "improve last" not in caught.value.remedy, "there is no run to be named"
     app.close()
 
 

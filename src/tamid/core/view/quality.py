@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tamid.core import events as ev
 from tamid.core.paging import UNLABELLED
@@ -47,7 +47,7 @@ def quality_answer(scene: Scene, points: tuple[Point, ...]) -> Answer:
             reply="unknown",
             sentence=f"{_WORD['unknown']}: {_why_unknown(scene)} {waiting}".strip(),
             measure=scene.metric,
-            known_from=due,
+            known_from=_first_figure(scene, due),
             reasons=_alarms(scene),
         )
     last = mine[-1]
@@ -94,6 +94,15 @@ def next_truth(scene: Scene, points: tuple[Point, ...]) -> tuple[datetime | None
         waiting = [p for p in sorted(state.periods) if _not_yet(scene, p)]
     period = waiting[0] if waiting else period_of(scene.rule, scene.now)
     return scene.truth_at(period), period
+
+
+def _first_figure(scene: Scene, due: datetime | None) -> datetime | None:
+    """Return when a first figure can be known, if a period's labels come in after the other."""
+    if due is None or scene.state.champion:
+        return due
+    there = sum(not _not_yet(scene, p) for p in scene.state.periods)
+    later = max(FEWEST_TO_START - there - 1, 0)
+    return due + timedelta(days=scene.rule.days * later)
 
 
 def _not_yet(scene: Scene, period: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, timedelta
 
 from tamid.core import events as ev
 from tamid.core.values import TablePin
 from tamid.core.view.build import snapshot
 from tamid.core.view.scene import Scene
+from tamid.core.windows import FEWEST_TO_START
 from tamid.testing import scenes
 from tamid.testing.life import CONTRACT, Life, digests_of
 from tamid.workshop import parse
@@ -37,19 +38,48 @@ def sentence(decidable_at: str) -> str:
     return look(life)
 
 
-def look(life: Life) -> str:
-    """Return the sentence about the model."""
-    scene = Scene(
+def view(life: Life) -> Scene:
+    """Return what there is to look at."""
+    return Scene(
         model="churn", contract=parse(CONTRACT), state=life.state, records=life.records,
         now=life.now, zone=UTC,
     )  # fmt: skip
-    return snapshot(scene).quality.sentence
+
+
+def look(life: Life) -> str:
+    """Return the sentence about the model."""
+    return snapshot(view(life)).quality.sentence
 
 
 def test_the_date_from_which_it_can_be_decided_is_told() -> None:
     """Nobody has to read the ledger to learn why nothing happens."""
     said = sentence("after 9 more weeks of labels, about 2026-03-08")
     assert "run-0001 ended undecided; decidable after 9 more weeks" in said
+
+
+def test_a_first_figure_is_not_promised_before_there_is_enough_to_train_on() -> None:
+    """With the labels of one period in, the eighth period's come seven periods later."""
+    life, known = Life(), digests_of(None)
+    life.say(ev.ContractAdopted(contract=known["contract"]))
+    life.say(
+        ev.DataAccepted(
+            source="rows",
+            batch="b",
+            fingerprint="f",
+            pin=TablePin(table="churn.rows", version=1, digest="sha256:1"),
+            rows=10,
+            periods=tuple(life.period(n) for n in range(3)),
+        )
+    )
+    here = view(life)
+    answer, rule = snapshot(here).quality, here.rule
+    due = {p: here.truth_at(p) for p in sorted(here.state.periods)}
+    there = [p for p, moment in due.items() if moment is not None and moment <= here.now]
+    first = next(moment for p, moment in due.items() if p not in there)
+    assert first is not None
+    assert len(there) < FEWEST_TO_START
+    late = timedelta(days=rule.days * (FEWEST_TO_START - len(there) - 1))
+    assert answer.known_from == first + late > first
 
 
 def test_without_a_date_new_evidence_is_named() -> None:
