@@ -16,9 +16,6 @@ from tamid.core.policy import RESTARTS_PER_RUN
 from tamid.core.state import Run, State
 from tamid.core.values import Role
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("bad_code")
-
 CONTRACT = """\
 tamid: 1
 name: churn

@@ -25,9 +25,6 @@ from tamid.core import events as ev
 from tamid.core.values import ENTITY, TIME, Role
 from tamid.stages.data import load
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("bad_data")
-
 CONTRACT = """\
 tamid: 1
 name: churn

@@ -24,9 +24,6 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.values import Role
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("workspace")
-
 CONTRACT = WEEKLY.replace(", fallback: [previous, last_score: 30d, default: 0.3]", "").replace(
     "{every: 7d, quality", "{every: 1d, quality"
 )

@@ -27,9 +27,6 @@ from tamid.stages.loop import adopt, tick
 from tamid.testing.crash import AFTER, BEFORE, Crash, Phase, Points
 from tamid.testing.dying import dying
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("lives")
-
 Point = tuple[int, str, Phase]
 # Fewest lives that the deaths of one phase are dealt out to.
 LIVES = 4

@@ -19,9 +19,6 @@ import toy_folder
 
 from tamid.testing.crash import AFTER, BEFORE, VARIABLE, Phase
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("kills")
-
 CHILD = Path(toy_folder.__file__)
 # The turn, a part of the write's name, before or after it.
 EIGHT: tuple[tuple[int, str, Phase], ...] = (

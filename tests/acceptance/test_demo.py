@@ -16,7 +16,7 @@ from tamid.examples.telecom.demo import Options, Played, Told, play
 from tamid.examples.telecom.demo_acts import acts
 
 # Whichever test comes first plays the year for all of them.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.timeout(900)
 
 KEYS = {
     "f1_at_release", "f1_lowest", "f1_recovered", "days_onset_to_alarm",

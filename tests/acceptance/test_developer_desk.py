@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from processes import present, put_week, sunday, tamid
 
-pytestmark = pytest.mark.xdist_group("desk")
-
 CONTRACT = """\
 tamid: 1
 name: churn

@@ -26,9 +26,6 @@ from tamid.stages.loop import adopt, tick
 from tamid.stages.mirroring import Gallery, mirrored
 from tamid.workshop import parse
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("mirrored")
-
 
 class Life:
     """The toy's life, and its ledger by the end of each turn."""

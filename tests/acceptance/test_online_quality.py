@@ -23,9 +23,6 @@ from tamid.stages.loop import adopt, tick
 from tamid.stages.normal import accept_normal
 from tamid.testing.segments import labels_block, rows_block, segment, told_block
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("online")
-
 WEEK = toy.PAST  # the first live week
 OPEN = toy.FIRST + WEEK * toy.WEEK + timedelta(days=1)
 # Horizon and reporting lag of the whole week are over.

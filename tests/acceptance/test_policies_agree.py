@@ -18,9 +18,6 @@ from tamid.stages.past import Replay
 from tamid.whatif import Asked, history, performance
 from tamid.wiring import load_contract
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("agree")
-
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 WEEKS, ROWS, FIRST = 23, 120, 9
 CONTRACT = """

@@ -30,8 +30,6 @@ CONTRACT = toy.CONTRACT.replace(
     "    calls: {type: number, min: -10, max: 10}\n    hour: {type: integer, min: 0, max: 23}\n",
 )
 START = toy.FIRST + toy.PAST * toy.WEEK + timedelta(hours=4)
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("skew")
 ASKED = START + toy.WEEK + timedelta(days=1)
 Plant = Callable[[dict[str, Any], Mapping[str, Any]], None]
 

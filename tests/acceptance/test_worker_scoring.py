@@ -23,9 +23,6 @@ from tamid.testing.candidates import RULES, contract_text, history, job, unlabel
 from tamid.testing.trainer_suite import train
 from tamid.workshop import inline_trainer, spawn_scorer
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("workers")
-
 SOON = timedelta(seconds=100)
 PLAIN = contract_text(features="{}")
 ROWS = unlabelled(history(20, 2, seed=5))

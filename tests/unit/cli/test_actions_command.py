@@ -10,7 +10,6 @@ import pytest
 
 from tamid.cli.main import main
 
-pytestmark = pytest.mark.xdist_group("lab")
 DECLARED = lab.CONTRACT.replace(
     "delivery: {every: 7d,",
     "delivery: {every: 7d, control_group: 20%, actions: {path: acts/*.csv, offers: {call: 1.0}},",

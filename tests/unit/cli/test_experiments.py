@@ -19,7 +19,6 @@ from tamid.stages.byhand import Idea, Wish
 from tamid.stages.experiments import experiment
 from tamid.stages.reproducing import reproduce
 
-pytestmark = pytest.mark.xdist_group("lab")
 CODE = {"features.py": "def build(rows):\n    return rows.with_columns(half=rows['calls'] / 2)\n"}
 TEXT = lab.CONTRACT + "features: {code: features.py:build}\n"
 BROKEN = {"features.py": "def build(rows):\n    return rows['nobody']\n"}

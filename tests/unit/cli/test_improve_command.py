@@ -25,8 +25,6 @@ from tamid.core.values import PERIOD, Role
 from tamid.stages.improving import improve, subject
 from tamid.workshop import parse
 
-pytestmark = pytest.mark.xdist_group("lab")
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:

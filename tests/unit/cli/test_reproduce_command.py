@@ -22,7 +22,6 @@ from tamid.ports import Progress, Trainer, TrainingJob, TrainingResult
 from tamid.stages.reproducing import Reproduction, reproduce
 from tamid.workshop import inline_trainer
 
-pytestmark = pytest.mark.xdist_group("lab")
 Change = Callable[[TrainingJob, TrainingResult], TrainingResult]
 
 

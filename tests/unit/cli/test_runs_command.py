@@ -15,7 +15,6 @@ from tamid.cli.turning import turn
 from tamid.core.values import Role
 from tamid.stages import byhand
 
-pytestmark = pytest.mark.xdist_group("lab")
 FEATURES = "def build(rows):\n    return rows.with_columns(twice=rows['minutes'] * 2)\n"
 CLEAN = "clean: [blank: {columns: [minutes], low: 0}, fill: {columns: [minutes], value: 5}]\n"
 

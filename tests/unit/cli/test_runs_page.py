@@ -16,7 +16,6 @@ from tamid.cli.runs_page import whole_page
 from tamid.core.view.runs import RunSheet
 from tamid.core.view.snapshot import RunCard
 
-pytestmark = pytest.mark.xdist_group("lab")
 TRIALS = [
     {"number": n, "params": {"depth": 3 + n, "rate": 0.1 / (n + 1)}, "loss": loss}
     for n, loss in enumerate((0.5, 0.3, 0.4))

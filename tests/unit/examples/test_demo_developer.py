@@ -11,9 +11,6 @@ import pytest
 from tamid.examples.telecom import Story, World, write_day
 from tamid.examples.telecom.demo_developer import Finding, look
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("developer")
-
 STORY = Story(history_weeks=5, live_weeks=9, offer_week=2, bug_week=8, billing_week=5)
 WEEK = timedelta(days=7)
 

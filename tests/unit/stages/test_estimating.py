@@ -21,9 +21,6 @@ from tamid.core.state import State
 from tamid.stages.rig import Rig
 from tamid.workshop import inline_scorer, inline_trainer
 
-# What these tests share is made once, not once a worker.
-pytestmark = pytest.mark.xdist_group("estimating")
-
 WEEK = timedelta(weeks=1)
 FIRST = datetime(2026, 1, 4, tzinfo=UTC)  # a Sunday
 PAST, LIVE, ROWS = 10, 4, 500
