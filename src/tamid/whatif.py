@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tamid.core.errors import DataError, NotFound
-from tamid.core.values import digest_of
+from tamid.core.values import ENTITY, digest_of
 from tamid.rehearsal import dealt, rehearsed, whole
 from tamid.wiring import sources_of, user_code
 from tamid.workshop.tools import learner_of, load_features
@@ -89,6 +89,28 @@ def shelf(store: Path) -> MutableMapping[str, bytes]:
     from tamid.adapters.shelf import FolderShelf
 
     return FolderShelf(store / "tensors")
+
+
+def sampled(
+    rig: Rig, state: State, keep: Callable[[pl.DataFrame], pl.DataFrame]
+) -> tuple[Rig, State, float]:
+    """Return a model's data in memory, without predictions: some rows, and all of their entities.
+
+    `keep` chooses among the rows. The third value is the share of the rows that it kept.
+    """
+    from tamid.adapters.memory_tables import MemoryTables
+
+    whole = rig.tables.read(state.pins[rig.table("rows")])
+    some = keep(whole)
+    who = some.select(pl.col(ENTITY).unique())
+    tables, pins = MemoryTables(), {}
+    for name, pin in state.pins.items():
+        if name == rig.table("predictions"):
+            continue
+        rows = name == rig.table("rows")
+        part = some if rows else rig.tables.read(pin).join(who, on=ENTITY, how="semi")
+        pins[name] = tables.write(name, part, key="sample", token=0, mode="append")
+    return replace(rig, tables=tables), replace(state, pins=pins), some.height / whole.height
 
 
 def policy_at(file: Path, contract: Path) -> ReplayPolicy:

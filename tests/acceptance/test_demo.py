@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tamid.app import App
+from tamid.core.values import ENTITY, PERIOD, TIME
 from tamid.examples.telecom import Story
 from tamid.examples.telecom.demo import Options, Played, Told, play
 from tamid.examples.telecom.demo_acts import acts
+from tamid.examples.telecom.demo_policies import left_alone
 
 # Whichever test comes first plays the year for all of them.
 pytestmark = pytest.mark.timeout(900)
@@ -126,6 +129,33 @@ def test_the_report_stands_alone(year: tuple[Played, list[Told]]) -> None:
     assert "src=" not in page
     assert "<script" not in page
     assert (year[0].report.parent / "year.svg").read_text("utf-8").startswith("<svg")
+
+
+def test_four_policies_are_walked(year: tuple[Played, list[Told]]) -> None:
+    """Replay tells what four policies would have brought, in the figures and in the report."""
+    found = year[0].body()["policies"]
+    assert [row.policy for row in found.rows] == ["never", "4-weekly", "quarterly", "contract"]
+    never, monthly, *_ = found.rows
+    assert (never.runs, monthly.runs, monthly.releases) == (0, 1, 1)
+    assert never.by_week.keys() == monthly.by_week.keys()
+    assert found.first == min(never.by_week) == year[0].figures.weeks.periods[0]
+    for row in found.rows:
+        assert 0.4 < row.f1 < 1
+        assert row.cost > 0
+    page = year[0].report.read_text("utf-8")
+    assert f"{found.walked:,} rows" in page
+    assert f"{never.cost:,} ILS" in page
+    # Nobody who was walked was ever made an offer in his week.
+    app = App.open(year[0].report.parent)
+    rig, pins, contract = app.rig("churn"), app.state("churn").pins, app.contract("churn")
+    rows = rig.tables.read(pins["churn.rows"], columns=[ENTITY, TIME, PERIOD])
+    some = left_alone(rows, contract, rig.salt, 0.2)
+    assert some.height / rows.height == pytest.approx(0.2, abs=0.02)
+    told = rig.tables.read(pins["churn.predictions"], columns=[ENTITY, PERIOD, "treated"])
+    seen = told.join(some, on=[ENTITY, PERIOD], how="semi").get_column("treated")
+    assert len(seen) > 0
+    assert not seen.any()
+    app.close()
 
 
 def test_a_bug_that_is_trained_on_fails_the_act(year: tuple[Played, list[Told]]) -> None:

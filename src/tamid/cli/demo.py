@@ -168,6 +168,7 @@ def _summary(out: Output, body: dict[str, Any]) -> None:
         ("money saved against never retraining", money),
         ("  against repairing by hand",
          f"{body['money_saved_against_manual']:,.0f} {body['currency']}"),
+        ("replay, F1 under four policies", _policies(body["policies"])),
         ("time, memory", f"{body['wall_s']:.0f} s, {body['peak_mb']:,.0f} MB"),
     ]  # fmt: skip
     out.text()
@@ -179,6 +180,12 @@ def _summary(out: Output, body: dict[str, Any]) -> None:
     out.text("  tamid -C my-model tick     # trains, judges, releases, scores, delivers")
     out.text()
     out.text(f"The report: {body['report']}")
+
+
+def _policies(found: Any) -> str:
+    if found is None:
+        return "too few weeks to walk"
+    return ", ".join(f"{row.policy} {number(row.f1)}" for row in found.rows)
 
 
 def _figure(value: float | None) -> str:

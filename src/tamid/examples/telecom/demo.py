@@ -5,13 +5,14 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tamid.examples.telecom.demo_acts import acts
 from tamid.examples.telecom.demo_figures import Figures, figures_of
 from tamid.examples.telecom.demo_memory import Watcher
+from tamid.examples.telecom.demo_policies import policies_of
 from tamid.examples.telecom.demo_story import acts_of
 from tamid.examples.telecom.demo_words import WORLD, Narrator, Told
 from tamid.examples.telecom.demo_year import MODEL, Options, Year, begin
@@ -68,6 +69,7 @@ class Played:
             "estimate_grades": f.estimates.grades,
             "outage_rungs": f.outages[0].rungs if f.outages else {},
             "acts": acts(f),
+            "policies": f.policies,
             "wall_s": round(self.wall_s, 1),
             "cpu_s": round(self.cpu_s, 1),
             "peak_mb": round(self.peak_mb, 1),
@@ -84,7 +86,7 @@ def play(options: Options, tell: Callable[[Told], None]) -> Played:
         try:
             for line in _live(year):
                 tell(line)
-            figures = figures_of(year)
+            figures = replace(figures_of(year), policies=policies_of(year))
             page = _write(year, figures)
         finally:
             year.close()

@@ -28,6 +28,7 @@ from tamid.examples.telecom.demo_happenings import (
     outages_of,
 )
 from tamid.examples.telecom.demo_money import Worth, worth_of
+from tamid.examples.telecom.demo_policies import Policies
 from tamid.examples.telecom.demo_weeks import Weeks, weeks_of
 from tamid.examples.telecom.demo_year import MODEL, Year
 from tamid.examples.telecom.report_releases import Releases, releases_of
@@ -90,6 +91,7 @@ class Figures:
     versions: int
     estimates: Estimates
     releases: Releases
+    policies: Policies | None = None
 
     @property
     def held_cases(self) -> int:

@@ -14,6 +14,7 @@ from tamid.examples.telecom.report_bars import Bar, bars
 from tamid.examples.telecom.report_estimates import estimates_part
 from tamid.examples.telecom.report_page import PAGE
 from tamid.examples.telecom.report_picture import Moment, Picture, draw
+from tamid.examples.telecom.report_policies import policies_part
 from tamid.examples.telecom.report_releases import releases_part
 from tamid.examples.telecom.report_roles import role_cards
 from tamid.examples.telecom.report_words import NAMES, count, days, money, number, span, times
@@ -35,6 +36,7 @@ def report(year: Year, figures: Figures, acts: tuple[Act, ...]) -> str:
         picture=draw(picture),
         estimates=estimates_part(figures.estimates),
         releases=releases_part(figures.releases),
+        policies=policies_part(figures.policies),
         churn=bars(_churn_bars(figures), unit="%", mark=100 * figures.goal, mark_name="goal"),
         churn_words=_churn_words(figures),
         money=bars(_money_bars(figures), unit=f"k {figures.worth.currency}"),

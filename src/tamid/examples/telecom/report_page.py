@@ -66,6 +66,7 @@ $picture
 is the 95 % interval of the measured weeks.</p>
 $estimates
 $releases
+$policies
 <div class="pair">
 <div><h2>Churn against the goal</h2>$churn<p class="lead">$churn_words</p></div>
 <div><h2>What the year was worth</h2>$money<p class="lead">$money_words</p></div>
