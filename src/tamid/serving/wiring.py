@@ -142,7 +142,7 @@ def application_of(
     if where := standing(os.environ):
         mate = Mate(where, made.counts)
         mate.observe(made.looking.gauges)
-        made.crew = mate
+        made.crew, made.replaces = mate, where.restarts > 0
         made.companions.append(mate)
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
 import sys
@@ -38,6 +39,9 @@ from tamid.serving.values import Answer, Request
 
 Route = Callable[[Call], Awaitable[Reply]]
 _EMPTY = b" \t\r\n"
+# Seconds after which a process that replaces another listens even with nothing to answer by, so
+# that it can say why; and between two looks.
+_OPENED_S, _LOOK_S = 20.0, 0.02
 
 
 class Application:
@@ -57,7 +61,7 @@ class Application:
         self.companions = list(companions)
         self.settings = settings or Settings()
         self.counts = Counts()
-        self.draining = self._begun = False
+        self.draining = self._begun = self.replaces = False
         self.in_flight = self._working = 0
         self._codec: tuple[Turn, Codec] | None = None
         self.lanes = Lanes(brain, self.turn, self.counts, self.book, self)
@@ -223,6 +227,8 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._start()
+                if self.replaces:
+                    await self._opened()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 for one in self.companions:
@@ -231,6 +237,12 @@ class Application:
                 self.book.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    async def _opened(self) -> None:
+        """Wait until a version is open: until then the others of the crew take what comes."""
+        end = time.monotonic() + _OPENED_S
+        while not self.brain.ready() and time.monotonic() < end:
+            await asyncio.sleep(_LOOK_S)
 
     def _start(self) -> None:
         """Begin to follow; one that is mounted elsewhere hears of no lifespan."""
