@@ -85,6 +85,7 @@ def _settled(
     settled = replace(draft, model=model, baselines=kept)
     told = f"{found.metric} of {simple[1]} {_span(found.simple)}, of lightgbm {_span(found.model)}"
     told += f", on {count(found.rows, 'row')} that neither learnt from"
+    told += f" (mean of {found.draws} draws)" if found.draws > 1 else ""
     level = found.level()
     if level is None:
         return settled, f"{told}; {found.mass} positives are too few to demand anything"
