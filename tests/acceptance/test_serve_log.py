@@ -18,8 +18,8 @@ from serving_world import MODEL, ROW, Server, World, contract
 from tamid.core.spool import ROWS, Segment, read_segment
 
 TEXT = contract(fallback="[default: 0.05]").replace("  label:", "  pii: [גיל]\n  label:")
-# A flush comes every quarter of a second; a busy machine may be late by as much again.
-AT_MOST = 0.75
+# A flush comes every quarter of a second; other tests may keep the disk and both cores busy.
+AT_MOST = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def asked(server: Server, seconds: float) -> list[tuple[float, str]]:
 def test_a_kill_costs_the_last_unflushed_answers_only(made: World) -> None:
     """SIGKILL amid traffic: every answer older than the interval is in the log, whole."""
     with Server(made.root) as server:
-        answers = asked(server, 1.5)
+        answers = asked(server, 4.0)
         server.process.send_signal(signal.SIGKILL)
         killed = time.monotonic()
         server.process.wait(10)
