@@ -291,8 +291,8 @@ class TrainingJob:
     trickle in, `_period` and `_known_at` tell when a label became known, and `_fit_weight` (1 /
     chance of being known by now) counts when a row is learnt from, not when it is looked at.
     `params`: take these, and search for none.
-    `held` is the window in force: another is taken only if it is shown to be better. `left_out`:
-    windows of a drift that are not offered.
+    `held` is the window in force: another is taken only if it is shown to be better, and one
+    `out_of_season`, which may be offered after a drift, only if it is better beyond doubt.
     """
 
     run: str
@@ -308,7 +308,7 @@ class TrainingJob:
     params: Mapping[str, Param] | None = None
     held: str = ""
     given: GivenModel | None = None
-    left_out: tuple[str, ...] = ()
+    out_of_season: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,7 +420,10 @@ class Scorer(Protocol):
     def probe(
         self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
     ) -> Mapping[str, float]:
-        """Load in a clean process; return start_s, p50_ms, p99_ms, memory_mb and size_mb."""
+        """Load in a clean process; return start_s, p50_ms, p99_ms, memory_mb and size_mb.
+
+        The times of a row are without waiting for a processor that others keep busy.
+        """
         ...
 
 

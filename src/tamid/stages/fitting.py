@@ -111,12 +111,7 @@ class Bench:
         self.schema = _schema(contract, tuple(sorted(inputs)), self.table, self.y)
         salt = job.judge_salt or str(job.seed)
         self.plan: Plan = plan_for(
-            self.rows,
-            job.windows,
-            job.holdout,
-            degraded=job.degraded,
-            salt=salt,
-            left_out=job.left_out,
+            self.rows, job.windows, job.holdout, degraded=job.degraded, salt=salt
         )
         drifted = self.plan.drifted if isinstance(self.plan, Degraded) else None
         self.new: Bools = np.zeros(len(self.rows), dtype=bool) if drifted is None else drifted

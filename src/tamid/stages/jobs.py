@@ -90,16 +90,18 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
     periods = tuple(p for p in started.periods if p in there)
     contract = rig.contract(started.contract)
     degraded = drifted_of(contract, started, periods)
-    candidates, left_out = windows(periods, started.window), started.out_of_season
+    candidates, unseasonal = windows(periods, started.window), started.out_of_season
     given = kept(started.given, rig.blobs) if started.given else None
     if given is not None:
-        candidates, left_out = {ALL: periods}, ()
+        candidates, unseasonal = {ALL: periods}, ()
+    if not degraded:
+        candidates = {name: span for name, span in candidates.items() if name not in unseasonal}
     return TrainingJob(
         run=started.run,
         contract=rig.blobs.get(started.contract).decode(),
         code={path: rig.blobs.get(digest).decode() for path, digest in started.code.items()},
         frame=frame,
-        windows={name: span for name, span in candidates.items() if name not in left_out},
+        windows=candidates,
         holdout=degraded or _holdout(rig, state, periods, mass_by_period(contract, frame)),
         seed=started.seed,
         degraded=bool(degraded),
@@ -111,7 +113,7 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
         resume=f"{rig.model}-{started.run}",
         held=started.held,
         given=given,
-        left_out=left_out if degraded else (),
+        out_of_season=unseasonal if degraded else (),
     )
 
 

@@ -194,7 +194,7 @@ def _window(
     job = bench.job
     best, candidates = choose(
         bench.contract, tuned, bench.y[seen], bench.weight[seen], blocks, rng,
-        held=job.held, least=0 if job.degraded else FEWEST_ROWS,
+        held=job.held, least=0 if job.degraded else FEWEST_ROWS, out_of_season=job.out_of_season,
     )  # fmt: skip
     return tuned[best], candidates
 

@@ -263,5 +263,7 @@ def test_a_run_knows_the_window_in_force_and_the_season_ahead(rig: Rig) -> None:
         key="train/run-9/1", reason="fell", run="run-9", trigger="quality",
         periods=started.periods, degraded=started.periods[-2:],
     )  # fmt: skip
-    # Of a drift in February alone no model of March is made; old and new weeks together may be.
-    assert training_job(rig, state, drift, later).left_out == ("long", "short", "recent")
+    # A model of March out of a drift in February alone is offered, and asked for more proof.
+    job = training_job(rig, state, drift, later)
+    assert job.out_of_season == ("long", "short", "recent")
+    assert set(job.windows) == {"all", "long", "short"}

@@ -38,7 +38,7 @@ def read_job(folder: Path) -> TrainingJob:
     data = json.loads((folder / _JOB).read_text(encoding="utf-8"))
     data["windows"] = {name: tuple(span) for name, span in data["windows"].items()}
     data["holdout"] = tuple(data["holdout"])
-    data["left_out"] = tuple(data["left_out"])
+    data["out_of_season"] = tuple(data["out_of_season"])
     if "given" in data:
         papers = dict(read_files(folder / _GIVEN))
         content = papers.pop(_MODEL)
@@ -116,7 +116,7 @@ def read_bundle(folder: Path) -> Opened:
 
 _JOB_FIELDS = (
     "run", "contract", "code", "windows", "holdout", "seed", "degraded", "judge_salt", "resume",
-    "params", "held", "left_out",
+    "params", "held", "out_of_season",
 )  # fmt: skip
 _GIVEN_FIELDS = ("name", "kind", "inputs", "through")
 _RESULT_FIELDS = (

@@ -10,16 +10,18 @@ from numpy.random import Generator
 
 from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
-from tamid.core.learning.model import Floats, Ints
+from tamid.core.learning.model import Bools, Floats, Ints
 from tamid.core.stats.bootstrap import bootstrap_difference
 from tamid.core.stats.calibration import Calibration, apply_calibration, fit_isotonic, fit_platt
-from tamid.core.stats.hysteresis import kept_or_better
-from tamid.core.stats.metrics import metric_of, terms
+from tamid.core.stats.hysteresis import BY_CHANCE, kept_or_better
+from tamid.core.stats.metrics import Terms, metric_of, terms
 from tamid.core.stats.threshold import Gains, best_for_f1, best_for_gain
 from tamid.core.values import Task
 
 # Fewer routine tuning rows than this leave the window as it is: the best of three would be luck.
 FEWEST_ROWS = 500
+# A window that does not know the coming season is taken if it would look so good by this chance.
+_BEYOND_DOUBT = 0.01
 # Draws for one standard error: 300 give it to within 4 %, and only "above one" matters.
 _DRAWS = 300
 _NO_THRESHOLD = 0.5
@@ -89,12 +91,14 @@ def choose(
     *,
     held: str = "",
     least: int = 0,
+    out_of_season: tuple[str, ...] = (),
 ) -> tuple[str, tuple[Candidate, ...]]:
     """Choose a window: the one in force, unless another is better by more than one standard error.
 
     `held`: the window in force; without it, or where it is no candidate, the first one. The error
     of the paired difference is the larger of those over each way of cutting `blocks` (weeks,
-    entities). Fewer than `least` rows change nothing.
+    entities). Fewer than `least` rows change nothing. A window `out_of_season` takes the place of
+    the best other one only if that is shown at one chance in a hundred.
     """
     metric = quality_metric(contract)
     sign = 1.0 if metric_of(metric, contract.task).higher_is_better else -1.0
@@ -103,18 +107,43 @@ def choose(
         for name, t in tuned.items()
     }
     names = list(parts)
-    base = held if held in parts else names[0]
-    found = []
-    for name, part in parts.items():
-        gain = sign * (part.point() - parts[base].point())
-        error = 0.0
-        for codes in blocks if name != base else ():
-            units = int(codes.max(initial=-1)) + 1
-            if units > 1:
-                drawn = bootstrap_difference(part, parts[base], codes, units, rng, _DRAWS)
-                error = max(error, float(np.nanstd(drawn)))
-        found.append(Candidate(window=name, value=part.point(), gain=gain, error=error))
+    in_season = [n for n in names if n not in out_of_season] or names
+    base = held if held in in_season else in_season[0]
+
+    def over(one: str) -> tuple[Candidate, ...]:
+        return tuple(
+            Candidate(
+                window=name,
+                value=part.point(),
+                gain=sign * (part.point() - parts[one].point()),
+                error=0.0 if name == one else _error(part, parts[one], blocks, rng),
+            )
+            for name, part in parts.items()
+        )
+
+    found = over(base)
     if len(y) < least:
-        return base, tuple(found)
-    best = kept_or_better(names.index(base), [c.gain for c in found], [c.error for c in found])
-    return names[best], tuple(found)
+        return base, found
+    usual = np.array([n in in_season for n in names])
+    best = _taken(base, found, usual)
+    if not usual.all():
+        best = _taken(best, over(best), ~usual, _BEYOND_DOUBT)
+    return best, found
+
+
+def _error(one: Terms, other: Terms, blocks: tuple[Ints, ...], rng: Generator) -> float:
+    error = 0.0
+    for codes in blocks:
+        units = int(codes.max(initial=-1)) + 1
+        if units > 1:
+            drawn = bootstrap_difference(one, other, codes, units, rng, _DRAWS)
+            error = max(error, float(np.nanstd(drawn)))
+    return error
+
+
+def _taken(
+    held: str, found: tuple[Candidate, ...], allowed: Bools, chance: float = BY_CHANCE
+) -> str:
+    names = [c.window for c in found]
+    gains, errors = [c.gain for c in found], [c.error for c in found]
+    return names[kept_or_better(names.index(held), gains, errors, allowed, chance)]

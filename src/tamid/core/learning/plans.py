@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -34,9 +33,8 @@ def plan_for(
     *,
     degraded: bool,
     salt: str,
-    left_out: tuple[str, ...] = (),
 ) -> Plan:
-    """Return the plan for these rows; after a drift none of the windows `left_out`.
+    """Return the plan for these rows.
 
     Raises:
         DataError: degraded, but no row lies in the drifted periods; the holdout lies before all
@@ -52,9 +50,7 @@ def plan_for(
         return Grouped(share=rows.shares(f"group|{salt}"))
     judged = tuple(p for p in sorted(holdout) if p in present)
     if degraded:
-        found = _degraded(rows, windows, judged, present, salt)
-        spans = {name: span for name, span in found.spans.items() if name not in left_out}
-        return replace(found, spans=spans or found.spans)
+        return _degraded(rows, windows, judged, present, salt)
     judged = judged or present[-_set_aside(len(present)) :]
     if len(present) < _FEWEST_PERIODS or len([p for p in present if p < judged[0]]) == 1:
         # Too few weeks to put one behind the other: entities are dealt instead.

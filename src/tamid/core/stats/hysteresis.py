@@ -9,16 +9,21 @@ from tamid.core.stats.arrays import Bools
 from tamid.core.stats.distributions import normal_quantile
 
 # What lies above one standard error by chance.
-_BY_CHANCE = 0.15865525393145707
+BY_CHANCE = 0.15865525393145707
 
 
 def kept_or_better(
-    held: int, gain: ArrayLike, error: ArrayLike, allowed: Bools | None = None
+    held: int,
+    gain: ArrayLike,
+    error: ArrayLike,
+    allowed: Bools | None = None,
+    chance: float = BY_CHANCE,
 ) -> int:
     """Return the place that is taken: another than the held one only if better beyond its error.
 
     Formula: argmax of g_i over {i: g_i > z e_i, i allowed}; the held place if that set is empty.
-    With one other z is 1; with m others z leaves each the m-th part of that chance (Bonferroni).
+    z leaves one other the `chance` to look better for nothing, which is z = 1 unless told
+    otherwise; with m others each has the m-th part of it (Bonferroni).
     `gain`, `error` (n,): of each place over the held one, paired, and its standard error; NaN where
     nothing is known. Among equal candidates the best looks better by chance; one standard error
     keeps most such changes from being made: of two equal ones a sixth remain, and of any number
@@ -36,9 +41,5 @@ def kept_or_better(
     others[held] = False
     if allowed is not None:
         others = others & allowed
-    better = others & (g > _errors(int(others.sum())) * e)
+    better = others & (g > normal_quantile(1.0 - chance / max(int(others.sum()), 1)) * e)
     return int(np.where(better, g, -np.inf).argmax()) if better.any() else held
-
-
-def _errors(others: int) -> float:
-    return normal_quantile(1.0 - _BY_CHANCE / max(others, 1))

@@ -61,8 +61,7 @@ def _details(event: ev.Event) -> Iterator[str]:
             if event.held and event.window == "auto":
                 yield f"window in force: {event.held}; another must be shown to be better"
             if event.out_of_season:
-                left_out = ", ".join(event.out_of_season)
-                yield f"windows left out: {left_out}; they lack a season of the coming month"
+                yield f"windows {_unseasonal(event)}; they lack a season of the coming month"
             if event.periods:
                 yield f"periods offered: {_span(event.periods)}"
             if event.degraded_periods:
@@ -87,6 +86,14 @@ def _report(event: ev.Event) -> str:
     if isinstance(event, (ev.Judged, ev.CaseOpened, ev.RunFinished)):
         return event.report
     return event.evidence if isinstance(event, ev.Promoted) else ""
+
+
+def _unseasonal(started: ev.RunStarted) -> str:
+    """Say what becomes of windows without the coming season: proof is asked for after a drift."""
+    names = ", ".join(started.out_of_season)
+    return (
+        f"held to a stricter proof: {names}" if started.degraded_periods else f"left out: {names}"
+    )
 
 
 def _span(periods: tuple[str, ...]) -> str:

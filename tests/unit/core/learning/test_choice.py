@@ -124,3 +124,44 @@ def test_too_few_rows_change_no_window(contract: Contract) -> None:
         rng = np.random.default_rng(0)
         found, _ = choose(contract, tuned, y, np.ones(400), blocks, rng, least=least)
         assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("noises", "usual", "asked_for_proof"),
+    [
+        # Somewhat better: taken as ever, and not where the coming season is unknown.
+        ({"all": 0.3, "short": 0.28}, "short", "all"),
+        # Better beyond doubt: the season holds back nothing.
+        ({"all": 0.4, "mixed": 0.35, "short": 0.2}, "short", "short"),
+        # The best of those that know the season is what a window without it must beat.
+        ({"all": 0.4, "mixed": 0.3, "short": 0.28}, "short", "mixed"),
+    ],
+)
+def test_a_window_without_the_coming_season_must_be_better_beyond_doubt(
+    contract: Contract, noises: dict[str, float], usual: str, asked_for_proof: str
+) -> None:
+    """One standard error suffices in season; out of it one chance in a hundred is asked for."""
+    y = (np.arange(4000) % 4 == 0).astype(np.float64)
+    tuned = {n: scored(y, noise, seed, n) for seed, (n, noise) in enumerate(noises.items(), 1)}
+    blocks = (np.arange(4000) % 600,)
+
+    def taken(*out_of_season: str) -> str:
+        rng = np.random.default_rng(0)
+        found, candidates = choose(
+            contract, tuned, y, np.ones(4000), blocks, rng, out_of_season=out_of_season
+        )
+        assert [c.window for c in candidates] == list(noises)
+        return found
+
+    assert (taken(), taken("short")) == (usual, asked_for_proof)
+
+
+def test_where_no_window_knows_the_season_all_are_alike(contract: Contract) -> None:
+    """A guard that would leave nothing asks nothing of anybody."""
+    y = (np.arange(2000) % 4 == 0).astype(np.float64)
+    tuned = {"all": scored(y, 0.4, 1, "all"), "short": scored(y, 0.2, 2, "short")}
+    found, _ = choose(
+        contract, tuned, y, np.ones(2000), (np.arange(2000) % 300,), np.random.default_rng(0),
+        held="short", out_of_season=("all", "short"),
+    )  # fmt: skip
+    assert found == "short"

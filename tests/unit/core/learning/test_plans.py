@@ -128,19 +128,6 @@ def test_the_recent_window_is_the_drifted_weeks_alone() -> None:
     assert set(rows.period[found.judging(RECENT).fit]) == {17, 18, 19}
 
 
-def test_a_window_without_the_coming_season_is_not_offered_after_a_drift() -> None:
-    """The drifted weeks alone may be left out; without any window left nothing is."""
-    names = panel(20).periods
-    windows = {"all": names, "short": names[-8:]}
-
-    def offered(*left_out: str) -> tuple[str, ...]:
-        made = plan_for(panel(20), windows, names[-3:], degraded=True, salt="s", left_out=left_out)
-        return made.windows
-
-    assert offered("recent", "short") == ("all", MIXED)
-    assert offered("all", "short", MIXED, RECENT) == offered()
-
-
 def test_a_window_by_contract_stays_the_only_old_one() -> None:
     """A single window given is the default, drift or not."""
     rows = panel(20)
