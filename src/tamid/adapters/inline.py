@@ -36,6 +36,7 @@ Studying = Callable[[TrainingJob, "Ask", Progress], "tuple[Study, pl.DataFrame]"
 Answer = Callable[[str, str, pl.DataFrame, int], pl.DataFrame]
 Rule = Callable[[str, str, pl.DataFrame], pl.DataFrame]
 Golden = Callable[[str, str], float]
+Timed = Callable[[Callable[[], object]], float]
 
 
 class InlineTrainer:
@@ -62,11 +63,12 @@ class InlineScorer:
     """Answers here.
 
     `answer` takes bundle, overlay, rows and the number of reasons; `rule` takes bundle,
-    `file.py:function` and rows; `golden` gives the largest difference from the golden scores.
+    `file.py:function` and rows; `golden` gives the largest difference from the golden scores;
+    `timed` calls and returns the milliseconds that it took.
     """
 
-    def __init__(self, answer: Answer, rule: Rule, golden: Golden) -> None:
-        self._answer, self._rule, self._golden = answer, rule, golden
+    def __init__(self, answer: Answer, rule: Rule, golden: Golden, timed: Timed) -> None:
+        self._answer, self._rule, self._golden, self._timed = answer, rule, golden, timed
 
     def score(
         self, bundle: str, overlay: str, frame: pl.DataFrame, *, reasons: int, timeout: timedelta
@@ -86,13 +88,15 @@ class InlineScorer:
         self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
     ) -> Mapping[str, float]:
         """Measure single rows here; memory and size are not known and zero."""
-        times = []
-        for i in range(max(1, repeats)):
-            started = monotonic()
-            self._answer(bundle, overlay, frame.slice(i % max(frame.height, 1), 1), 0)
-            times.append((monotonic() - started) * 1000)
+
+        def once(i: int) -> float:
+            row = frame.slice(i % max(frame.height, 1), 1)
+            return self._timed(lambda: self._answer(bundle, overlay, row, 0))
+
+        start = once(0)
+        times = [once(i) for i in range(max(1, repeats))]
         return {
-            "start_s": times[0] / 1000,
+            "start_s": start / 1000,
             "p50_ms": float(np.percentile(times, 50)),
             "p99_ms": float(np.percentile(times, 99)),
             "memory_mb": 0.0,
@@ -202,7 +206,7 @@ if TYPE_CHECKING:
     _model: Model = TinyModel(Task.BINARY, np.zeros(0), np.ones(0), np.zeros(1))
 
     def _check(
-        train: Train, answer: Answer, rule: Rule, golden: Golden
+        train: Train, answer: Answer, rule: Rule, golden: Golden, timed: Timed
     ) -> tuple[Trainer, Studier, Scorer, RuleRunner]:
-        scorer, trainer = InlineScorer(answer, rule, golden), InlineTrainer(train)
+        scorer, trainer = InlineScorer(answer, rule, golden, timed), InlineTrainer(train)
         return trainer, trainer, scorer, scorer

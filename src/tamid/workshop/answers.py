@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from time import perf_counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tamid.core.errors import UserCodeError
+from tamid.workshop.stopwatch import milliseconds
 from tamid.workshop.tools import load_features, load_model, parse
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def inline_scorer(blobs: Blobs, signer: Signer) -> InlineScorer:
         opened = unpack(bundle, overlay, blobs, signer)
         return golden_off(ready(opened), opened)
 
-    return InlineScorer(answer, rule, golden)
+    return InlineScorer(answer, rule, golden, milliseconds)
 
 
 def ready(opened: Opened) -> Predictor:
@@ -102,9 +103,7 @@ def measure(predictor: Predictor, rows: pl.DataFrame, repeats: int) -> Mapping[s
     times = []
     for i in range(max(1, repeats)):
         row = rows.slice(i % max(rows.height, 1), 1)
-        started = perf_counter()
-        predictor.answer(row, 0)
-        times.append((perf_counter() - started) * 1000)
+        times.append(milliseconds(partial(predictor.answer, row, 0)))
     return {
         "p50_ms": float(np.percentile(times, 50)),
         "p99_ms": float(np.percentile(times, 99)),

@@ -47,6 +47,7 @@ data:
     truth: {{type: {type}}}
 training: {{model: lightgbm, params: {{n_estimators: 20, num_leaves: 7}}, threads: 1}}
 gates: {{baselines: [{baseline}]}}
+service: {{p99_ms: 20000, start_s: 600}}
 release: {{path: [shadow, live], approval: auto}}
 monitoring: {{every: 7d, quality: {{metric: {metric}}}}}
 retraining: {{on: [age], max_age: 52w}}
