@@ -10,17 +10,15 @@ import functools
 import math
 import os
 from array import array
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tamid.adapters.engines.seam import AnswersOnly
 from tamid.core.errors import IntegrityError, MissingExtra
 
 if TYPE_CHECKING:
     from tamid.adapters.engines.seam import Engine
-    from tamid.core.compiled.lane import LaneField
-    from tamid.ports import RowLane
 
 # Constants of LightGBM's c_api.h.
 _NORMAL, _SUMS, _PARTS, _FLOAT64, _ROW_MAJOR, _ALL_ROUNDS = 0, 1, 3, 1, 1, -1
@@ -29,7 +27,7 @@ _SETTING = b"num_threads=1 verbosity=-1"
 _PLACES = ("lib/lib_lightgbm.so", "bin/lib_lightgbm.so", "lib_lightgbm.so")
 
 
-class LightGBMEngine:
+class LightGBMEngine(AnswersOnly):
     """Answers with LightGBM's prediction for single rows, and for matrices."""
 
     name = "lightgbm"
@@ -72,10 +70,6 @@ class LightGBMEngine:
         if count.value != rows * self._outputs:
             raise IntegrityError(f"LightGBM gave {count.value} answers for {rows} rows")
         return list(out)
-
-    def lane(self, fields: Sequence[LaneField], unset: Any) -> RowLane | None:
-        """Have none of its own."""
-        return None
 
     def shap(self, packed: bytes, output: int) -> list[float] | None:
         """Return each feature's part in one row's sum."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tamid.adapters.engines.lightgbm_c import LightGBMEngine
+from tamid.adapters.engines.seam import AnswersOnly
 from tamid.core.compiled.lightgbm_told import retold
 from tamid.core.compiled.links import link_batch, link_row
 from tamid.core.compiled.program import Trees
@@ -18,12 +18,10 @@ from tamid.core.errors import MissingExtra, Uncompilable
 
 if TYPE_CHECKING:
     from tamid.adapters.engines.seam import Engine
-    from tamid.core.compiled.lane import LaneField
     from tamid.core.compiled.program import Program
-    from tamid.ports import RowLane
 
 
-class LightGBMTrees:
+class LightGBMTrees(AnswersOnly):
     """Prepares a row in Python, and lets LightGBM go down the trees."""
 
     name = "lightgbm"
@@ -61,14 +59,6 @@ class LightGBMTrees:
         found = np.array(self._trees.many(made_all.tobytes(), rows)).reshape(rows, -1)
         answers: list[float] = link_batch(program, found + self._base).ravel().tolist()
         return answers
-
-    def lane(self, fields: Sequence[LaneField], unset: Any) -> RowLane | None:
-        """Have none of its own."""
-        return None
-
-    def shap(self, packed: bytes, output: int) -> list[float] | None:
-        """Leave the explanation to the reference."""
-        return None
 
 
 if TYPE_CHECKING:

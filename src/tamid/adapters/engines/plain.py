@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamid.adapters.engines.seam import AnswersOnly
 from tamid.core.compiled.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from tamid.adapters.engines.seam import Engine
-    from tamid.core.compiled.lane import LaneField
     from tamid.core.compiled.program import Program
-    from tamid.ports import RowLane
 
 
-class PlainEngine:
+class PlainEngine(AnswersOnly):
     """Needs nothing but numpy."""
 
     name = "plain"
@@ -38,14 +36,6 @@ class PlainEngine:
         values = np.frombuffer(packed, dtype="<f8").reshape(rows, self._width)
         found: list[float] = self._interpreter.batch(values.astype(np.float64)).ravel().tolist()
         return found
-
-    def lane(self, fields: Sequence[LaneField], unset: Any) -> RowLane | None:
-        """Have none of its own."""
-        return None
-
-    def shap(self, packed: bytes, output: int) -> list[float] | None:
-        """Leave the explanation to the reference."""
-        return None
 
 
 if TYPE_CHECKING:

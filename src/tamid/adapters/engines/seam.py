@@ -37,3 +37,15 @@ class Engine(Protocol):
     def shap(self, packed: bytes, output: int) -> list[float] | None:
         """Return each feature's SHAP value in one row's output; None if it cannot tell."""
         ...
+
+
+class AnswersOnly:
+    """An engine without a lane or SHAP values of its own; the reference gives them in its stead."""
+
+    def lane(self, fields: Sequence[LaneField], unset: Any) -> RowLane | None:
+        """Have none of its own."""
+        return None
+
+    def shap(self, packed: bytes, output: int) -> list[float] | None:
+        """Leave the explanation to the reference."""
+        return None
