@@ -18,9 +18,9 @@ from tamid.core.errors import BatchNotReady, BatchRefused, DataError
 from tamid.core.events import ActionsAccepted, DataRefused, Event
 from tamid.core.periods import matured_at
 from tamid.core.state import State
-from tamid.core.values import ARRIVED, BATCH, ENTITY, PERIOD, TIME, Role, digest_of, instant
+from tamid.core.values import ARRIVED, BATCH, ENTITY, PERIOD, TIME, digest_of, instant
 from tamid.ports import Batch, Source
-from tamid.stages.feeds import NotReady, listed, rule_of
+from tamid.stages.feeds import NotReady, listed, refused, rule_of, write_key
 from tamid.stages.filing import with_periods
 from tamid.stages.quarantine import moments, suggest
 from tamid.stages.reading import MOMENT, name_of
@@ -62,7 +62,7 @@ def ingest(
             if waiting is not None:
                 waiting.append(NotReady(source=ACTIONS, batch=batch.name, reason=error.what))
         except DataError as error:
-            yield _refusal(contract, actions, batch, (error.what,), 0)
+            yield _refusal(rig, actions, batch, (error.what,))
 
 
 def understood(
@@ -145,9 +145,9 @@ def _take(
             f"{len(wrong)} of {raw.height} lines cannot be understood, the contract allows "
             f"{contract.data.quarantine.max_share:.1%}"
         )
-        return _refusal(contract, actions, batch, (first, *_told(wrong)), raw.height)
+        return _refusal(rig, actions, batch, (first, *_told(wrong)), raw.height)
     table = rig.table(ACTIONS)
-    key = f"{table}/{batch.name}/{batch.fingerprint}"
+    key = write_key(table, batch.name, batch.fingerprint)
     pin = rig.tables.find(table, key)
     if pin is not None:  # written by a turn that died before it could tell
         fresh = rig.tables.read(pin).filter(pl.col(BATCH) == batch.name)
@@ -212,14 +212,8 @@ def _late(contract: Contract, fresh: pl.DataFrame, now: datetime) -> int:
 
 
 def _refusal(
-    contract: Contract, actions: Actions, batch: Batch, reasons: tuple[str, ...], rows: int
+    rig: Rig, actions: Actions, batch: Batch, reasons: tuple[str, ...], rows: int = 0
 ) -> DataRefused:
-    return DataRefused(
-        key=f"{contract.name}.{ACTIONS}/{batch.name}/{batch.fingerprint}",
-        source=ACTIONS,
-        batch=batch.name,
-        fingerprint=batch.fingerprint,
-        owner=Role(actions.owner),
-        reasons=reasons,
-        rows=rows,
+    return refused(
+        batch, reasons, table=rig.table(ACTIONS), source=ACTIONS, owner=actions.owner, rows=rows
     )

@@ -28,7 +28,7 @@ from tamid.stages.changes import (
     newest,
     standing,
 )
-from tamid.stages.feeds import Feed, NotReady, listed
+from tamid.stages.feeds import Feed, NotReady, listed, refused, write_key
 from tamid.stages.filing import begun_periods, dressed, latest_moments, periods_of_refused
 from tamid.stages.oddities import NOTHING_VARIES
 from tamid.stages.quarantine import Checked, check
@@ -176,7 +176,7 @@ class _Taking:
 
     @property
     def key(self) -> str:
-        return _key(self.feed, self.batch)
+        return write_key(self.feed.table, self.batch.name, self.batch.fingerprint)
 
 
 def _take(t: _Taking, raw: pl.DataFrame) -> DataAccepted | DataRefused:
@@ -266,10 +266,6 @@ def _known(frame: pl.DataFrame, known_by: datetime | None) -> pl.DataFrame:
     return frame if known_by is None else frame.filter(pl.col(KNOWN_AT) <= known_by)
 
 
-def _key(feed: Feed, batch: Batch) -> str:
-    return f"{feed.table}/{batch.name}/{batch.fingerprint}"
-
-
 def _refusal(
     feed: Feed,
     batch: Batch,
@@ -277,14 +273,13 @@ def _refusal(
     checked: Checked | None = None,
     periods: tuple[str, ...] = (),
 ) -> DataRefused:
-    return DataRefused(
-        key=_key(feed, batch),
+    return refused(
+        batch,
+        reasons[:_MOST],
+        table=feed.table,
         source=feed.source,
-        batch=batch.name,
-        fingerprint=batch.fingerprint,
         owner=feed.owner,
-        reasons=reasons[:_MOST],
         rows=checked.frame.height if checked else 0,
-        broken=dict(checked.broken) if checked else {},
+        broken=checked.broken if checked else None,
         periods=periods,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from tamid.core.contract.model import Calendar, Contract
 from tamid.core.errors import SystemFailure
+from tamid.core.events import DataRefused
 from tamid.core.periods import PeriodRule, period_rule
 from tamid.core.values import Role
 from tamid.ports import Batch, Source
@@ -59,6 +60,40 @@ def listed(source: Source, name: str, path: str, waiting: list[NotReady] | None)
     if waiting is not None and not batches:
         waiting.append(NotReady(source=name, batch="", reason=reason))
     return batches
+
+
+def write_key(table: str, batch: str, fingerprint: str) -> str:
+    """Return the key of a batch's rows in a table, by which a write without its event is found.
+
+    >>> write_key("churn.rows", "week.csv", "sha256:1f")
+    'churn.rows/week.csv/sha256:1f'
+    """
+    return f"{table}/{batch}/{fingerprint}"
+
+
+def refused(
+    batch: Batch,
+    reasons: Sequence[str],
+    *,
+    table: str,
+    source: str,
+    owner: str,
+    rows: int = 0,
+    broken: Mapping[str, int] | None = None,
+    periods: Sequence[str] = (),
+) -> DataRefused:
+    """Return the event that a batch is not used: none of its rows goes into the table."""
+    return DataRefused(
+        key=write_key(table, batch.name, batch.fingerprint),
+        source=source,
+        batch=batch.name,
+        fingerprint=batch.fingerprint,
+        owner=Role(owner),
+        reasons=tuple(reasons),
+        rows=rows,
+        broken=dict(broken or {}),
+        periods=tuple(periods),
+    )
 
 
 def rule_of(contract: Contract) -> PeriodRule | None:

@@ -17,18 +17,9 @@ from tamid.core.contract.model import Contract
 from tamid.core.errors import BatchNotReady, DataError
 from tamid.core.events import DataRefused, Event, LabelsAccepted
 from tamid.core.periods import period_of, span
-from tamid.core.values import (
-    ARRIVED,
-    BATCH,
-    ENTITY,
-    KNOWN_AT,
-    PERIOD,
-    TIME,
-    Role,
-    TablePin,
-)
+from tamid.core.values import ARRIVED, BATCH, ENTITY, KNOWN_AT, PERIOD, TIME, TablePin
 from tamid.ports import Batch, Source, Tables
-from tamid.stages.feeds import LABELS, NotReady, listed, rule_of
+from tamid.stages.feeds import LABELS, NotReady, listed, refused, rule_of, write_key
 from tamid.stages.filing import with_periods
 from tamid.stages.hearing import EVENT, LABEL_KEY, VALUE, count_of, hear, why_not
 from tamid.stages.oddities import Rules
@@ -103,7 +94,7 @@ def put(
 ) -> LabelsAccepted:
     """Put labels that were heard into the inbox, once per batch and fingerprint; tell of them."""
     table = f"{contract.name}.{LABELS}"
-    key = f"{table}/{batch}/{fingerprint}"
+    key = write_key(table, batch, fingerprint)
     pin = tables.find(table, key)
     if pin is not None:
         fresh = _written(tables.read(pin), batch)
@@ -272,13 +263,12 @@ def _refusal(
     contract: Contract, batch: Batch, reasons: tuple[str, ...], wrong: Rules = (), rows: int = 0
 ) -> DataRefused:
     source = contract.data.label.source or contract.data.source
-    return DataRefused(
-        key=f"{contract.name}.{LABELS}/{batch.name}/{batch.fingerprint}",
+    return refused(
+        batch,
+        reasons,
+        table=f"{contract.name}.{LABELS}",
         source=LABELS,
-        batch=batch.name,
-        fingerprint=batch.fingerprint,
-        owner=Role(source.owner),
-        reasons=reasons,
+        owner=source.owner,
         rows=rows,
         broken={rule: int(mask.sum()) for rule, mask in wrong},
     )

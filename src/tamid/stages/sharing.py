@@ -18,7 +18,7 @@ from tamid.core.values import ARRIVED, BATCH, PERIOD, RULE, TIME, TablePin
 from tamid.ports import Batch, Source
 from tamid.stages import data
 from tamid.stages.changes import REMOVED
-from tamid.stages.feeds import Feed, NotReady
+from tamid.stages.feeds import Feed, NotReady, write_key
 from tamid.stages.filing import begun_periods, latest_moments
 from tamid.stages.journal import holding
 from tamid.stages.rig import Rig
@@ -76,7 +76,7 @@ def ingest_shared(
 
 def _stored(rig: Rig, feed: Feed, batch: Batch, now: datetime) -> DataAccepted | None:
     """Tell of a batch that another model has stored, without reading it anew."""
-    key = f"{feed.table}/{batch.name}/{batch.fingerprint}"
+    key = write_key(feed.table, batch.name, batch.fingerprint)
     written, latest = rig.tables.find(feed.table, key), rig.tables.latest(feed.table)
     if written is None or latest is None:
         return None
