@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tamid.core.compiled.program import CATEGORY, NAN_LEFT, Floats, Trees, indices, numbers
+from tamid.core.compiled.program import CATEGORY, NAN_LEFT, Floats, Trees, make_trees, numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,23 +100,12 @@ def flat_trees(
             columns[key].append(np.asarray(column)[inner])
         leaves.append(tree.values[~inner])
         nodes, leaf_count = nodes + int(inner.sum()), leaf_count + int((~inner).sum())
-    joined = {key: np.concatenate(parts) for key, parts in columns.items()}
-    held = np.concatenate(list(sets)) if len(sets) else np.zeros(0)
-    return Trees(
-        root=indices(root),
-        output=indices([tree.output for tree in grown]),
-        slot=indices(joined["slot"]),
-        flags=indices(joined["flags"]),
-        threshold=numbers(joined["threshold"]),
-        left=indices(joined["left"]),
-        right=indices(joined["right"]),
-        inside=indices(joined["inside"]),
-        known=indices(joined["known"]),
-        set_begin=indices(np.cumsum([0, *(len(s) for s in sets)])),
-        sets=indices(held),
-        leaf=numbers(np.concatenate(leaves)),
-        base=numbers(np.broadcast_to(base, (outputs,))),
-        cover=np.zeros(0),
-        leaf_cover=np.zeros(0),
+    return make_trees(
+        {key: np.concatenate(parts) for key, parts in columns.items()},
+        root=root,
+        output=[tree.output for tree in grown],
+        leaf=np.concatenate(leaves),
+        base=np.broadcast_to(base, (outputs,)),
+        sets=sets,
         width=width,
     )

@@ -19,13 +19,15 @@ from tamid.core.compiled.program import (
     Link,
     Trees,
     indices,
-    numbers,
+    make_trees,
 )
 from tamid.core.errors import Uncompilable
 from tamid.core.learning.model import Bools
 
 _IDENTITY = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "l2", "l1")
 _EXP = ("poisson", "gamma", "tweedie")
+# The fields of a split.
+_NODE = ("slot", "flags", "threshold", "left", "right", "inside", "cover")
 _ZERO_AS_MISSING, _NAN_AS_MISSING = 1, 2
 
 
@@ -133,24 +135,15 @@ class _Flat:
     def trees(self, outputs: int) -> Trees:
         cover = np.concatenate(self._leaf_cover)
         counted = bool((cover > 0).all())
-        lengths = [0, *(len(s) for s in self._sets)]
-        sets = np.concatenate(self._sets) if self._sets else np.zeros(0)
-        return Trees(
-            root=indices(self._root),
-            output=indices(self._output),
-            slot=indices(self._all("slot")),
-            flags=indices(self._all("flags")),
-            threshold=numbers(self._all("threshold")),
-            left=indices(self._all("left")),
-            right=indices(self._all("right")),
-            inside=indices(self._all("inside")),
-            known=indices(np.full(self._count, -1)),
-            set_begin=indices(np.cumsum(lengths)),
-            sets=indices(sets),
-            leaf=numbers(np.concatenate(self._leaf)),
+        asked = (n for n in _NODE if counted or n != "cover")
+        return make_trees(
+            {name: self._all(name) for name in asked},
+            root=self._root,
+            output=self._output,
+            leaf=np.concatenate(self._leaf),
             base=np.zeros(outputs),
-            cover=numbers(self._all("cover")) if counted else np.zeros(0),
-            leaf_cover=numbers(cover) if counted else np.zeros(0),
+            sets=self._sets,
+            leaf_cover=cover if counted else (),
         )
 
     def _all(self, name: str) -> Floats:

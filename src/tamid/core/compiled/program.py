@@ -7,11 +7,12 @@ program, wherever its bytes came from, whether an interpreter may run it without
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tamid.core.learning.model import Feature
 from tamid.core.stats.calibration import Calibration
@@ -143,6 +144,45 @@ def indices(values: object) -> Indices:
 def numbers(values: object) -> Floats:
     """Return numbers as an array of 64 bits."""
     return np.ascontiguousarray(np.asarray(values, dtype=np.float64).reshape(-1))
+
+
+def make_trees(
+    nodes: Mapping[str, ArrayLike],
+    *,
+    root: ArrayLike,
+    output: ArrayLike,
+    leaf: ArrayLike,
+    base: ArrayLike,
+    sets: Sequence[ArrayLike] = (),
+    leaf_cover: ArrayLike = (),
+    width: int = 1,
+) -> Trees:
+    """Return trees from each field of their nodes; `known` and `cover` may be left out.
+
+    >>> nodes = dict(slot=[0], flags=[0], threshold=[0.5], left=[-1], right=[-2], inside=[-1])
+    >>> trees = make_trees(nodes, root=[0], output=[0], leaf=[1.0, 2.0], base=[0.0])
+    >>> trees.known.tolist(), trees.set_begin.tolist(), trees.leaves
+    ([-1], [0], 2)
+    """
+    members = [indices(one) for one in sets]
+    return Trees(
+        root=indices(root),
+        output=indices(output),
+        slot=indices(nodes["slot"]),
+        flags=indices(nodes["flags"]),
+        threshold=numbers(nodes["threshold"]),
+        left=indices(nodes["left"]),
+        right=indices(nodes["right"]),
+        inside=indices(nodes["inside"]),
+        known=indices(nodes.get("known", np.full(np.size(nodes["slot"]), -1))),
+        set_begin=indices(np.cumsum([0, *(len(one) for one in members)])),
+        sets=indices(np.concatenate(members) if members else ()),
+        leaf=numbers(leaf),
+        base=numbers(base),
+        cover=numbers(nodes.get("cover", ())),
+        leaf_cover=numbers(leaf_cover),
+        width=width,
+    )
 
 
 def plain_slots(width: int) -> Slots:

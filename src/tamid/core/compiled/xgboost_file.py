@@ -23,8 +23,7 @@ from tamid.core.compiled.program import (
     Link,
     Program,
     Trees,
-    indices,
-    numbers,
+    make_trees,
     plain_slots,
 )
 from tamid.core.errors import Uncompilable
@@ -193,25 +192,17 @@ class _Grown:
 
     def trees(self, head: _Head) -> Trees:
         """Return all trees; counts are left out where a node has seen nothing."""
-        c, cover = self._columns, np.array(self._leaf_cover)
-        counted = bool((cover > 0).all()) and all(v > 0 for v in c["cover"])
-        cuts = np.cumsum([0, *(len(s) for s in self._sets)])
-        return Trees(
-            root=indices(self._root),
-            output=indices(self._output),
-            slot=indices(c["slot"]),
-            flags=indices(c["flags"]),
-            threshold=numbers(c["threshold"]),
-            left=indices(c["left"]),
-            right=indices(c["right"]),
-            inside=indices(c["inside"]),
-            known=indices(np.full(len(c["slot"]), -1)),
-            set_begin=indices(cuts),
-            sets=indices([code for s in self._sets for code in s]),
-            leaf=numbers(self._leaf),
-            base=numbers(head.base),
-            cover=numbers(c["cover"]) if counted else np.zeros(0),
-            leaf_cover=numbers(cover) if counted else np.zeros(0),
+        nodes: dict[str, list[Any]] = dict(self._columns)
+        covers = nodes.pop("cover")
+        counted = all(value > 0 for value in (*covers, *self._leaf_cover))
+        return make_trees(
+            {**nodes, "cover": covers} if counted else nodes,
+            root=self._root,
+            output=self._output,
+            leaf=self._leaf,
+            base=head.base,
+            sets=self._sets,
+            leaf_cover=self._leaf_cover if counted else (),
         )
 
 
