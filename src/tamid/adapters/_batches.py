@@ -1,16 +1,20 @@
-"""What sources of files share: which names are batches, their format, and Parquet as frames."""
+"""What sources of files share: which names are batches, their format, and content as frames."""
 
 from __future__ import annotations
 
 import glob
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from tamid.core.errors import BatchNotReady, DataError
+from tamid.adapters._csv import read_csv
+from tamid.core.contract.csvform import CsvForm
+from tamid.core.errors import BatchNotReady, DataError, UsageError
+
+Format = Literal["auto", "csv", "parquet", "delta"]
 
 # Names that producers use while they write.
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", "~")
@@ -55,12 +59,42 @@ def format_of(name: str) -> Literal["csv", "parquet"] | None:
     return "csv" if name.endswith((".csv", ".tsv", ".txt")) else None
 
 
-def read_parquet(name: str, content: bytes, hidden: frozenset[str]) -> pl.DataFrame:
-    """Return the rows of a Parquet file without the hidden columns.
+def kind_of(name: str, asked: Format) -> Format:
+    """Return the format that is asked for, or that goes with a name. Raises UsageError: none."""
+    found = format_of(name) if asked == "auto" else asked
+    if found is None:
+        raise UsageError(
+            f"{name}: no format goes with this name",
+            fix="Name it .csv or .parquet, or give `format` in the contract's source.",
+        )
+    return found
+
+
+def rows_of(
+    name: str,
+    content: bytes,
+    kind: Format | None,
+    hidden: frozenset[str] = frozenset(),
+    *,
+    whole: bool = True,
+    form: CsvForm | None = None,
+    kinds: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
+    """Return the rows of a file's content without the hidden columns; CSV columns are texts.
+
+    `whole`, `form` and `kinds` are those of :func:`read_csv`.
 
     Raises:
-        BatchNotReady: half-written, or without rows; DataError: it is no Parquet file.
+        BatchNotReady: empty, half-written, or without rows; DataError: it is no such file.
     """
+    if not content:
+        raise BatchNotReady(f"{name} is empty")
+    if kind == "parquet":
+        return _parquet(name, content, hidden)
+    return read_csv(name, content, hidden, whole=whole, form=form, kinds=kinds)
+
+
+def _parquet(name: str, content: bytes, hidden: frozenset[str]) -> pl.DataFrame:
     ends = content[:4], content[-4:]
     if len(content) < _SMALLEST_PARQUET or ends != (_PARQUET_ENDS, _PARQUET_ENDS):
         if content[:4] == _PARQUET_ENDS:

@@ -17,10 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from tamid.adapters._batches import finished, fixed_part, format_of, read_parquet
-from tamid.adapters._csv import read_csv
+from tamid.adapters._batches import Format, finished, fixed_part, kind_of, rows_of
 from tamid.core.errors import BatchNotReady, UsageError
 from tamid.ports import Batch
 
@@ -51,7 +50,7 @@ class DvcSource:
         self,
         folder: Path,
         path: str,
-        kind: Literal["auto", "csv", "parquet", "delta"] = "auto",
+        kind: Format = "auto",
         hidden: Sequence[str] = (),
         *,
         csv: CsvForm | None = None,
@@ -88,14 +87,8 @@ class DvcSource:
             raise BatchNotReady(f"{path.name} changed since it was listed")
         kind = self._format(batch.name, pointer)
         content = _content(path, pointer)
-        if not content:
-            raise BatchNotReady(f"{batch.name} is empty")
-        if kind == "parquet":
-            return read_parquet(batch.name, content, self._hidden)
         # Content under a digest is whole, whether or not its last line has an end.
-        return read_csv(
-            batch.name, content, self._hidden, whole=True, form=self._csv, kinds=self._kinds
-        )
+        return rows_of(batch.name, content, kind, self._hidden, form=self._csv, kinds=self._kinds)
 
     def _batch(self, name: str) -> Batch | None:
         if not name.endswith(POINTER):
@@ -115,20 +108,14 @@ class DvcSource:
             modified=modified,
         )
 
-    def _format(self, name: str, pointer: _Pointer) -> str:
+    def _format(self, name: str, pointer: _Pointer) -> Format:
         if pointer.md5.endswith(".dir"):
             raise UsageError(
                 f"{name}{POINTER} tracks a folder",
                 why="a batch is one file",
                 fix=f"Track its files one by one, and name them by a glob: {name}/*{POINTER}",
             )
-        found = format_of(pointer.path) if self._kind == "auto" else self._kind
-        if found is None:
-            raise UsageError(
-                f"{pointer.path}: no format goes with this name",
-                fix="Name it .csv or .parquet, or give `format` in the contract's source.",
-            )
-        return found
+        return kind_of(pointer.path, self._kind)
 
 
 def _pointer(text: str) -> _Pointer | None:

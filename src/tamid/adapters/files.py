@@ -17,17 +17,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
-from tamid.adapters._batches import finished, fixed_part, format_of, read_parquet
-from tamid.adapters._csv import read_csv
+from tamid.adapters._batches import Format, finished, fixed_part, format_of, kind_of, rows_of
 from tamid.core.contract.csvform import CsvForm
-from tamid.core.errors import BatchNotReady, DataError, UsageError
+from tamid.core.errors import BatchNotReady, DataError
 from tamid.ports import Batch
-
-Format = Literal["auto", "csv", "parquet", "delta"]
 
 # What storages say of a file that is not there just now, or of a line that broke.
 _GONE = re.compile(
@@ -84,7 +80,8 @@ class FileSource:
         path = self._base / batch.name
         if _is_delta(path):
             return self._read_delta(path, batch)
-        kind = self._format_of(path) if self._kind == "auto" else self._kind
+        self._pass_over(path.name)
+        kind = kind_of(path.name, self._kind)
         try:
             before = _stamp(path)
             content = path.read_bytes()
@@ -93,13 +90,14 @@ class FileSource:
             raise BatchNotReady(f"{batch.name} cannot be read: {error.strerror}") from error
         if before != after or _fingerprint(path, after, content) != batch.fingerprint:
             raise BatchNotReady(f"{batch.name} changed while it was read")
-        if not content:
-            raise BatchNotReady(f"{batch.name} is empty")
-        if kind == "parquet":
-            return read_parquet(batch.name, content, self._hidden)
-        quiet = time.time() - after.modified / 1e9 >= _QUIET
-        return read_csv(
-            batch.name, content, self._hidden, whole=quiet, form=self._csv, kinds=self._kinds
+        return rows_of(
+            batch.name,
+            content,
+            kind,
+            self._hidden,
+            whole=time.time() - after.modified / 1e9 >= _QUIET,
+            form=self._csv,
+            kinds=self._kinds,
         )
 
     def _batch(self, name: str) -> Batch | None:
@@ -132,16 +130,13 @@ class FileSource:
                 raise BatchNotReady(text) from error
             raise DataError(text) from error
 
-    def _format_of(self, path: Path) -> Format:
-        found = format_of(path.name)
-        if found is not None:
-            return found
-        text = f"{path.name}: no format goes with this name"
-        if self._pattern.endswith("*"):  # a stray file among those that were meant
-            raise BatchNotReady(f"{text}, it is passed over (name it .csv or .parquet)")
-        raise UsageError(
-            text, fix="Name it .csv or .parquet, or give `format` in the contract's source."
-        )
+    def _pass_over(self, name: str) -> None:
+        """Refuse a stray file among those that were meant."""
+        if self._kind == "auto" and format_of(name) is None and self._pattern.endswith("*"):
+            raise BatchNotReady(
+                f"{name}: no format goes with this name, it is passed over "
+                "(name it .csv or .parquet)"
+            )
 
 
 def _is_delta(path: Path) -> bool:
@@ -186,7 +181,4 @@ def read_whole(
     Raises:
         BatchNotReady, DataError: as for :meth:`FileSource.read`.
     """
-    content = path.read_bytes()
-    if format_of(path.name) == "parquet":
-        return read_parquet(path.name, content, frozenset())
-    return read_csv(path.name, content, frozenset(), whole=True, form=csv, kinds=kinds)
+    return rows_of(path.name, path.read_bytes(), format_of(path.name), form=csv, kinds=kinds)

@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tamid.adapters._batches import format_of, is_finished, read_parquet
-from tamid.adapters._csv import read_csv
+from tamid.adapters._batches import Format, is_finished, kind_of, rows_of
 from tamid.adapters._optional import need
 from tamid.core.errors import BatchNotReady, SystemFailure, UsageError
 from tamid.ports import Batch
@@ -53,7 +52,7 @@ class ObjectSource:
     def __init__(
         self,
         url: str,
-        kind: str = "auto",
+        kind: Format = "auto",
         hidden: Sequence[str] = (),
         *,
         csv: CsvForm | None = None,
@@ -90,12 +89,7 @@ class ObjectSource:
     def read(self, batch: Batch) -> pl.DataFrame:
         """Return an object's rows; columns of a CSV file are texts."""
         obstore = need("obstore", "objects")
-        kind = format_of(batch.name) if self._kind == "auto" else self._kind
-        if kind is None:
-            raise UsageError(
-                f"{batch.name}: no format goes with this name",
-                fix="Name it .csv or .parquet, or give `format` in the contract's source.",
-            )
+        kind = kind_of(batch.name, self._kind)
         try:
             got = obstore.get(self._store(), self._prefix + batch.name)
             content, meta = bytes(got.bytes()), got.meta
@@ -105,13 +99,7 @@ class ObjectSource:
             raise BatchNotReady(f"{batch.name} cannot be read", why=_said(error)) from error
         if _mark(meta) != batch.fingerprint:
             raise BatchNotReady(f"{batch.name} changed since it was listed")
-        if not content:
-            raise BatchNotReady(f"{batch.name} is empty")
-        if kind == "parquet":
-            return read_parquet(batch.name, content, self._hidden)
-        return read_csv(
-            batch.name, content, self._hidden, whole=True, form=self._csv, kinds=self._kinds
-        )
+        return rows_of(batch.name, content, kind, self._hidden, form=self._csv, kinds=self._kinds)
 
     def _batch(self, meta: Any) -> Batch | None:
         name = str(meta["path"]).removeprefix(self._prefix)
