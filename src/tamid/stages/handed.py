@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError
 from tamid.core.learning.choice import Tuned, choose, tune
@@ -29,10 +28,8 @@ from tamid.stages.training import (
     Learnt,
     Steps,
     against_baselines,
-    importance_of,
+    candidate_of,
     judged_rows,
-    metrics_of,
-    predictor_of,
 )
 
 # Of unseen rows that are too few to lie one period behind the other, so many tune; the rest judge.
@@ -68,36 +65,19 @@ def learn_given(job: TrainingJob, contract: Contract, tools: Tools, progress: Pr
     chosen, judge, judged_by = _chosen(bench, given, parts, job.given)
     judged = judged_rows(bench, judge, chosen, parts.judged.seen)
     judged, baselines = against_baselines(bench, judged, parts.judged, parts.tuned, steps)
-    stored = given.dump()
-    metrics = metrics_of(contract, judged, chosen.threshold, bench.schema.classes)
-    report: dict[str, object] = {
-        "metric": quality_metric(contract),
-        "plan": "given",
-        "window": ALL,
-        "windows": (),
-        "params": {},
-        "trials": (),
-        "threshold": chosen.threshold,
-        "calibration": chosen.calibration,
-        "baselines": baselines,
-        "fits": bench.fits,
-        "importance": importance_of(given, bench),
-        "rows": {"given": len(bench.rows), "judged": judged.height, "fitted": 0},
-        "metrics": metrics,
-        "given": {**tools.told, **_told(job.given), "judged": judged_by},
-    }
-    return Learnt(
-        predictor=predictor_of(bench, given, stored, chosen),
-        stored=stored,
-        threshold=chosen.threshold,
-        judged=judged,
-        metrics=metrics,
-        window=ALL,
-        rows=0,
+    return candidate_of(
+        bench, given, chosen, judged,
+        baselines=baselines,
+        fitted=0,
         reference=np.asarray(parts.judged.seen | parts.tuned.seen),
-        reference_scores=judged.get_column("score").to_numpy(),
-        report=report,
-    )
+        told={
+            "plan": "given",
+            "windows": (),
+            "params": {},
+            "trials": (),
+            "given": {**tools.told, **_told(job.given), "judged": judged_by},
+        },
+    )  # fmt: skip
 
 
 def _told(given: GivenModel) -> Mapping[str, object]:

@@ -88,40 +88,63 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
     steps.next("final fit")
     final = bench.plan.final(chosen.window)
     shipped = bench.fit(chosen.window, final, params, "shipped")
-    stored = shipped.dump()
-    metrics = metrics_of(contract, judged, chosen.threshold, bench.schema.classes)
     tuned_rows = np.logical_or.reduce([f.seen for f in bench.plan.tuning(chosen.window)])
+    return candidate_of(
+        bench, shipped, chosen, judged,
+        baselines=baselines,
+        fitted=int(final.sum()),
+        reference=np.asarray(fold.seen | tuned_rows),
+        told={
+            "plan": type(bench.plan).__name__.lower(),
+            "windows": candidates,
+            "params": params,
+            "trials": trials,
+            "features": features,
+        },
+    )  # fmt: skip
+
+
+def candidate_of(
+    bench: Bench,
+    shipped: Model,
+    chosen: Tuned,
+    judged: pl.DataFrame,
+    *,
+    baselines: Mapping[str, Mapping[str, float]],
+    fitted: int,
+    reference: Bools,
+    told: Mapping[str, object],
+) -> Learnt:
+    """Return a candidate with its report; `told`: what the report says of how it was made."""
+    stored = shipped.dump()
+    metrics = metrics_of(bench.contract, judged, chosen.threshold, bench.schema.classes)
     report: dict[str, object] = {
-        "metric": quality_metric(contract),
-        "plan": type(bench.plan).__name__.lower(),
+        "metric": quality_metric(bench.contract),
         "window": chosen.window,
-        "windows": candidates,
-        "params": params,
-        "trials": trials,
         "threshold": chosen.threshold,
         "calibration": chosen.calibration,
         "baselines": baselines,
         "fits": bench.fits,
         "importance": importance_of(shipped, bench),
-        "features": features,
-        "rows": {"given": len(bench.rows), "judged": judged.height, "fitted": int(final.sum())},
+        "rows": {"given": len(bench.rows), "judged": judged.height, "fitted": fitted},
         "metrics": metrics,
+        **told,
     }
     return Learnt(
-        predictor=predictor_of(bench, shipped, stored, chosen),
+        predictor=_predictor(bench, shipped, stored, chosen),
         stored=stored,
         threshold=chosen.threshold,
         judged=judged,
         metrics=metrics,
         window=chosen.window,
-        rows=int(final.sum()),
-        reference=np.asarray(fold.seen | tuned_rows),
+        rows=fitted,
+        reference=reference,
         reference_scores=judged.get_column("score").to_numpy(),
         report=report,
     )
 
 
-def predictor_of(bench: Bench, shipped: Model, stored: StoredModel, chosen: Tuned) -> Predictor:
+def _predictor(bench: Bench, shipped: Model, stored: StoredModel, chosen: Tuned) -> Predictor:
     """What answers for the candidate: the shipped model between user code and calibration."""
     return Predictor(
         contract=bench.contract,
