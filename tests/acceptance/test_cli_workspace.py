@@ -183,6 +183,8 @@ def test_a_changed_decision_fails_the_audit(shop: Path) -> None:
     result = tamid(shop, "replay", "--audit")
     assert result.returncode == 6
     assert f"event {len(records) + 1}" in result.stdout
+    assert "made by rules 0 of an older Tamid" in result.stdout
+    assert "tamid verify" in result.stdout
     assert "recorded:" in result.stdout
 
 

@@ -142,7 +142,8 @@ def _still_broken(state: State, case: Case) -> None:
         raise Conflict(
             f"{name} is still refused",
             why="the case closes by itself when a repaired batch is accepted",
-            fix="Put the repaired batch down at the same place; the next tick reads it.",
+            fix="Put the repaired batch down under the same name, or its rows in other files; the "
+            "next tick reads them.",
         )
 
 

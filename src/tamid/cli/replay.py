@@ -14,6 +14,7 @@ from tamid.core.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from tamid.cli.output import Output
+    from tamid.stages.audit import Difference
     from tamid.stages.past import Replay
 
 RIVALS = ("frozen", "always")
@@ -161,7 +162,24 @@ def _audit(args: Namespace, out: Output) -> int:
         )
         for name, text in (("recorded", first.recorded), ("repeated", first.repeated)):
             out.text(f"  {name}: {_around(text, first.recorded, first.repeated)}")
+        out.text(f"  {_meaning(first)}")
     return IntegrityError.exit_code if any(a.first for a in found.values()) else 0
+
+
+def _meaning(found: Difference) -> str:
+    """Return why a decision may come out otherwise, and how to find out."""
+    from tamid.core.signals import RULES
+
+    if found.rules < RULES:
+        return (
+            f"It was made by rules {found.rules} of an older Tamid; this one has rules {RULES}. It "
+            "repeats those it can; if `tamid verify` finds the ledger and its data whole, the "
+            "rest of the older rules is what differs: repeat it with the Tamid that recorded it."
+        )
+    return (
+        "It was made by the rules of this Tamid: run `tamid verify`; if it finds ledger and data "
+        "whole, the rules themselves were changed without a new number."
+    )
 
 
 def _around(text: str, one: str, two: str) -> str:

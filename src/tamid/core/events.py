@@ -20,6 +20,8 @@ Cause = Literal[
     "broken_values", "dependency_break", "concentration",
 ]  # fmt: skip
 # Causes that lie in the rows of a source that kept its contract.
+# Noted of a refused batch of which no row has an entity and a moment.
+NO_KEYS = "no keys"
 ROW_BUGS = ("broken_values", "dependency_break", "concentration")
 Remedy = Literal["needed", "useless", "blocked"]
 
@@ -54,7 +56,7 @@ class DataAccepted(Event):
     `notes`: what is odd and was not so in the last batch; `standing`: what is odd still. `new`,
     `changed` and `removed` count rows against what was stored, all others were there already.
     `volume`: how many rows more a period has by it. `aside`: how many of the `rows` were set aside,
-    0 in ledgers from before they were counted.
+    0 in ledgers from before they were counted. `brought`: noted rows of refused batches in it.
     """
 
     source: str
@@ -72,6 +74,7 @@ class DataAccepted(Event):
     removed: int = 0
     volume: Mapping[str, int] = field(default_factory=dict)
     aside: int = 0
+    brought: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,11 @@ class ViewMaterialised(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRefused(Event):
-    """A batch broke the contract and none of it is used; a confirmed bug of its source."""
+    """A batch broke the contract and none of it is used; a confirmed bug of its source.
+
+    `noted`: keyed digests of some of its rows' entities and moments, by which it is recognised when
+    another batch brings them; `NO_KEYS` alone where no row has both.
+    """
 
     source: str
     batch: str
@@ -123,6 +130,7 @@ class DataRefused(Event):
     rows: int = 0
     broken: Mapping[str, int] = field(default_factory=dict)
     periods: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -674,18 +682,23 @@ class Collected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided(Event):
-    """What one tick decided on what it knew; the audit decides again and compares bytes."""
+    """What one tick decided on what it knew; the audit decides again and compares bytes.
+
+    `rules`: by which of the loop's rules it saw (`signals.RULES`), 0 from before they were counted.
+    """
 
     tick: str
     round: int
     signals: str
     actions: str
     policy: str
+    rules: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked(Event):
-    """One turn of the loop ended."""
+    """One turn of the loop ended; `rules` as in `Decided`."""
 
     tick: str
     seconds: float = 0.0
+    rules: int = 0

@@ -10,6 +10,7 @@ from typing import Any
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.releases import RELEASES, put
+from tamid.core.repairs import relabelled, repaired
 from tamid.core.restated import accepted_normal, online_usual, threshold_moved
 from tamid.core.state import (
     SUSPECTED,
@@ -58,11 +59,6 @@ def _seen(s: State, source: str, batch: str, fingerprint: str) -> dict[str, Mapp
 
 def _accepted(s: State, e: ev.DataAccepted, r: Recorded) -> State:
     arrived = {**s.periods, **dict.fromkeys(e.periods, r.seq)} if e.source == "rows" else s.periods
-    repaired = {
-        k: v
-        for k, v in s.refused.items()
-        if not (v.event.source == e.source and _covers(e, v.event))
-    }
     return replace(
         s,
         batches=_seen(s, e.source, e.batch, e.fingerprint),
@@ -72,7 +68,7 @@ def _accepted(s: State, e: ev.DataAccepted, r: Recorded) -> State:
         volume=_volume(s, e),
         first_seen={e.source: r.at, **s.first_seen},
         noted=put(s.noted, e.source, (*e.notes, *e.standing)),
-        refused=repaired,
+        refused=repaired(s.refused, e),
     )
 
 
@@ -87,13 +83,6 @@ def _volume(s: State, e: ev.DataAccepted) -> Mapping[str, int]:
     if e.source != "rows" or not e.volume:
         return s.volume
     return {**s.volume, **{p: n + s.volume.get(p, 0) for p, n in e.volume.items()}}
-
-
-def _covers(repair: ev.DataAccepted, refusal: ev.DataRefused) -> bool:
-    same = repair.batch == refusal.batch
-    # Of rows that could not even be checked nobody knows whether another batch brings all of them.
-    checked = refusal.rows > 0 and bool(refusal.periods)
-    return same or (checked and set(refusal.periods) <= set(repair.periods))
 
 
 def _refused(s: State, e: ev.DataRefused, r: Recorded) -> State:
@@ -113,6 +102,7 @@ def _labelled(s: State, e: ev.LabelsAccepted, r: Recorded) -> State:
         s,
         batches=_seen(s, e.source, e.batch, e.fingerprint),
         pins=put(s.pins, e.pin.table, e.pin),
+        refused=relabelled(s.refused, e.source, e.batch),
         relabelled={**s.relabelled, **dict.fromkeys(e.periods, r.seq)},
         heard={**s.heard, **{p: s.heard.get(p, 0.0) + e.new / len(e.periods) for p in e.periods}},
     )
@@ -123,7 +113,7 @@ def _acted(s: State, e: ev.ActionsAccepted, r: Recorded) -> State:
         s,
         batches=_seen(s, e.source, e.batch, e.fingerprint),
         pins=put(s.pins, e.pin.table, e.pin),
-        refused={k: v for k, v in s.refused.items() if k != f"{e.source}/{e.batch}"},
+        refused=relabelled(s.refused, e.source, e.batch),
         acts_seq=r.seq,
     )
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# The rules by which a tick sees, counted: recorded with each decision, so that the audit repeats it
+# by those of its time. 1: a period of which no label came, though some always did, is not matured.
+RULES = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signals:

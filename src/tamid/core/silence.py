@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+# The number of the loop's rules (`signals.RULES`) since which this one holds.
+SILENCE = 1
+
 # So many periods with labels must have gone before; each with so many labels that none at all
 # would come once in a million periods by chance: exp(-14) < 1e-6 for counts of rare events.
 _BEFORE = 4

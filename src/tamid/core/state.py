@@ -119,10 +119,11 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A refused batch that has not been repaired yet."""
+    """A refused batch that is not repaired; `brought`: which of its noted rows came since."""
 
     event: ev.DataRefused
     at: datetime
+    brought: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

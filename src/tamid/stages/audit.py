@@ -30,7 +30,10 @@ UNREAD = (SERVED, TIMINGS, "judged")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A decision that came out otherwise when it was repeated: which part, both ways."""
+    """A decision that came out otherwise when it was repeated: which part, both ways.
+
+    `rules`: the number of the rules that it was recorded and repeated by.
+    """
 
     seq: int
     tick: str
@@ -38,6 +41,7 @@ class Difference:
     part: str
     recorded: str
     repeated: str
+    rules: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,7 @@ class Audit:
 def audit(rig: Rig, records: Sequence[Recorded]) -> Audit:
     """Repeat every recorded decision on the events before it and on the pinned tables.
 
+    Each by the rules that held when it was made, whose number is recorded with it.
     That a turn ended is a decision too: that there was nothing more to do. Stops at the first
     decision whose signals, actions or policy are not the same bytes.
     """
@@ -92,7 +97,7 @@ def _lost(rig: Rig, state: State, gone: frozenset[tuple[str, int]]) -> bool:
 
 
 def _repeat_rest(rig: Rig, state: State, record: Recorded, event: ev.Ticked) -> Difference | None:
-    _, decision = conclude(rig, state, record.at)
+    _, decision = conclude(rig, state, record.at, event.rules)
     if not decision.actions:
         return None
     return Difference(
@@ -102,11 +107,12 @@ def _repeat_rest(rig: Rig, state: State, record: Recorded, event: ev.Ticked) -> 
         part="actions",
         recorded="[]",
         repeated=canonical_json([action_record(a) for a in decision.actions]),
+        rules=event.rules,
     )
 
 
 def _repeat(rig: Rig, state: State, record: Recorded, event: ev.Decided) -> Difference | None:
-    signals, decision = conclude(rig, state, record.at)
+    signals, decision = conclude(rig, state, record.at, event.rules)
     again = {
         "signals": (event.signals, _as_recorded(signals, event.signals)),
         "actions": (event.actions, canonical_json([action_record(a) for a in decision.actions])),
@@ -121,6 +127,7 @@ def _repeat(rig: Rig, state: State, record: Recorded, event: ev.Decided) -> Diff
                 part=part,
                 recorded=recorded,
                 repeated=repeated,
+                rules=event.rules,
             )
     return None
 

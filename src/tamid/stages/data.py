@@ -7,7 +7,7 @@ Stored rows carry `_entity`, `_time`, `_period`, `_batch`, `_known_at` (when a r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -30,6 +30,7 @@ from tamid.stages.changes import (
 )
 from tamid.stages.feeds import Feed, NotReady, listed, refused, write_key
 from tamid.stages.filing import begun_periods, dressed, latest_moments, periods_of_refused
+from tamid.stages.noting import Notes
 from tamid.stages.oddities import NOTHING_VARIES
 from tamid.stages.quarantine import Checked, check
 
@@ -62,6 +63,7 @@ def ingest(
     waiting: list[NotReady] | None = None,
     first: bool | None = None,
     noted: Collection[str] | None = None,
+    notes: Notes | None = None,
 ) -> Iterator[Event]:
     """Take in every batch that is new or changed; append each event before asking for the next.
 
@@ -69,7 +71,8 @@ def ingest(
     that are not ready yield nothing and are added to `waiting`. Rows are written under the key
     "table/batch/fingerprint" before the event is given out, so that a write whose event was lost
     is found again by its key. `first`: this is the first import of the source (None: nothing of it
-    is known). `noted`: what was odd about the last batch; it is not told again.
+    is known). `noted`: what was odd about the last batch; it is not told again. `notes`: recognises
+    rows of refused batches.
     """
     first = not known if first is None else first
     for batch in listed(source, feed.source, feed.path, waiting):
@@ -84,6 +87,7 @@ def ingest(
             token=token,
             first=first,
             noted=noted,
+            notes=notes,
         )
         raw: pl.DataFrame | None = None
         try:
@@ -173,6 +177,7 @@ class _Taking:
     token: int
     first: bool
     noted: Collection[str] | None
+    notes: Notes | None
 
     @property
     def key(self) -> str:
@@ -180,13 +185,14 @@ class _Taking:
 
 
 def _take(t: _Taking, raw: pl.DataFrame) -> DataAccepted | DataRefused:
-    feed, now = t.feed, t.now
+    feed, now, timed = t.feed, t.now, t.feed.rule is not None
     checked = check(raw, feed.shape, now)
     frame = dressed(feed, t.batch.name, raw, checked, now, first=t.first)
     share = checked.bad / frame.height
     if share > feed.max_share:
         periods = tuple(frame.get_column(PERIOD).unique().sort())
-        return _refusal(feed, t.batch, _reasons(feed, checked, frame), checked, periods)
+        refused = _refusal(feed, t.batch, _reasons(feed, checked, frame), checked, periods)
+        return replace(refused, noted=t.notes.noted(frame, timed=timed)) if t.notes else refused
     pin, change = _store(t, frame)
     rivals = (
         f"some rows say otherwise than {name}, which came in the same tick; the later file counts"
@@ -214,6 +220,7 @@ def _take(t: _Taking, raw: pl.DataFrame) -> DataAccepted | DataRefused:
         changed=change.changed,
         removed=change.removed,
         volume=dict(change.volume) if feed.shape.unique else {},
+        brought=t.notes.brought(frame, timed=timed) if t.notes else (),
     )
 
 

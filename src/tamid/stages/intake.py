@@ -13,7 +13,7 @@ from tamid.stages import acting, data, inbox
 from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds
 from tamid.stages.named import by_id
 from tamid.stages.rig import Rig
-from tamid.stages.sharing import ingest_shared
+from tamid.stages.sharing import ingest_shared, notes_of
 
 
 def intake(
@@ -33,7 +33,7 @@ def intake(
         source = rig.sources.get(feed.source)
         if source is not None and feed.shared:
             some = [] if waiting is None else waiting
-            yield from ingest_shared(rig, feed, source, state(), now, token, some)
+            yield from ingest_shared(rig, feed, source, state, now, token, some)
         elif source is not None:
             present = state()
             yield from data.ingest(
@@ -46,6 +46,7 @@ def intake(
                 waiting=waiting,
                 first=_is_first(present, feed.source),
                 noted=present.noted.get(feed.source),
+                notes=notes_of(rig, feed.source, state),
             )
     if ACTIONS in rig.sources:
         yield from acting.ingest(rig, contract, state(), rig.sources[ACTIONS], now, token, waiting)

@@ -17,7 +17,7 @@ from tamid.core.decide import decide
 from tamid.core.errors import Conflict
 from tamid.core.events import ContractAdopted, Decided, Ticked
 from tamid.core.policy import policy_of
-from tamid.core.signals import Signals
+from tamid.core.signals import RULES, Signals
 from tamid.core.state import State
 from tamid.core.values import Role, canonical_json, instant
 from tamid.stages.acts import carry_out
@@ -153,10 +153,13 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     return (*said, _silence(lost)) if lost else said
 
 
-def conclude(rig: Rig, state: State, now: datetime) -> tuple[Signals, Decision]:
-    """Return what the tick sees and decides on a state: the same for the loop and the audit."""
+def conclude(rig: Rig, state: State, now: datetime, rules: int = RULES) -> tuple[Signals, Decision]:
+    """Return what the tick sees and decides on a state: the same for the loop and the audit.
+
+    `rules`: by which it sees, as recorded with a decision.
+    """
     contract = rig.contract(state.contract)
-    signals = observe(rig, contract, state, now)
+    signals = observe(rig, contract, state, now, rules)
     return signals, decide(policy_of(contract), state, signals, now)
 
 
@@ -192,7 +195,7 @@ def _turn(
         )
     materialise(rig, journal.state, now)
     if not decision.actions:
-        journal.append(Ticked(key=f"tick/{name}", tick=name), now)
+        journal.append(Ticked(key=f"tick/{name}", tick=name, rules=RULES), now)
     return TickReport(
         tick=name,
         now=now,
@@ -234,6 +237,7 @@ def _noted(
             signals=canonical_json(signals),
             actions=canonical_json([action_record(a) for a in decision.actions]),
             policy=policy_of(contract).digest,
+            rules=RULES,
         ),
         now,
     )

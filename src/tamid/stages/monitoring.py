@@ -14,7 +14,7 @@ from tamid.core.online_alarms import online_alarm
 from tamid.core.paging import level_of
 from tamid.core.periods import matured_at, period_of, shift, start_of
 from tamid.core.policy import policy_of
-from tamid.core.signals import Signals
+from tamid.core.signals import RULES, Signals
 from tamid.core.state import State
 from tamid.core.turnout import losses, periods_a_year
 from tamid.core.values import STATIC_PERIOD, instant, parse_instant
@@ -54,9 +54,11 @@ def _special(rig: Rig, contract: Contract, state: State) -> Mapping[str, frozens
     return special_of(rig, contract, measured, rule_of(contract).days)
 
 
-def observe(rig: Rig, contract: Contract, state: State, now: datetime) -> Signals:
-    """Return what the tick sees beyond the ledger; a function of pins, contract and moment."""
-    ready = matured(rig, contract, state, now)
+def observe(
+    rig: Rig, contract: Contract, state: State, now: datetime, rules: int = RULES
+) -> Signals:
+    """Return what the tick sees beyond the ledger: of pins, contract, moment and the `rules`."""
+    ready = matured(rig, contract, state, now, rules)
     bad = {p for r in state.refused.values() for p in r.event.periods} | set(state.suspected)
     told = ready
     if trickling(contract):

@@ -17,6 +17,8 @@ from tamid.core.events import Measured
 from tamid.core.ladder import CHAMPION
 from tamid.core.periods import PeriodRule, matured_at, period_rule
 from tamid.core.quality import Realised, realised
+from tamid.core.signals import RULES
+from tamid.core.silence import SILENCE
 from tamid.core.state import State
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Interval, Task, parse_instant
 from tamid.stages import dataset, joining, labels
@@ -40,18 +42,20 @@ def rule_of(contract: Contract) -> PeriodRule:
     return period_rule(zone, contract.delivery.every, contract.calendar.week_starts)
 
 
-def matured(rig: Rig, contract: Contract, state: State, now: datetime) -> tuple[str, ...]:
+def matured(
+    rig: Rig, contract: Contract, state: State, now: datetime, rules: int = RULES
+) -> tuple[str, ...]:
     """Return the periods whose quality can be told by now, oldest first.
 
     Those whose labels are all due; where labels trickle in without a due time, those of which so
-    many are known that the rest can be estimated.
+    many are known that the rest can be estimated. `rules`: by which it is told, as recorded.
     """
     if dataset.trickling(contract):
         enough = trusted_share(contract)
         shares = known_shares(rig, contract, state, now)
         return tuple(p for p, share in sorted(shares.items()) if share >= enough)
     due = _due(contract, state, now)
-    lost = unheard(rig.tables, contract, state, due, now)
+    lost = unheard(rig.tables, contract, state, due, now) if rules >= SILENCE else ()
     return tuple(p for p in due if p not in lost)
 
 

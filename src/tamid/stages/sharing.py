@@ -5,7 +5,7 @@ Every model tells its own ledger of every batch, so that each knows on what its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
@@ -13,14 +13,16 @@ import polars as pl
 
 from tamid.core.errors import Conflict
 from tamid.core.events import DataAccepted, Event
+from tamid.core.repairs import lacking
 from tamid.core.state import State
-from tamid.core.values import ARRIVED, BATCH, PERIOD, RULE, TIME, TablePin
+from tamid.core.values import ARRIVED, BATCH, ENTITY, PERIOD, RULE, TIME, TablePin
 from tamid.ports import Batch, Source
 from tamid.stages import data
 from tamid.stages.changes import REMOVED
 from tamid.stages.feeds import Feed, NotReady, write_key
 from tamid.stages.filing import begun_periods, latest_moments
 from tamid.stages.journal import holding
+from tamid.stages.noting import Notes
 from tamid.stages.rig import Rig
 
 # How long one model may take in batches of a shared table before another may step in.
@@ -31,7 +33,7 @@ def ingest_shared(
     rig: Rig,
     feed: Feed,
     source: Source,
-    state: State,
+    present: Callable[[], State],
     now: datetime,
     token: int,
     waiting: list[NotReady],
@@ -41,6 +43,7 @@ def ingest_shared(
     Laws: however many models share a table, a batch is stored once; while another model takes
     batches in, this one waits for its next turn.
     """
+    state, notes = present(), notes_of(rig, feed.source, present)
     known = dict(state.batches.get(feed.source, {}))
     fresh = [b for b in source.batches() if known.get(b.name) != b.fingerprint]
     if not fresh:
@@ -56,7 +59,7 @@ def ingest_shared(
             waiting.append(NotReady(source=feed.source, batch="", reason=error.what))
             return
         for batch in fresh:
-            told = _stored(rig, feed, batch, now)
+            told = _stored(rig, feed, batch, now, notes)
             if told is not None:
                 yield told
                 known[batch.name] = batch.fingerprint
@@ -71,16 +74,22 @@ def ingest_shared(
             waiting=waiting,
             first=_is_first(rig, state, feed, latest),
             noted=state.noted.get(feed.source),
+            notes=notes,
         )
 
 
-def _stored(rig: Rig, feed: Feed, batch: Batch, now: datetime) -> DataAccepted | None:
+def notes_of(rig: Rig, source: str, present: Callable[[], State]) -> Notes:
+    """Return what recognises rows of a source's refused batches, as they stand when asked."""
+    return Notes(salt=rig.salt, lacking=lambda: lacking(present().refused, source))
+
+
+def _stored(rig: Rig, feed: Feed, batch: Batch, now: datetime, notes: Notes) -> DataAccepted | None:
     """Tell of a batch that another model has stored, without reading it anew."""
     key = write_key(feed.table, batch.name, batch.fingerprint)
     written, latest = rig.tables.find(feed.table, key), rig.tables.latest(feed.table)
     if written is None or latest is None:
         return None
-    frame = rig.tables.read(written, columns=[BATCH, PERIOD, TIME, RULE])
+    frame = rig.tables.read(written, columns=[BATCH, PERIOD, ENTITY, TIME, RULE])
     frame = frame.filter((pl.col(BATCH) == batch.name) & pl.col(RULE).ne_missing(REMOVED))
     broken = frame.get_column(RULE).drop_nulls().value_counts().sort(RULE)
     return DataAccepted(
@@ -94,6 +103,7 @@ def _stored(rig: Rig, feed: Feed, batch: Batch, now: datetime) -> DataAccepted |
         quarantined=dict(broken.iter_rows()),
         periods=begun_periods(frame, feed.rule, now),
         latest=latest_moments(frame),
+        brought=notes.brought(frame, timed=feed.rule is not None),
     )
 
 

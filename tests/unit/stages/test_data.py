@@ -23,12 +23,15 @@ from tamid.core.contract.model import (
     Source,
 )
 from tamid.core.errors import BatchNotReady, SystemFailure
-from tamid.core.events import DataAccepted, DataRefused, Event
+from tamid.core.events import NO_KEYS, DataAccepted, DataRefused, Event
+from tamid.core.repairs import lacking, repaired
+from tamid.core.state import Refusal
 from tamid.core.values import BATCH, ENTITY, KNOWN_AT, PERIOD, RULE, TIME, Role, TablePin, Task
 from tamid.core.view.words import line, sentence
 from tamid.ports import Batch
 from tamid.stages import data
-from tamid.stages.feeds import Feed, NotReady, feeds, rule_of
+from tamid.stages.feeds import ROWS, Feed, NotReady, feeds, rule_of
+from tamid.stages.noting import Notes
 
 NOW = datetime(2026, 1, 4, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -229,6 +232,46 @@ def test_a_repaired_batch_replaces_a_refused_one(store: Store) -> None:
     (event,) = store.ingest()
     assert isinstance(event, DataAccepted)
     assert store.good() == {"a": 1.0}
+
+
+def test_the_rows_of_a_refused_batch_are_recognised_elsewhere() -> None:
+    """Files of the same week bring other rows; the mended one has another name and more of them."""
+    feed = feeds(contract())[0]
+    source, tables = MemorySource(), MemoryTables()
+    refused: dict[str, Refusal] = {}
+    notes = Notes(salt="secret", lacking=lambda: lacking(refused, ROWS))
+    bad = {f"north {n}": -1.0 for n in range(100)}
+    for name, frame in (
+        ("1-north", rows(bad)),
+        ("2-south", rows({f"south {n}": 1.0 for n in range(100)})),
+        ("3-next", rows(dict.fromkeys(bad, 1.0), WEEK + 7 * DAY)),
+        ("4-mended", rows({**dict.fromkeys(bad, 1.0), "one more": 2.0})),
+    ):
+        source.put(name, frame, NOW)
+    left = {}
+    later = NOW + 9 * DAY
+    for event in data.ingest(feed, source, tables, known={}, now=later, token=1, notes=notes):
+        if isinstance(event, DataRefused):
+            assert len(event.noted) == 64
+            refused[f"rows/{event.batch}"] = Refusal(event=event, at=NOW)
+        assert isinstance(event, DataAccepted | DataRefused)
+        if isinstance(event, DataAccepted):
+            refused = repaired(refused, event)
+        left[event.batch] = list(refused)
+    held = ["rows/1-north"]
+    assert left == {"1-north": held, "2-south": held, "3-next": held, "4-mended": []}
+
+
+def test_rows_without_a_key_are_noted_as_such(store: Store) -> None:
+    """Of a batch without a single entity nobody knows which batch could repair it."""
+    notes = Notes(salt="secret", lacking=frozenset)
+    nobody = rows({"a": -1.0, "b": 1.0}).with_columns(pl.lit(None, pl.String).alias("customer"))
+    store.put("one", nobody)
+    (event,) = data.ingest(
+        store.feed, store.source, store.tables, known={}, now=NOW, token=1, notes=notes
+    )
+    assert isinstance(event, DataRefused)
+    assert event.noted == (NO_KEYS,)
 
 
 def test_an_unchanged_row_is_not_stored_again(store: Store) -> None:

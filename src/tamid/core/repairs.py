@@ -1,0 +1,58 @@
+"""What repairs a refused batch: its own name, or batches that bring the rows it held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tamid.core import events as ev
+from tamid.core.state import Refusal
+
+# Share of the noted rows that a repair may leave out: rows that were rubbish come no more.
+SPARED = 0.1
+
+
+def repaired(refused: Mapping[str, Refusal], came: ev.DataAccepted) -> dict[str, Refusal]:
+    """Return what is still refused of all that was, after a batch was accepted.
+
+    Repaired is a batch whose name comes again, and one of which all noted rows but a tenth have
+    come since in batches of other names. Of rows that could not even be checked, or that had no
+    keys, nobody knows whether another batch brings them. Refusals recorded before rows were noted
+    are repaired, as they were then, by any batch that holds all their periods.
+    """
+    told = {name: _told(r, came) for name, r in refused.items()}
+    return {name: r for name, r in told.items() if not _is_repaired(r, came)}
+
+
+def relabelled(refused: Mapping[str, Refusal], source: str, batch: str) -> dict[str, Refusal]:
+    """Return what is still refused after a batch of labels or acts came again."""
+    return {name: refusal for name, refusal in refused.items() if name != f"{source}/{batch}"}
+
+
+def lacking(refused: Mapping[str, Refusal], source: str) -> frozenset[str]:
+    """Return the noted rows of a source's refused batches that have not come since."""
+    own = (r for r in refused.values() if r.event.source == source)
+    return frozenset(mark for r in own for mark in _noted(r) - r.brought)
+
+
+def _noted(refusal: Refusal) -> frozenset[str]:
+    return frozenset(refusal.event.noted) - {ev.NO_KEYS}
+
+
+def _told(refusal: Refusal, came: ev.DataAccepted) -> Refusal:
+    own = refusal.event.source == came.source
+    new = _noted(refusal) & frozenset(came.brought if own else ())
+    return replace(refusal, brought=refusal.brought | new) if new else refusal
+
+
+def _is_repaired(refusal: Refusal, came: ev.DataAccepted) -> bool:
+    event = refusal.event
+    if event.source != came.source:
+        return False
+    if event.batch == came.batch:
+        return True
+    if not event.noted:
+        checked = event.rows > 0 and bool(event.periods)
+        return checked and set(event.periods) <= set(came.periods)
+    noted = _noted(refusal)
+    return bool(noted) and len(noted - refusal.brought) <= SPARED * len(noted)
