@@ -6,9 +6,17 @@ import argparse
 import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tamid.cli.desk import add_example, add_model, add_words, opened
+from tamid.cli.desk import add_example, add_model, add_words, opened, plotted
+from tamid.cli.improve_told import (
+    Advice,
+    gain_words,
+    missing_words,
+    run_words,
+    span_words,
+    told,
+)
 from tamid.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,9 +25,6 @@ if TYPE_CHECKING:
     from tamid.app import App
     from tamid.cli.output import Output
     from tamid.core.contract.model import Contract
-    from tamid.core.learning.advice import Finding
-    from tamid.core.values import Interval
-    from tamid.stages.improving import Improvement
 
 _MINUTES, _MOST_MINUTES = 5.0, 24 * 60.0
 _MOST_SEEDS = 50
@@ -43,6 +48,9 @@ def add_improve(parser: ArgumentParser) -> None:
         "--suspects", type=Path, metavar="FILE",
         help="where to list labels in doubt, as CSV (suspects-RUN.csv)",
     )  # fmt: skip
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="draw the steps on one page that stands alone"
+    )
     add_model(parser)
     add_words(
         parser,
@@ -50,8 +58,15 @@ def add_improve(parser: ArgumentParser) -> None:
         "changed, and judged on the rows that the gates judged it by. Gains come with 90 %",
         "intervals, drawn as the gates do; 'shown' survives Holm's correction over all steps. Rows",
         "that are known by now to be wrong take no part. Nothing is recorded or released.",
+        "Of a model that was handed over finished that is told which takes no fit: threshold,",
+        "slices, labels in doubt, and what each feature is worth to it.",
     )
-    add_example(parser, "tamid improve", "tamid improve exp-2 --minutes 20 --seeds 5 --json")
+    add_example(
+        parser,
+        "tamid improve",
+        "tamid improve exp-2 --minutes 20 --seeds 5 --json",
+        "tamid improve --page next-steps.html",
+    )
 
 
 def improve(args: Namespace, out: Output) -> int:
@@ -67,88 +82,60 @@ def improve(args: Namespace, out: Output) -> int:
         name = run_named(state, args.run) if args.run else subject(state)
         path = args.suspects or Path(f"suspects-{name}.csv")
         _refuse_there(path)
+        if args.page is not None:
+            _refuse_nowhere(args.page, "the page is written to a file", "--page")
         rig = app.rig(model)
         found = measure(rig, state, app.records(model), name, args.minutes * 60, args.seeds)
         contract = rig.contract(found.contract)
         count = _write(path, _reviewed(app, contract, found.suspects))
-    steps = ranked(found.study.findings)
-    file = str(path) if count else ""
-    out.json(_told(model, found, contract, steps, file, count))
-    _say(out, model, found, contract, steps, file, count)
+    advice = Advice(
+        model=model,
+        found=found,
+        contract=contract,
+        steps=ranked(found.study.findings),
+        file=str(path) if count else "",
+        suspects=count,
+        page="" if args.page is None else str(args.page),
+    )
+    if args.page is not None:
+        from tamid.cli.improve_page import whole_page
+
+        plotted(args.page, whole_page(advice))
+    out.json(told(advice))
+    _say(out, advice)
     return 0
 
 
-def _say(
-    out: Output,
-    model: str,
-    found: Improvement,
-    contract: Contract,
-    steps: tuple[Finding, ...],
-    file: str,
-    count: int,
-) -> None:
-    from tamid.core.learning.advised import done_by, title
+def _say(out: Output, advice: Advice) -> None:
+    from tamid.core.learning.advised import title
 
-    study = found.study
-    version = f" (version {found.version})" if found.version else ""
+    found, study = advice.found, advice.found.study
     out.text(
-        f"{model}, {found.run}{version}: {study.metric} {_span(study.base)} on {study.judged} "
-        f"judged rows; {study.fits} fits in {study.seconds:.0f} s"
+        f"{advice.model}, {run_words(found)}: {study.metric} {span_words(study.base)} on "
+        f"{study.judged} judged rows; {study.fits} fits in {study.seconds:.0f} s"
     )
     if found.left_out:
         out.text(f"left out, known to be wrong by now: {', '.join(found.left_out)}")
-    for place, step in enumerate(steps, 1):
+    for place, step in enumerate(advice.steps, 1):
         out.text()
-        gain = "" if step.gain is None else f": {_gain(step)}"
+        gain = "" if step.gain is None else f": {gain_words(step)}"
         out.text(f"{place}. {title(step)}{gain}")
         out.text(f"   {step.evidence}")
-        losing = step.gain is not None and step.gain.point < 0
-        for line in () if losing else done_by(contract, step, file or "the list"):
+        for line in advice.lines(step):
             out.text(f"   {line}")
-        if losing:
-            out.text("   leave it as it is")
-    if not steps:
+    if not advice.steps:
         out.text("no step could be measured")
     if study.not_measured:
         out.text()
         out.text("not measured:")
-        for what, why in study.not_measured.items():
-            out.text(f"  {what.replace('_', ' ')}: {why}")
-    if count:
+        for what, why in missing_words(study):
+            out.text(f"  {what}: {why}")
+    if advice.file or advice.page:
         out.text()
-        out.text(f"{count} labels in doubt: {file}")
-
-
-def _told(
-    model: str,
-    found: Improvement,
-    contract: Contract,
-    steps: tuple[Finding, ...],
-    file: str,
-    count: int,
-) -> dict[str, Any]:
-    from tamid.core.learning.advised import done_by, title
-    from tamid.core.values import jsonable
-
-    study = jsonable(found.study)
-    del study["findings"]
-    return {
-        "model": model,
-        "run": found.run,
-        "version": found.version,
-        "left_out": found.left_out,
-        "study": study,
-        "steps": [
-            {
-                "rank": place,
-                "title": title(step),
-                "do": done_by(contract, step, file or "the list"),
-                **jsonable(step),
-            }
-            for place, step in enumerate(steps, 1)
-        ],
-        "suspects": {"file": file, "rows": count},
-    }
+    if advice.file:
+        out.text(f"{advice.suspects} labels in doubt: {advice.file}")
+    if advice.page:
+        out.text(f"the same with pictures: {advice.page}")
 
 
 def _reviewed(app: App, contract: Contract, suspects: pl.DataFrame) -> pl.DataFrame:
@@ -206,28 +193,17 @@ def _refuse_there(path: Path) -> None:
             why="it may hold somebody's review, and nothing of yours is overwritten",
             fix="Move it away, or name another file with --suspects.",
         )
+    _refuse_nowhere(path, "labels in doubt are listed in a file", "--suspects")
+
+
+def _refuse_nowhere(path: Path, why: str, option: str) -> None:
+    """Find before anything is measured that a file could not be written."""
     if not path.absolute().parent.is_dir():
         raise UsageError(
             f"there is no folder {path.absolute().parent}",
-            why="labels in doubt are listed in a file",
-            fix="Make the folder, or name another file with --suspects.",
+            why=why,
+            fix=f"Make the folder, or name another file with {option}.",
         )
-
-
-def _gain(step: Finding) -> str:
-    assert step.gain is not None
-    gain, words = (
-        step.gain,
-        {"extrapolated": ", extrapolated", "bound": ", at most", "measured": ""},
-    )
-    text = f"{gain.point:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}{words[step.basis]})"
-    if not (math.isfinite(gain.low) or math.isfinite(gain.high)):
-        text = f"{gain.point:+.4f} (too few weeks or entities for an interval)"
-    return f"{text}, shown" if step.shown else text
-
-
-def _span(one: Interval) -> str:
-    return f"{one.point:.4f} ({one.low:.4f} to {one.high:.4f})"
 
 
 def _minutes(text: str) -> float:

@@ -1,4 +1,4 @@
-"""The pictures of the page of runs, as inline SVG: no script, nothing from outside."""
+"""The pictures of the pages of runs and next steps: inline SVG, no script, nothing from outside."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ WIDTH, HEIGHT = 900, 260
 SMALL, LOW = 280, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 14, 22, 34
 _BAR = 22
+# Room for names beside bars at the least, and for each of their letters.
+_NAMES, _LETTER = 220, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,18 @@ class Dot:
     y: float
     kind: str
     told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A bar from zero to a point, with a whisker over what bounds of it are known."""
+
+    name: str
+    point: float
+    low: float | None
+    high: float | None
+    kind: str
+    told: str = ""
 
 
 def scatter(
@@ -105,30 +119,46 @@ def trial_pictures(trials: Sequence[Mapping[str, Any]]) -> str:
 
 def benefit_picture(features: Sequence[Mapping[str, Any]]) -> str:
     """Return a bar with its interval for each measured feature, over one scale with a zero."""
-    known = [f for f in features if f.get("benefit")]
-    if not known:
+    known = [(f, f["benefit"]) for f in features if f.get("benefit")]
+    return bars(
+        "benefit of each feature",
+        [
+            Bar(
+                name=feature["feature"],
+                point=found["point"],
+                low=found["low"],
+                high=found["high"],
+                kind="sure" if _or(found["low"], -1.0) > 0 else "unsure",
+            )
+            for feature, found in known
+        ],
+    )
+
+
+def bars(label: str, shown: Sequence[Bar]) -> str:
+    """Return bars below each other over one scale with a zero; nothing if there are none."""
+    if not shown:
         return ""
-    edges = [f["benefit"][side] for f in known for side in ("low", "high")]
-    edges = [e for e in edges if e is not None]
-    across = _Axis.over([0.0, *edges], 220, WIDTH - 90)
-    height = _TOP + _BAR * len(known) + 8
+    edges = [e for bar in shown for e in (bar.low, bar.point, bar.high) if e is not None]
+    room = max(_NAMES, min(_LETTER * max(len(bar.name) for bar in shown), WIDTH // 2))
+    across = _Axis.over([0.0, *edges], room, WIDTH - 90)
+    height = _TOP + _BAR * len(shown) + 8
     zero = across.place(0.0)
     parts = [
-        _head(WIDTH, height, "benefit of each feature"),
+        _head(WIDTH, height, label),
         f'<line class="grid" x1="{zero:.1f}" x2="{zero:.1f}" y1="4" y2="{height - 4}"/>',
     ]
-    for i, feature in enumerate(known):
-        found, y = feature["benefit"], _TOP + _BAR * i
-        low, high = (across.place(_or(found[s], found["point"])) for s in ("low", "high"))
-        point = across.place(found["point"])
-        sure = "sure" if _or(found["low"], -1.0) > 0 else "unsure"
+    for i, bar in enumerate(shown):
+        y, point = _TOP + _BAR * i, across.place(bar.point)
+        low, high = (across.place(_or(edge, bar.point)) for edge in (bar.low, bar.high))
+        told = f"<title>{escape(bar.told)}</title>" if bar.told else ""
         parts.append(
-            f'<text x="4" y="{y + 4}">{escape(_cut(feature["feature"]))}</text>'
-            f'<rect class="{sure}" x="{min(zero, point):.1f}" y="{y - 6}" '
-            f'width="{abs(point - zero):.1f}" height="12"/>'
+            f'<text x="4" y="{y + 4}">{escape(_cut(bar.name, room // _LETTER))}</text>'
+            f'<rect class="{bar.kind}" x="{min(zero, point):.1f}" y="{y - 6}" '
+            f'width="{abs(point - zero):.1f}" height="12">{told}</rect>'
             f'<line class="whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>'
             f'<text class="soft" text-anchor="end" x="{WIDTH - 4}" y="{y + 4}">'
-            f"{found['point']:+.4f}</text>"
+            f"{bar.point:+.4f}</text>"
         )
     return "".join([*parts, "</svg>"])
 
@@ -172,5 +202,5 @@ def _or(value: float | None, other: float) -> float:
     return other if value is None else value
 
 
-def _cut(name: str, most: int = 28) -> str:
+def _cut(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import add_example, add_model, opened, plotted, scene
+from tamid.cli.pages import cells, document
 from tamid.cli.runs import outcome_words
 from tamid.cli.runs_charts import Dot, benefit_picture, scatter, trial_pictures
 from tamid.cli.worth import feature_row
@@ -19,26 +20,6 @@ if TYPE_CHECKING:
 
 # Runs that the page tells whole; older ones keep their line in the table.
 _MOST_WHOLE = 12
-_STYLE = """
-:root { color-scheme: light dark; --ink: #0f172a; --soft: #64748b; --line: #e2e8f0;
-  --paper: #fff; --card: #f8fafc; --good: #0f766e; --try: #b45309; --bad: #9f1239; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e2e8f0; --soft: #94a3b8; --line: #263244;
-  --paper: #0f172a; --card: #16213a; --good: #2dd4bf; --try: #fbbf24; --bad: #fb7185; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 1.5rem auto;
-  padding: 0 1rem 4rem; color: var(--ink); background: var(--paper); }
-svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: var(--ink); }
-.grid { stroke: var(--line); } .soft { fill: var(--soft); color: var(--soft); }
-.best { fill: none; stroke: var(--good); stroke-width: 1.5; }
-.whisker { stroke: var(--ink); stroke-width: 1.5; }
-.tried, .experiment { fill: var(--try); } .won, .version, .sure { fill: var(--good); }
-.run { fill: var(--soft); } .held { fill: var(--bad); } .unsure { fill: var(--soft); opacity: .6; }
-.many { display: grid; gap: 8px; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
-td, th { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid var(--line);
-  white-space: nowrap; vertical-align: top; } .why { white-space: normal; min-width: 11rem; }
-details { border: 1px solid var(--line); border-radius: 8px; padding: .5rem 1rem; margin: .8rem 0;
-  background: var(--card); } summary { cursor: pointer; font-weight: 600; }
-"""
 
 
 def add_page(parser: ArgumentParser) -> None:
@@ -73,10 +54,6 @@ def whole_page(model: str, metric: str, sheets: Sequence[RunSheet]) -> str:
     tried = sum(s.card.experiment for s in sheets)
     told = [s for s in reversed(sheets) if s.report][:_MOST_WHOLE]
     parts = [
-        "<!doctype html>",
-        f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>",
         f"<p>{_of(len(sheets) - tried, 'run')}, {_of(tried, 'experiment')}. "
         f"{escape(metric)} of each is of the "
         "rows that it was judged on and not fitted on; runs on other weeks had other rows.</p>",
@@ -85,9 +62,8 @@ def whole_page(model: str, metric: str, sheets: Sequence[RunSheet]) -> str:
         "experiment, which never becomes one. Point at a dot to read it.</p>",
         f'<div class="wide">{_table(metric, sheets)}</div>',
         *(_whole(sheet, opened=place == 0) for place, sheet in enumerate(told)),
-        "</body></html>",
     ]
-    return "\n".join(parts)
+    return document(title, parts)
 
 
 def _of(count: int, what: str) -> str:
@@ -131,7 +107,7 @@ def _table(metric: str, sheets: Sequence[RunSheet]) -> str:
              "-" if value is None else f"{value:.4f}", short(card.data), short(card.code),
              "-" if card.seconds is None else f"{card.seconds:.1f}", card.why)
         )  # fmt: skip
-    return _cells(head, rows)
+    return cells(head, rows)
 
 
 def _whole(sheet: RunSheet, *, opened: bool) -> str:
@@ -150,7 +126,7 @@ def _whole(sheet: RunSheet, *, opened: bool) -> str:
             f"<p>What {escape(str(report.get('metric')))} loses if the feature is dealt out at "
             "random, with the interval over entities; grey: not shown to help.</p>",
             f'<div class="wide">{benefit_picture(features)}</div>',
-            f'<div class="wide">{_cells(head, rows)}</div>',
+            f'<div class="wide">{cells(head, rows)}</div>',
         ]
     if sheet.verdicts:
         lines = "".join(f"<li>{escape(line)}</li>" for line in sheet.verdicts)
@@ -173,7 +149,7 @@ def _chosen(report: Mapping[str, Any]) -> Iterator[str]:
             (str(w["window"]), f"{w['value']:.4f}", f"{w['gain']:+.4f}", f"{w['error']:.4f}")
             for w in windows
         ]
-        yield f"<h3>Windows</h3>{_cells(head, rows)}"
+        yield f"<h3>Windows</h3>{cells(head, rows)}"
 
 
 def _listed(report: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -182,15 +158,3 @@ def _listed(report: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 def _value(value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _cells(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = []
-    for row in rows:
-        marks = ["" if n != "why" else ' class="why"' for n in head]
-        cells = "".join(
-            f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(marks, row, strict=True)
-        )
-        lines.append(f"<tr>{cells}</tr>")
-    return f"<table><tr>{top}</tr>{''.join(lines)}</table>"

@@ -13,6 +13,7 @@ from tamid.stages.refitting import FITS, NO_TIME, Lab
 
 # Rows are dealt into so many folds by entity: each chance comes from a fit on 3/4 of the rows.
 _FOLDS = 4
+NO_CLASSES = "confident learning counts classes, and this label is a number"
 BETTER, GIVEN_CHANCE, BETTER_CHANCE = "_better", "chance_given", "chance_better"
 
 
@@ -25,7 +26,7 @@ def labels(lab: Lab) -> pl.DataFrame:
     fitted, seen = np.flatnonzero(lab.fold.fit), np.flatnonzero(lab.fold.seen)
     none = np.zeros(0, dtype=np.int64)
     if lab.contract.task is Task.REGRESSION:
-        lab.missing["labels"] = "confident learning counts classes, and this label is a number"
+        lab.missing["labels"] = NO_CLASSES
         return _listed(lab, none, None, np.zeros((0, 2)))
     if not lab.room(_FOLDS + FITS):
         lab.missing["labels"] = NO_TIME
@@ -39,6 +40,32 @@ def labels(lab: Lab) -> pl.DataFrame:
     unseen = _chances(lab.base.model.predict(lab.bench.table.take(seen)))
     both = np.concatenate([chance, unseen])
     return _listed(lab, every, suspect_labels(lab.bench.y[every].astype(np.int64), both), both)
+
+
+def labels_as_judged(lab: Lab) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
+    """Find labels in doubt among the judged rows, by a model that stays as it is.
+
+    What it would bring to mend them takes a fit, and is not told.
+    """
+    none = np.zeros(0, dtype=np.int64)
+    if lab.contract.task is Task.REGRESSION:
+        lab.missing["labels"] = NO_CLASSES
+        return _listed(lab, none, None, np.zeros((0, 2))), ()
+    seen = np.flatnonzero(lab.fold.seen)
+    chance = _chances(lab.base.score)
+    found = suspect_labels(lab.bench.y[seen].astype(np.int64), chance)
+    listed = _listed(lab, seen, found, chance)
+    if not len(found.rows):
+        lab.missing["labels"] = f"of {len(seen)} judged labels none is in doubt"
+        return listed, ()
+    finding = Finding(
+        kind="labels",
+        name="suspect labels",
+        evidence=f"{len(found.rows)} of {len(seen)} judged labels are in doubt; the model has not "
+        "learnt from them, and cannot be fitted without others",
+        numbers={"suspects": len(found.rows), "noise": found.noise, "among": len(seen)},
+    )
+    return listed, (finding,)
 
 
 def _without(lab: Lab, fitted: Ints, found: Suspects) -> None:

@@ -80,6 +80,18 @@ def learn_given(job: TrainingJob, contract: Contract, tools: Tools, progress: Pr
     )  # fmt: skip
 
 
+def judged_as_it_is(bench: Bench, about: GivenModel) -> tuple[Model, Tuned, Fold]:
+    """Return a model that was handed over, tuned, and the rows unknown to it that judge it.
+
+    Raises:
+        DataError: too few of them; UserCodeError: model and contract do not fit.
+    """
+    given = bench.tools.learner.fit(bench.table, bench.y, bench.weight, {}, bench.job.seed)
+    parts = _parts(bench, about)
+    _refuse_scarce(bench, parts.judged.seen)
+    return given, _tuned(bench, given, parts)[0], parts.judged
+
+
 def _told(given: GivenModel) -> Mapping[str, object]:
     return {"name": given.name, "kind": given.kind, "through": given.through}
 

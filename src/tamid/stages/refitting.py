@@ -14,7 +14,6 @@ import polars as pl
 
 from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
-from tamid.core.errors import UsageError
 from tamid.core.learning.advice import Ask, Finding, Study
 from tamid.core.learning.choice import Tuned, tune
 from tamid.core.learning.model import Bools, FeatureTable, Floats, Ints, Model
@@ -23,17 +22,16 @@ from tamid.core.stats.compare import Comparison, compare
 from tamid.core.stats.intervals import metric_interval
 from tamid.core.stats.metrics import Terms, terms
 from tamid.core.values import PERIOD, TIME
-from tamid.ports import Progress, TrainingJob
+from tamid.ports import GivenModel, Progress, TrainingJob
 from tamid.stages.answering import calibrated, try_feature_code
 from tamid.stages.evidence import ALPHA, groups_of
 from tamid.stages.fitting import Bench, Tools
+from tamid.stages.handed import judged_as_it_is
 
 # As in training: more rows would not change how variants compare.
 _MOST_ROWS_TUNING = 100_000
 # Two models for one variant: one to tune it, one to judge it.
 FITS = 2
-# What the name of a finding begins with that only tells what one good feature is worth.
-ALONE = "without "
 NO_TIME = "the time asked for was over: give it more with --minutes"
 
 
@@ -53,7 +51,6 @@ class Lab:
     def __init__(
         self, job: TrainingJob, contract: Contract, tools: Tools, ask: Ask, progress: Progress
     ) -> None:
-        _refuse_finished(job, tools)
         self.began = tools.seconds()
         if tools.code is not None:
             try_feature_code(job.frame, contract, tools.code)
@@ -65,13 +62,14 @@ class Lab:
         self.fits, self._progress, self._steps, self._fitting = 0, progress, 0, 0.0
         self.measured: list[tuple[Finding, Terms]] = []
         self.missing: dict[str, str] = {}
-        fold: Fold = self.bench.plan.judging(self.window)
-        self.bench.enough(fold, "judging")
-        self.fold = fold
-        self.rows = job.frame.filter(pl.Series(fold.seen))
-        self.groups = groups_of(self.rows)
         self._degraded = job.degraded
-        self.base = self._needed(self.recipe())
+        # A model that was handed over, and that nobody can fit the like of anew.
+        given = job.given if tools.recipe is None else None
+        self.finished = given is not None
+        self.fold, own = self._subject(given)
+        self.rows = job.frame.filter(pl.Series(self.fold.seen))
+        self.groups = groups_of(self.rows)
+        self.base = self._needed(self.recipe()) if own is None else self._tried(*own)
 
     @property
     def y(self) -> Floats:
@@ -113,12 +111,7 @@ class Lab:
             parts.append((bench.y[fold.seen], raw, bench.weight[fold.seen]))
         y, raw, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
         chosen = tune(self.contract, window, y, raw, weight)
-        model = self.fit(table, judging.fit & keep, window)
-        raw = model.predict(table.take(self.fold.seen))
-        score = calibrated(raw, chosen.calibration)
-        return Tried(
-            terms=self.judged(score, chosen.threshold), score=score, model=model, chosen=chosen
-        )
+        return self._tried(self.fit(table, judging.fit & keep, window), chosen, table)
 
     def fit(self, table: FeatureTable, rows: Bools, window: str, carried: float = 1.0) -> Model:
         """Fit the recipe on some rows, weighed as in training."""
@@ -187,6 +180,7 @@ class Lab:
             seconds=round(self.tools.seconds() - self.began, 3),
             findings=findings,
             not_measured=self.missing,
+            given="" if self.bench.job.given is None else self.bench.job.given.name,
         )
 
     def periods(self) -> tuple[int, float]:
@@ -196,9 +190,25 @@ class Lab:
         count = 0 if timeless else frame.get_column(PERIOD).n_unique()
         return count, frame.height / count if count else 0.0
 
+    def _subject(self, given: GivenModel | None) -> tuple[Fold, tuple[Model, Tuned] | None]:
+        """Return who is fitted and who judges; with a finished model, nobody is, and the model."""
+        if given is None:
+            fold = self.bench.plan.judging(self.window)
+            self.bench.enough(fold, "judging")
+            return fold, None
+        model, chosen, fold = judged_as_it_is(self.bench, given)
+        return Fold(fit=np.zeros_like(fold.fit), seen=fold.seen), (model, chosen)
+
     def _needed(self, tried: Tried | None) -> Tried:
         assert tried is not None  # Bench.enough has said so
         return tried
+
+    def _tried(self, model: Model, chosen: Tuned, table: FeatureTable | None = None) -> Tried:
+        raw = model.predict((table or self.bench.table).take(self.fold.seen))
+        score = calibrated(raw, chosen.calibration)
+        return Tried(
+            terms=self.judged(score, chosen.threshold), score=score, model=model, chosen=chosen
+        )
 
 
 def holm(lab: Lab) -> Iterator[Finding]:
@@ -209,7 +219,7 @@ def holm(lab: Lab) -> Iterator[Finding]:
     Source: Holm (1979), Scandinavian Journal of Statistics 6.
     """
     measured = lab.measured
-    left = [i for i, (f, _) in enumerate(measured) if not f.name.startswith(ALONE)]
+    left = [i for i, (f, _) in enumerate(measured) if not f.only_worth]
     shown: set[int] = set()
     while left:
         level = ALPHA / len(left)
@@ -229,12 +239,3 @@ def _narrowed(table: FeatureTable, without: tuple[str, ...]) -> FeatureTable:
     return FeatureTable(
         features=tuple(table.features[i] for i in places), values=table.values[:, places]
     )
-
-
-def _refuse_finished(job: TrainingJob, tools: Tools) -> None:
-    if job.given is not None and tools.recipe is None:
-        raise UsageError(
-            f"the model of {job.run} was handed over finished, and cannot be fitted anew",
-            why="each step is measured by fitting the recipe again with one thing changed",
-            fix="Hand over a scikit-learn pipeline, or name a run that trained its own model.",
-        )

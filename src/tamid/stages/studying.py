@@ -10,22 +10,24 @@ import numpy as np
 import polars as pl
 
 from tamid.core.contract.model import Contract
-from tamid.core.learning.advice import Ask, Finding, Study
+from tamid.core.learning.advice import WITHOUT, Ask, Finding, Study
 from tamid.core.learning.benefit import Benefit
 from tamid.core.stats.threshold import best_for_f1
 from tamid.core.values import Task
 from tamid.ports import Progress, TrainingJob
 from tamid.stages.benefits import measured as benefits_of
 from tamid.stages.curving import curve
-from tamid.stages.doubting import labels
+from tamid.stages.doubting import labels, labels_as_judged
 from tamid.stages.fitting import Tools
-from tamid.stages.refitting import ALONE, Lab, holm
+from tamid.stages.refitting import Lab, holm
 from tamid.stages.slicing import slices
 
 # The features that help most, each left out alone.
 _ALONE = 3
 # What moves with the threshold, and is not won by calling everybody.
 _MOVED = ("f1", "accuracy")
+# Why a step is not measured, up to what the model would have to be fitted on.
+_FINISHED = "the model was handed over finished, and this takes a fit on"
 
 
 def study(
@@ -33,12 +35,18 @@ def study(
 ) -> tuple[Study, pl.DataFrame]:
     """Measure the steps; return what was found, and the rows whose label is in doubt.
 
+    Of a model that was handed over finished only that is told which takes no fit.
+
     Raises:
-        UsageError: a model that was handed over finished; DataError, UserCodeError: as in training.
+        DataError, UserCodeError: as in training.
     """
     lab = Lab(job, contract, tools, ask, progress)
     _threshold(lab)
     known = benefits_of(lab.bench, lab.base.model, lab.base.chosen, lab.fold)
+    if lab.finished:
+        _takes_a_fit(lab, known)
+        suspects, doubted = labels_as_judged(lab)
+        return lab.study((*holm(lab), *doubted, *slices(lab))), suspects
     lab.say("windows", 0.2)
     _windows(lab)
     lab.say("features", 0.3)
@@ -49,6 +57,23 @@ def study(
     curved = curve(lab)
     lab.say("slices", 0.95)
     return lab.study((*holm(lab), *curved, *slices(lab))), suspects
+
+
+def _takes_a_fit(lab: Lab, known: tuple[Benefit, ...]) -> None:
+    """Put down what cannot be told of a model that nobody here can fit, and what can instead."""
+    lab.missing["more_data"] = f"{_FINISHED} other numbers of rows"
+    lab.missing["window"] = f"{_FINISHED} other weeks"
+    told = [(b.feature, b.benefit) for b in known if b.benefit is not None]
+    if not told:
+        lab.missing["features"] = f"{_FINISHED} fewer features"
+        return
+    idle = [name for name, gain in told if gain.low <= 0]
+    best, most = told[0]
+    lab.missing["features"] = (
+        f"{_FINISHED} fewer features; with values dealt out at random "
+        + (f"{', '.join(idle)} cost nothing that is shown" if idle else "every one is missed")
+        + f", and {best} the most, {most.point:.4f} (from {most.low:.4f} to {most.high:.4f})"
+    )
 
 
 def _threshold(lab: Lab) -> None:
@@ -124,7 +149,7 @@ def _features(lab: Lab, known: tuple[Benefit, ...]) -> None:
         lab.missing["drop features"] = "every feature that was measured is shown to help"
     for b, gain in told[:_ALONE]:
         if len(known) > 1 and gain.low > 0:
-            _left_out(lab, f"{ALONE}{b.feature}", (b.feature,), known, "what helps most")
+            _left_out(lab, f"{WITHOUT}{b.feature}", (b.feature,), known, "what helps most")
 
 
 def _left_out(

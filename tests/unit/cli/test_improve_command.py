@@ -33,13 +33,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def said(
-    root: Path, path: Path, monkeypatch: pytest.MonkeyPatch, *, as_json: bool = False, run: str = ""
+    root: Path,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    as_json: bool = False,
+    run: str = "",
+    page: Path | None = None,
 ) -> str:
     """Return what the command prints, with every port in this process."""
     monkeypatch.setattr(App, "open", lambda *args, **more: lab.Lab(root))
     stdout = io.StringIO()
     args = argparse.Namespace(
-        workspace=root, model=None, run=run, minutes=5.0, seeds=1, suspects=path
+        workspace=root, model=None, run=run, minutes=5.0, seeds=1, suspects=path, page=page
     )
     out = Output(as_json=as_json, quiet=True, stdout=stdout)
     assert improving.improve(args, out) == 0
@@ -52,7 +58,8 @@ def test_steps_come_ranked_with_how_to_take_them(
     """Each measured step has a gain, its evidence, and a line to copy; nothing is recorded."""
     app = lab.Lab(trained)
     before = app.state(lab.MODEL).seq
-    told: Any = json.loads(said(trained, tmp_path / "s.csv", monkeypatch, as_json=True))
+    page = tmp_path / "steps.html"
+    told: Any = json.loads(said(trained, tmp_path / "s.csv", monkeypatch, as_json=True, page=page))
     assert (told["run"], told["version"]) == ("run-0001", 1)
     assert [s["rank"] for s in told["steps"]] == list(range(1, len(told["steps"]) + 1))
     assert {"features", "threshold"} <= {s["kind"] for s in told["steps"]}
@@ -60,6 +67,10 @@ def test_steps_come_ranked_with_how_to_take_them(
     assert told["study"]["fits"] > 5
     assert app.state(lab.MODEL).seq == before
     app.close()
+    assert told["page"] == str(page)
+    drawn = page.read_text("utf-8")
+    assert drawn.count("<details") == len(told["steps"])
+    assert drawn.count("<rect") == len(told["steps"]), "each has a gain"
 
 
 def test_labels_in_doubt_are_listed_by_name(
@@ -87,11 +98,13 @@ def test_a_list_that_is_there_is_not_overwritten(
     assert path.read_text() == "reviewed\n"
 
 
-@pytest.mark.parametrize("words", [("--minutes", "0"), ("--seeds", "many"), ("run-0099",)])
+@pytest.mark.parametrize(
+    "words", [("--minutes", "0"), ("--seeds", "many"), ("run-0099",), ("--page", "no/such/x.html")]
+)
 def test_what_cannot_be_meant_is_refused(
     trained: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
-    """No time, no number, no such run: exit 2, no traceback."""
+    """No time, no number, no such run, no folder for the page: exit 2, no traceback."""
     try:
         code = main(["-C", str(trained), "improve", *words])
     except SystemExit as error:
@@ -158,3 +171,18 @@ def test_each_kind_of_feature_is_dropped_where_it_comes_from() -> None:
     assert lines[0] == "contract: data: {schema: {calls: {feature: false}}}"
     assert lines[1] == "contract: take calls_28d out of features.aggregates"
     assert lines[2] == "code: return made no more from features.py:build"
+
+
+def test_a_model_made_elsewhere_is_fitted_there_and_handed_over_again() -> None:
+    """Nothing that is trained here is proposed; what the contract alone changes still is."""
+    contract = parse(lab.CONTRACT)
+    steps = {
+        "more_data": {"rows": 10.0}, "window": {}, "features": {}, "threshold": {"threshold": 0.3}
+    }  # fmt: skip
+    for kind, numbers in steps.items():
+        found: Any = Finding(kind=kind, name="", evidence="", names=("calls",), numbers=numbers)  # type: ignore[arg-type]
+        lines = done_by(contract, found, "s.csv", "model.skops")
+        assert lines[-1] == "run: tamid register model.skops"
+        assert not any("tamid train" in line for line in lines)
+        assert kind == "threshold" or "where it is made" in lines[0]
+    assert "fixed: 0.3" in lines[0]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import lab
 import pytest
+from balanced import Balanced
 
 from tamid.cli.main import main
 from tamid.cli.runs_page import whole_page
@@ -43,24 +43,6 @@ def sheet(run: str, report: dict[str, Any] | None = None, **more: Any) -> RunShe
         branch="", changed=(), environment="", bundle="", overlay="", rows=1, peak_mb=1.0,
         verdicts=("minimum f1: fail",), report=report or {},
     )  # fmt: skip
-
-
-class Balanced(HTMLParser):
-    """Refuses a page whose elements do not close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        return
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def test_trials_features_and_gates_are_drawn() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 from numpy.random import default_rng
 
-from tamid.adapters.inline import TinyLearner, load
-from tamid.core.errors import UsageError
+from tamid.adapters.inline import TinyLearner, TinyModel, load
+from tamid.core.errors import DataError
 from tamid.core.learning.advice import Ask, Finding, Study, ranked
+from tamid.core.learning.model import FeatureTable, Floats, Learner, Param
 from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Task
 from tamid.ports import GivenModel, TrainingJob
 from tamid.stages.fitting import Tools
@@ -80,6 +81,7 @@ def studied(
     text: str = BINARY,
     seconds: Callable[[], float] | None = None,
     given: GivenModel | None = None,
+    learner: Learner | None = None,
 ) -> tuple[Study, pl.DataFrame]:
     """Study a recipe on a history whose last eight weeks are judged."""
     periods = tuple(sorted(rows.get_column(PERIOD).unique().to_list()))
@@ -88,7 +90,8 @@ def studied(
         windows={"all": periods, "short": periods[-8:]}, holdout=periods[-8:], seed=7, given=given,
     )  # fmt: skip
     tools = Tools(
-        learner=TinyLearner(task), baselines={}, load=lambda stored, schema: load(stored),
+        learner=learner or TinyLearner(task), baselines={},
+        load=lambda stored, schema: load(stored),
         generator=default_rng, seconds=seconds or itertools.count(0.0, 0.001).__next__,
     )  # fmt: skip
     return study(job, parse(text), tools, ask, Steps())
@@ -208,11 +211,41 @@ def test_a_budget_that_is_over_is_told() -> None:
     assert "--minutes" in found.not_measured["labels"]
 
 
-def test_a_model_handed_over_finished_is_refused() -> None:
-    """What cannot be fitted again cannot be looked into."""
-    given = GivenModel(name="m.onnx", kind="onnx", content=b"", inputs=())
-    with pytest.raises(UsageError, match="handed over finished"):
-        studied(history(), given=given)
+class Finished(TinyLearner):
+    """A learner that has learnt already: from the first weeks, whatever it is given later."""
+
+    def fit(
+        self, x: FeatureTable, y: Floats, weight: Floats, params: Mapping[str, Param], seed: int
+    ) -> TinyModel:
+        """Return the model of the first weeks."""
+        first = np.arange(len(x)) < (WEEKS - 10) * PEOPLE
+        return super().fit(x.take(first), y[first], weight[first], params, seed)
+
+
+def test_of_a_model_handed_over_finished_that_is_told_which_takes_no_fit() -> None:
+    """Threshold, slices and labels in doubt on rows unknown to it; what takes a fit says so."""
+    rows = history(noisy=0.5)
+    through = rows.get_column(PERIOD).unique().sort()[WEEKS - 10]
+    given = GivenModel(name="m.onnx", kind="onnx", content=b"", through=through)
+    found, suspects = studied(rows, given=given, learner=Finished(Task.BINARY))
+    assert (found.fits, found.fitted, found.given) == (0, 0, "m.onnx")
+    assert {"threshold", "slice", "labels"} == {f.kind for f in found.findings}
+    assert of(found, "threshold")[0].gain is not None
+    assert of(found, "slice")[0].name == "region=north"
+    assert of(found, "labels")[0].gain is None, "what mending them brings takes a fit"
+    assert suspects.height > 0
+    assert suspects.get_column(PERIOD).min() > through, "what it learnt from proves nothing"
+    assert set(found.not_measured) == {"more_data", "window", "features"}
+    assert all("handed over finished" in why for why in found.not_measured.values())
+    assert "cause the most" in found.not_measured["features"]
+
+
+def test_a_finished_model_that_knows_all_rows_is_not_looked_into() -> None:
+    """Without rows unknown to it nothing can be said."""
+    last = history().get_column(PERIOD).max()
+    given = GivenModel(name="m.onnx", kind="onnx", content=b"", through=str(last))
+    with pytest.raises(DataError, match="too little to judge"):
+        studied(history(), given=given, learner=Finished(Task.BINARY))
 
 
 def test_rows_without_time_have_no_window_to_choose() -> None:

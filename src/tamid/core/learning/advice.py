@@ -13,6 +13,8 @@ Kind = Literal["more_data", "window", "features", "labels", "threshold", "slice"
 # measured: fitted and judged; extrapolated: read off a fitted curve; bound: no more than this.
 Basis = Literal["measured", "extrapolated", "bound"]
 KINDS: tuple[Kind, ...] = ("more_data", "window", "features", "labels", "threshold", "slice")
+# What the name of a finding begins with that leaves out one good feature.
+WITHOUT = "without "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,11 @@ class Finding:
     names: tuple[str, ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def only_worth(self) -> bool:
+        """Return whether it is no step, and only tells what one good feature is worth."""
+        return self.kind == "features" and self.name.startswith(WITHOUT)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
@@ -48,7 +55,8 @@ class Study:
     """What came of measuring the steps.
 
     `base`: the recipe's metric on the judged rows. `not_measured`: by kind or name, why not.
-    `fits`: how many models were fitted; `judged`, `fitted`: rows.
+    `fits`: how many models were fitted; `judged`, `fitted`: rows. `given`: the file of a model that
+    was handed over, "" of one that was trained here; without any fit it was judged as it is.
     """
 
     metric: str
@@ -59,6 +67,7 @@ class Study:
     seconds: float
     findings: tuple[Finding, ...]
     not_measured: Mapping[str, str] = field(default_factory=dict)
+    given: str = ""
 
 
 def ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -35,12 +35,32 @@ def title(found: Finding) -> str:
             return f"do without {found.names[0]}"
 
 
-def done_by(contract: Contract, found: Finding, suspects: str) -> tuple[str, ...]:
+def done_by(contract: Contract, found: Finding, suspects: str, given: str = "") -> tuple[str, ...]:
     """Return the lines that say how the step is taken; `suspects` is the file of doubtful labels.
 
-    `contract:` begins a change of the contract, `run:` a command.
+    `contract:` begins a change of the contract, `run:` a command. `given`: the file of a model that
+    was handed over, which is fitted where it was made.
     """
-    return tuple(_lines(contract, found, suspects))
+    lines = _lines(contract, found, suspects)
+    return tuple(_given_lines(found, lines, given) if given else lines)
+
+
+def _given_lines(found: Finding, lines: Iterator[str], given: str) -> Iterator[str]:
+    """Yield the lines for a model that was made elsewhere: it is handed over again."""
+    match found.kind:
+        case "more_data":
+            yield f"fit {given} on more rows where it is made"
+        case "window":
+            yield f"fit {given} on the rows of the {found.names[0]} window where it is made"
+        case "features":
+            yield f"fit {given} without {', '.join(found.names)} where it is made"
+        case "threshold":
+            yield from (line for line in lines if not line.startswith("run:"))
+        case _:
+            yield from lines
+            return
+    yield "hand it over again, with what was said of it before (--trained-through, --inputs):"
+    yield f"run: tamid register {given}"
 
 
 def _lines(contract: Contract, found: Finding, suspects: str) -> Iterator[str]:
