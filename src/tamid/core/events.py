@@ -19,9 +19,9 @@ Cause = Literal[
     "contract_breach", "label_bug", "concept_drift", "covariate_shift", "prevalence", "unknown",
     "broken_values", "dependency_break", "concentration",
 ]  # fmt: skip
-# Causes that lie in the rows of a source that kept its contract.
 # Noted of a refused batch of which no row has an entity and a moment.
 NO_KEYS = "no keys"
+# Causes that lie in the rows of a source that kept its contract.
 ROW_BUGS = ("broken_values", "dependency_break", "concentration")
 Remedy = Literal["needed", "useless", "blocked"]
 
