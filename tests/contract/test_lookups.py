@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -55,34 +58,47 @@ class TestLookupFile(LookupSuite):
             LookupFile(tmp_path / "deep" / "known.sqlite").write("one", [known("a")])
 
     @pytest.mark.bench
-    def test_one_look_up_takes_less_than_20_microseconds(self, tmp_path: Path) -> None:
-        """Of 200,000 entities with 20 inputs each, in an order that no cache foresees."""
+    def test_a_look_up_costs_little_more_than_a_bare_one(self, tmp_path: Path) -> None:
+        """Of 200,000 entities with 20 inputs each, in an order that no cache foresees.
+
+        Held against the same statement on an open connection, as the machine may be busy.
+        """
         inputs = canonical_json({f"column_{n}": n * 1.37 for n in range(20)})
         place = tmp_path / "known.sqlite"
-        started = time.perf_counter()
+        started = time.process_time()
         entries = (
             Known(entity=f"c{n:07d}", as_of=1.0, inputs=inputs, score=0.5, version=1, made=1.0)
             for n in range(200_000)
         )
         LookupFile(place).write("k", entries)
-        written = time.perf_counter() - started
-        found, taken = LookupFile(place), []
-        for n in range(20_000):
-            entity = f"c{n * 7919 % 200_000:07d}"
-            started = time.perf_counter()
-            assert found.get(entity) is not None
-            taken.append(time.perf_counter() - started)
-        began = time.process_time()
-        for n in range(20_000):
-            found.get(f"c{n * 7919 % 200_000:07d}")
-        own = (time.process_time() - began) / 20_000
-        taken.sort()
-        median, late = taken[len(taken) // 2], taken[len(taken) * 99 // 100]
-        size = place.stat().st_size / 2**20
+        written = time.process_time() - started
+        found, size = LookupFile(place), place.stat().st_size / 2**20
+        wanted = [f"c{n * 7919 % 200_000:07d}" for n in range(20_000)]
+        assert all(found.get(entity) is not None for entity in wanted)
+        with contextlib.closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True)) as db:
+            known = "SELECT * FROM known WHERE entity = ?"
+            own, bare = _quickest(
+                found.get,
+                lambda entity: db.execute(known, (entity,)).fetchone(),
+                wanted,
+            )
         sys.stdout.write(
-            f"look-up: {own * 1e6:.1f} us of processor time, median {median * 1e6:.1f} us, "
-            f"99 % within {late * 1e6:.1f} us; "
-            f"200,000 entities written in {written:.1f} s, {size:.0f} MB\n"
+            f"look-up: {own * 1e6:.1f} us of processor time, a bare one {bare * 1e6:.1f} us: "
+            f"{own / bare:.2f} times; 200,000 entities written in {written:.1f} s of it, "
+            f"{size:.0f} MB\n"
         )
-        assert own < 20e-6
-        assert median < 100e-6
+        assert own < 1.5 * bare
+
+
+def _quickest(
+    own: Callable[[str], object], bare: Callable[[str], object], wanted: Sequence[str]
+) -> tuple[float, float]:
+    """Return the least processor time of a call of each, in rounds one after the other."""
+    least = [float("inf"), float("inf")]
+    for _ in range(7):
+        for place, call in enumerate((own, bare)):
+            began = time.process_time()
+            for entity in wanted:
+                call(entity)
+            least[place] = min(least[place], (time.process_time() - began) / len(wanted))
+    return least[0], least[1]

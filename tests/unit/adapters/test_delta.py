@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import stat
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 import polars as pl
 import pytest
@@ -145,15 +147,18 @@ def test_contents_the_disk_refuses_are_a_system_failure(tmp_path: Path) -> None:
 
 @pytest.mark.bench
 def test_four_hundred_appends_stay_quick(tmp_path: Path) -> None:
-    """A small write costs the same after hundreds as at the start: tens of milliseconds."""
+    """A small write costs about the same after hundreds as at the start."""
     tables, spent = DeltaTables(tmp_path), []
     for n in range(400):
         part = frame(f"p{n // 7:03}", x=[float(k) for k in range(600)], at=[_MOMENT] * 600)
         start = time.process_time()
         put(tables, part, f"k{n}")
         spent.append(time.process_time() - start)
-    assert sum(spent[-50:]) / 50 < 0.05
-    assert sum(spent[-50:]) < 4 * sum(spent[:50])
+    first, last = median(spent[:50]), median(spent[-50:])
+    sys.stdout.write(
+        f"\nappends: {first * 1e3:.1f} ms of processor time at first, {last * 1e3:.1f} ms after 400"
+    )
+    assert last < 4 * first
 
 
 _MOMENT = datetime(2026, 1, 4, tzinfo=UTC)

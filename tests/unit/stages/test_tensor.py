@@ -191,7 +191,7 @@ def test_memory_is_flat_in_the_number_of_weeks() -> None:
 
 
 @pytest.mark.bench
-def test_a_thousand_policies_are_walked_in_a_second() -> None:
+def test_a_thousand_policies_are_walked_at_once() -> None:
     """1,000 different policies over 104 weeks and three windows, walked and settled."""
     rng = np.random.default_rng(0)
     origins = np.arange(26, 130)
@@ -206,6 +206,13 @@ def test_a_thousand_policies_are_walked_in_a_second() -> None:
     began = time.process_time()
     found = compare(one, policies)
     spent = time.process_time() - began
-    sys.stdout.write(f"\npolicies: 1,000 over 104 weeks in {spent:.2f} s")
+    began = time.process_time()
+    looked = [values[week, 0, 26 + week] < policy.tolerance for policy in policies
+              for week in range(104)]  # fmt: skip
+    bare = time.process_time() - began
+    sys.stdout.write(
+        f"\npolicies: 1,000 over 104 weeks in {spent:.2f} s of processor time; looking at each of "
+        f"the {len(looked):,} weeks {bare:.2f} s: {spent / bare:.1f} times"
+    )
     assert len(found.accounts) == 1000
-    assert spent < 1.0
+    assert spent < 50 * bare
