@@ -35,7 +35,9 @@ def resident(server: Server) -> int:
     return int(next(x.split()[1] for x in text.splitlines() if x.startswith("VmRSS")))
 
 
-@pytest.mark.skipif(not TOOL.exists(), reason="schemathesis is not there (TAMID_CLIENTS)")
+@pytest.mark.skipif(
+    not TOOL.exists(), reason=f"{TOOL} is not installed (TAMID_CLIENTS names another)"
+)
 def test_no_request_of_the_document_is_a_fault_of_the_server(
     server: Server, tmp_path: Path
 ) -> None:

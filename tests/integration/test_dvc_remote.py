@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from rows_world import rows, workspace
-from servers import Service, commands, run
+from servers import Service, commands, needs, run
 
 from tamid.app import App
 from tamid.config import find
@@ -27,6 +27,8 @@ pytestmark = [
 @pytest.fixture
 def home(tmp_path: Path, s3: Service) -> dict[str, str]:
     """The environment of a user with access to the remote; its bucket is there."""
+    needs("dvc")
+    needs("boto3")
     import boto3
 
     access = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from rows_world import workspace
-from servers import Service
+from servers import Service, needs
 
 from tamid.app import App
 from tamid.config import find
@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 @pytest.fixture
 def bucket(s3: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of the server; its address and access are in the environment."""
+    needs("boto3")
     import boto3
 
     access = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "word"}
