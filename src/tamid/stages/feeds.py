@@ -17,6 +17,8 @@ from tamid.stages.quarantine import Shape
 
 ROWS = "rows"
 LABELS = "labels"
+# What the names of tables that views read begin with.
+VIEWS = "_views."
 # How the tables of feature views are cut: weeks of UTC.
 SHARED_RULE = PeriodRule(zone=UTC)
 
@@ -138,7 +140,7 @@ def feeds(contract: Contract) -> tuple[Feed, ...]:
 
 def stored_name(contract: Contract, name: str) -> str:
     """Return under which name an event table is stored: a view's is the same for all contracts."""
-    return f"_views.{name}" if name in contract.views else f"{contract.name}.{name}"
+    return f"{VIEWS}{name}" if name in contract.views else f"{contract.name}.{name}"
 
 
 def _shared(contract: Contract, name: str) -> Feed:

@@ -17,7 +17,7 @@ from tamid.core.state import State
 from tamid.core.values import ARRIVED, ENTITY, KNOWN_AT, PERIOD, TIME, TablePin, instant
 from tamid.ports import Tables
 from tamid.stages import data, features, stepping
-from tamid.stages.feeds import SHARED_RULE, stored_name
+from tamid.stages.feeds import SHARED_RULE, VIEWS, stored_name
 from tamid.stages.filing import with_periods
 from tamid.stages.rig import Rig
 
@@ -94,7 +94,7 @@ def joined(
 
 def steps_table(name: str, view: View) -> str:
     """Return where the steps of a view's definition are stored."""
-    return f"_views.{name}.{view.definition[-12:]}"
+    return f"{VIEWS}{name}.{view.definition[-12:]}"
 
 
 def _joined(

@@ -19,6 +19,7 @@ from tamid.core.fold import LOGS
 from tamid.core.retention import NOW, Plan, Replaced, needed, plan
 from tamid.core.values import Role, TablePin, canonical_json, digest_of
 from tamid.stages.audit import UNREAD
+from tamid.stages.feeds import VIEWS
 from tamid.upkeep.rows import ORDER, outlived_rows, span_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def collect(app: App, *, actor: str, role: Role, reason: str, dry_run: bool = Fa
     """Clear away what nobody needs; all models must stand still.
 
     Raises:
-        UsageError: `[retention]` or `[keep]` names a table that no model has.
+        UsageError: `[retention]` or `[keep]` names a table that no model has, or `[keep]` one whose
+            rows all stay.
     """
     _known_names(app)
     now = app.clock.now()
@@ -223,6 +225,8 @@ def _known_names(app: App) -> None:
         ("keep", app.config.keep, ours),
     ):
         for name in sorted(set(named) - there):
+            if name in known and name != AUDIT:
+                raise _keeps_all(name)
             near = difflib.get_close_matches(name, sorted(there), n=1)
             raise UsageError(
                 f"[{section}] names {name!r}, which is no table of this kind"
@@ -230,3 +234,18 @@ def _known_names(app: App) -> None:
                 why=f"there are {', '.join(sorted(there))}",
                 fix="Correct tamid.toml.",
             )
+
+
+def _keeps_all(name: str) -> UsageError:
+    """Say why `[keep]` cannot be said of a table that there is."""
+    if name.rpartition(".")[2] in LOGS:
+        why = "what servers answered goes by the contract's `service.log.keep`"
+        fix = f"Change that, or give {name} a time in [retention]; take it out of [keep]."
+    else:
+        many = ", those of a view for several models" if name.startswith(VIEWS) else ""
+        why = f"what rests on its rows is computed again at any moment{many}"
+        fix = (
+            f"Take {name} out of [keep]. What was replaced in it goes by [retention], and one "
+            "entity's rows by `tamid erase`."
+        )
+    return UsageError(f"[keep] names {name!r}, whose rows all stay", why=why, fix=fix)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tamid.core.state import State
 
 _STILL = "labels may still come, or a last score be given again"
+_TIMELESS = "[keep] goes by a row's own moment, and the contract names no column of it (data.time)"
 # In the order in which a period leaves them.
 ORDER = (ROWS, PREDICTIONS, LABELS)
 
@@ -70,6 +71,8 @@ def _content(app: App, model: str, state: State, now: datetime) -> Outlived:
     keep = {name: span_of(app.config.keep, f"{model}.{name}") for name in ORDER}
     if not any(keep.values()):
         return Outlived()
+    if app.contract(model).data.time is None:
+        return Outlived(stays=(f"rows of {model}: {_TIMELESS}",))
     lasts = {name: _lasts(app, model, state, name) for name in ORDER}
     found, whys = outlived(ORDER, keep, lasts, _needed(app, model, state, sorted(lasts[ROWS])), now)
     return Outlived(
