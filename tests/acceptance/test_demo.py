@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tamid.app import App
+from tamid.cli.main import main
 from tamid.core.values import ENTITY, PERIOD, TIME
 from tamid.examples.telecom import Story
 from tamid.examples.telecom.demo import Options, Played, Told, play
@@ -156,6 +157,26 @@ def test_four_policies_are_walked(year: tuple[Played, list[Told]]) -> None:
     assert len(seen) > 0
     assert not seen.any()
     app.close()
+
+
+def test_the_lift_of_the_calls_is_what_tamid_actions_tells(
+    year: tuple[Played, list[Told]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Marketing hands over whom it called; report, figures and command tell one lift of it."""
+    campaign, folder = year[0].figures.campaign, year[0].report.parent
+    assert campaign is not None
+    assert campaign.lift is not None
+    assert main(["-C", str(folder), "actions", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    (file,), (lift,) = told["files"], told["lifts"]
+    assert (file["new"], file["unknown"], file["held_back"]) == (campaign.calls, 0, 0)
+    assert lift["lift"]["point"] == pytest.approx(campaign.lift.lift.point)
+    assert lift["word"] == "helps", "a quarter of those who are called stay because of it"
+    assert lift["reached"] == 1
+    assert lift["lift"]["low"] > 0
+    page = year[0].report.read_text("utf-8")
+    assert f"{campaign.calls:,} calls when the year was over" in page
+    assert any(t.who == "marketing" and "helps" in t.text for t in year[1])
 
 
 def test_a_bug_that_is_trained_on_fails_the_act(year: tuple[Played, list[Told]]) -> None:

@@ -165,6 +165,7 @@ def _summary(out: Output, body: dict[str, Any]) -> None:
         ("churn avoided against the control group",
          f"{100 * body['churn_reduction']:.1f} % ({100 * low:.1f} to {100 * high:.1f}), "
          f"goal {100 * body['churn_goal']:.0f} %"),
+        ("lift of the calls, against those held back", _lift(body["lift"])),
         ("money saved against never retraining", money),
         ("  against repairing by hand",
          f"{body['money_saved_against_manual']:,.0f} {body['currency']}"),
@@ -186,6 +187,13 @@ def _policies(found: Any) -> str:
     if found is None:
         return "too few weeks to walk"
     return ", ".join(f"{row.policy} {number(row.f1)}" for row in found.rows)
+
+
+def _lift(found: Any) -> str:
+    if found is None:
+        return "no outcome of a call is in"
+    low, high = 100 * found.lift.low, 100 * found.lift.high
+    return f"{100 * found.lift.point:+.1f} points ({low:+.1f} to {high:+.1f}), {found.word}"
 
 
 def _figure(value: float | None) -> str:

@@ -164,6 +164,19 @@ class Interval:
     high: float
     level: float = 0.95
 
+    def scaled(self, factor: float) -> Interval:
+        """Return it in another unit, of which one of this one is `factor` (above 0).
+
+        >>> Interval(point=0.5, low=0.25, high=0.75).scaled(100).high
+        75.0
+        """
+        return Interval(
+            point=factor * self.point,
+            low=factor * self.low,
+            high=factor * self.high,
+            level=self.level,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablePin:

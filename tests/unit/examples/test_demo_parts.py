@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import date, timedelta
 from xml.etree import ElementTree as ET
 
 from tamid.core import events as ev
 from tamid.core.state import State
 from tamid.core.values import Interval
+from tamid.core.view.lift import LiftCard
+from tamid.examples.telecom.demo_campaign import Campaign, campaign_part
 from tamid.examples.telecom.demo_memory import Watcher
 from tamid.examples.telecom.demo_outage import children, outage
 from tamid.examples.telecom.demo_story import acts_of
@@ -163,3 +166,23 @@ def _day(life: Life, after: int) -> Day:
     records = tuple(r for r in life.records if r.seq > after)
     plain = tuple(r for r in records if not isinstance(r.event, ev.Decided))
     return Day(date=START, records=plain, state=State())
+
+
+def test_what_the_calls_brought_is_said_only_where_it_can_be() -> None:
+    """Nothing without outcomes, one sentence for too few, bars for all and for those reached."""
+    span = Interval(point=0.2, low=0.1, high=0.3)
+    card = LiftCard(
+        offer="*", through="2026-01-04", lift=span, word="helps", offered=200, offered_share=0.4,
+        held=100, held_share=0.6, reached=0.8, by_lot=True, effect=span.scaled(1.25),
+    )  # fmt: skip
+    assert campaign_part(None) == campaign_part(Campaign(calls=3, lift=None)) == ""
+    few = campaign_part(Campaign(calls=3, lift=replace(card, word="too small to judge")))
+    assert "too small to judge" in few
+    assert "<svg" not in few
+    whole = campaign_part(Campaign(calls=1234, lift=card))
+    assert whole.count("<rect") == 2
+    assert "+20.0 points kept, +10.0 to +30.0 at 95%, helps" in whole
+    assert "12.5 to 37.5 points" in whole
+    assert "1,234 calls" in whole
+    everybody = campaign_part(Campaign(calls=1234, lift=replace(card, reached=1.0)))
+    assert everybody.count("<rect") == 1, "who was to be called was"

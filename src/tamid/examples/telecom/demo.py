@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tamid.examples.telecom.demo_acts import acts
+from tamid.examples.telecom.demo_campaign import Campaign, campaign_words, hand_over_calls
 from tamid.examples.telecom.demo_figures import Figures, figures_of
 from tamid.examples.telecom.demo_memory import Watcher
 from tamid.examples.telecom.demo_policies import policies_of
 from tamid.examples.telecom.demo_story import acts_of
-from tamid.examples.telecom.demo_words import WORLD, Narrator, Told
+from tamid.examples.telecom.demo_words import MARKETING, WORLD, Narrator, Told
 from tamid.examples.telecom.demo_year import MODEL, Options, Year, begin
 from tamid.examples.telecom.report import picture_of, report
 from tamid.examples.telecom.report_picture import draw
@@ -70,6 +71,7 @@ class Played:
             "outage_rungs": f.outages[0].rungs if f.outages else {},
             "acts": acts(f),
             "policies": f.policies,
+            "lift": f.campaign and f.campaign.lift,
             "wall_s": round(self.wall_s, 1),
             "cpu_s": round(self.cpu_s, 1),
             "peak_mb": round(self.peak_mb, 1),
@@ -87,6 +89,7 @@ def play(options: Options, tell: Callable[[Told], None]) -> Played:
             for line in _live(year):
                 tell(line)
             figures = replace(figures_of(year), policies=policies_of(year))
+            figures = replace(figures, campaign=_campaign(year, tell))
             page = _write(year, figures)
         finally:
             year.close()
@@ -105,6 +108,13 @@ def _live(year: Year) -> Iterator[Told]:
     for day in year.days():
         yield from narrator.tell(day)
     yield from narrator.rest(year.world.last_day)
+
+
+def _campaign(year: Year, tell: Callable[[Told], None]) -> Campaign:
+    """Let marketing tell what it did; after the figures, which a further turn must not move."""
+    campaign = hand_over_calls(year)
+    tell(Told(day=str(year.world.last_day), who=MARKETING, text=campaign_words(campaign)))
+    return campaign
 
 
 def _write(year: Year, figures: Figures) -> Path:

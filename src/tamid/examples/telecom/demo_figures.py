@@ -17,6 +17,7 @@ from tamid.core.chain import Recorded
 from tamid.core.errors import Held
 from tamid.core.paging import QUALITY, UNLABELLED
 from tamid.core.values import Interval
+from tamid.examples.telecom.demo_campaign import Campaign
 from tamid.examples.telecom.demo_estimates import Estimates, estimates_of
 from tamid.examples.telecom.demo_happenings import (
     Answer,
@@ -92,6 +93,7 @@ class Figures:
     estimates: Estimates
     releases: Releases
     policies: Policies | None = None
+    campaign: Campaign | None = None
 
     @property
     def held_cases(self) -> int:

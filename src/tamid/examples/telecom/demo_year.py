@@ -30,6 +30,8 @@ from tamid.examples.telecom.story import Story
 from tamid.examples.telecom.world import Files, World, write_day
 
 MODEL = "churn"
+# What the campaign does for those whom it is told to treat.
+OFFER = "call"
 # The loop turns at four in the morning UTC: six or seven o'clock in Jerusalem, before eight.
 TURN_AT = time(4, tzinfo=UTC)
 # How long the ML developer takes to look into a case, and when he looks again at one he could not
@@ -75,7 +77,10 @@ class Day:
 
 @dataclass(slots=True)
 class Year:
-    """A world, a fresh workspace and an open App; `close` it."""
+    """A world, a fresh workspace and an open App; `close` it.
+
+    `calls`: whom the campaign called, when, as its own system noted it.
+    """
 
     options: Options
     world: World
@@ -85,6 +90,7 @@ class Year:
     postbox: Postbox
     looked: dict[int, datetime] = field(default_factory=dict)
     answered: set[int] = field(default_factory=set)
+    calls: list[pl.DataFrame] = field(default_factory=list)
 
     def days(self) -> Iterator[Day]:
         """Live through the live year, one turn of the loop a day."""
@@ -113,6 +119,9 @@ class Year:
         received = tuple(self.postbox.collect())
         for listed in received:
             self.world.act(day, listed.select(customer_id="entity", treated="treat"))
+            called = listed.filter("treat").select(customer_id="entity")
+            told = {"offer": OFFER, "at": self.clock.moment.isoformat()}
+            self.calls.append(called.with_columns(pl.lit(v).alias(k) for k, v in told.items()))
         return Day(
             date=day,
             records=records,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from html import escape
 
-from tamid.core.values import Interval
+from tamid.examples.telecom.demo_campaign import campaign_part
 from tamid.examples.telecom.demo_figures import Drift, Figures
 from tamid.examples.telecom.demo_story import Act
 from tamid.examples.telecom.demo_year import Year
@@ -37,6 +37,7 @@ def report(year: Year, figures: Figures, acts: tuple[Act, ...]) -> str:
         estimates=estimates_part(figures.estimates),
         releases=releases_part(figures.releases),
         policies=policies_part(figures.policies),
+        campaign=campaign_part(figures.campaign),
         churn=bars(_churn_bars(figures), unit="%", mark=100 * figures.goal, mark_name="goal"),
         churn_words=_churn_words(figures),
         money=bars(_money_bars(figures), unit=f"k {figures.worth.currency}"),
@@ -131,9 +132,7 @@ def _tile(number: str, what: str, small: str) -> str:
 
 
 def _churn_bars(figures: Figures) -> list[Bar]:
-    found = figures.worth.reduction
-    scaled = Interval(point=100 * found.point, low=100 * found.low, high=100 * found.high)
-    return [Bar(name="churn avoided", interval=scaled, style="ours")]
+    return [Bar(name="churn avoided", interval=figures.worth.reduction.scaled(100), style="ours")]
 
 
 def _churn_words(figures: Figures) -> str:
@@ -155,13 +154,8 @@ def _churn_words(figures: Figures) -> str:
 
 def _money_bars(figures: Figures) -> list[Bar]:
     return [
-        Bar(
-            name=name,
-            interval=Interval(point=net.point / 1000, low=net.low / 1000, high=net.high / 1000),
-            style=policy,
-        )
+        Bar(name=name, interval=figures.worth.net[policy].scaled(1 / 1000), style=policy)
         for policy, name in NAMES.items()
-        for net in (figures.worth.net[policy],)
     ]
 
 

@@ -71,6 +71,7 @@ $policies
 <div><h2>Churn against the goal</h2>$churn<p class="lead">$churn_words</p></div>
 <div><h2>What the year was worth</h2>$money<p class="lead">$money_words</p></div>
 </div>
+$campaign
 <h2>What each role had to do</h2>
 <div class="cards">
 $roles
