@@ -97,12 +97,12 @@ def improve(args: Namespace, out: Output) -> int:
         suspects=count,
         page="" if args.page is None else str(args.page),
     )
-    if args.page is not None:
-        from tamid.cli.improve_page import whole_page
-
-        plotted(args.page, whole_page(advice))
     out.json(told(advice))
     _say(out, advice)
+    if args.page is not None:  # last: a page that cannot be written must not cost the study
+        from tamid.cli.improve_page import whole_page
+
+        out.text(f"the same with pictures: {plotted(args.page, whole_page(advice))}")
     return 0
 
 
@@ -130,12 +130,9 @@ def _say(out: Output, advice: Advice) -> None:
         out.text("not measured:")
         for what, why in missing_words(study):
             out.text(f"  {what}: {why}")
-    if advice.file or advice.page:
-        out.text()
     if advice.file:
+        out.text()
         out.text(f"{advice.suspects} labels in doubt: {advice.file}")
-    if advice.page:
-        out.text(f"the same with pictures: {advice.page}")
 
 
 def _reviewed(app: App, contract: Contract, suspects: pl.DataFrame) -> pl.DataFrame:
