@@ -45,7 +45,7 @@ data:
     source: {path: labels/*.parquet}
   schema:
     visits: {type: number}
-    basket: {type: number}
+    basket: {type: number, nullable: true}
 training: {model: logistic}
 gates: {minimum: {f1: 0.6}, baselines: [majority], calibration: {max_ece: 0.3}}
 service: {p99_ms: 5000, fallback: [previous, default: 0.5]}
@@ -97,11 +97,17 @@ class Shop(Stores):
         self.rows.put("past", pl.concat([week_of(w)[0] for w in range(PAST)]), begin)
         self.labels.put("past", pl.concat([week_of(w)[1] for w in range(PAST - 1)]), begin)
 
-    def live(self, first: int, last: int, more: float = 0.0) -> State:
-        """Live some weeks; `more` visits of everybody lead to as many more purchases."""
+    def live(self, first: int, last: int, more: float = 0.0, gone: bool = False) -> State:
+        """Live some weeks; `more` visits of everybody lead to as many more purchases.
+
+        `gone`: of a third of the customers nobody knows the basket.
+        """
         for week in range(PAST + first, PAST + last):
             at = FIRST + week * WEEK + timedelta(hours=4)
             rows = week_of(week)[0].with_columns(pl.col("visits") + more)
+            if gone:
+                kept = pl.int_range(pl.len()) % 3 > 0
+                rows = rows.with_columns(pl.when(kept).then("basket").alias("basket"))
             self.rows.put(f"w{week}", rows, at)
             self.labels.put(f"w{week}", week_of(week - 1)[1], at + 2 * DAY)
             self.clock.set(at + 2 * DAY)
@@ -136,6 +142,18 @@ def test_without_the_calendar_the_same_shop_is_paged(keys: Keys) -> None:
     assert state.alarms
     first = min(a.raised.period for a in state.alarms.values())
     assert first in special_weeks()
+
+
+def test_a_broken_week_is_broken_on_a_holiday_too(keys: Keys) -> None:
+    """A holiday may bring other customers; it does not empty a column of a third of them."""
+    shop = Shop(keys, f'"{HOLIDAYS}"')
+    broken = period(PAST + 2)
+    assert {period(PAST + 1), broken} <= special_weeks()
+    assert shop.live(0, 2).suspected == ()
+    state = shop.live(2, 3, gone=True)
+    assert state.suspected == (broken,)
+    assert "33% of the values are missing" in state.checked[broken].reasons[0]
+    assert [c.opened.kind for c in state.open_cases.values()] == ["bug"]
 
 
 def test_an_accepted_drift_is_the_new_normal(keys: Keys) -> None:

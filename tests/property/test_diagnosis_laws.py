@@ -35,11 +35,14 @@ def histories(draw: st.DrawFn, least: int = 2, most: int = 5) -> list[Floats]:
 @given(histories())
 def test_shares_are_shares_in_any_order(weeks: list[Floats]) -> None:
     """Between 0 and 1, and the same for rows in another order."""
-    for table in (unseen_shares(weeks), outside_shares(weeks)):
+    turned = [w[::-1] for w in weeks]
+    for measured in np.array([[False, True], [True, False]]):
+        unseen = unseen_shares(weeks, measured)
+        assert np.array_equal(unseen_shares(turned, measured), unseen)
+        assert (unseen <= unseen_shares(weeks, np.zeros(2, dtype=bool))).all()
+    for table in (unseen, outside_shares(weeks)):
         assert table.shape == (len(weeks), 2)
         assert ((table >= 0) & (table <= 1)).all()
-    turned = [w[::-1] for w in weeks]
-    assert np.array_equal(unseen_shares(turned), unseen_shares(weeks))
     assert np.array_equal(outside_shares(turned), outside_shares(weeks))
     for week in weeks:
         for shares in (missing_shares(week), commonest_shares(week)):

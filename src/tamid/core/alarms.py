@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Mapping
 
 from tamid.core.detecting import Found, detected, onset, reference_for, tie_break
-from tamid.core.estimates import trust_of
+from tamid.core.estimates import record_of, trust_of
 from tamid.core.events import AlarmRaised, Measured
 from tamid.core.paging import (
     ASKED,
@@ -39,8 +39,9 @@ __all__ = [
     "unlabelled_alarm",
 ]
 
-# A week of which so small a share was answered by the champion is spread by chance alone.
-_FEWEST_ROWS = 0.5
+# A week of which so small a share was answered by the champion is spread by chance alone; the share
+# is that of the smallest week of the reference.
+FEWEST_ROWS = 0.5
 # So many ordinary periods in a row within the reference, and the matter is over.
 CALM = 2
 
@@ -147,7 +148,7 @@ def _measured(state: State, signal: str) -> Mapping[str, Measured]:
 
 def _enough_rows(state: State, signal: str, seen: Measured) -> bool:
     usual = reference_of(state, state.champion).get(f"{signal}/rows", (0.0,))
-    return seen.rows >= _FEWEST_ROWS * usual[0]
+    return seen.rows >= FEWEST_ROWS * usual[0]
 
 
 def _losses(
@@ -196,7 +197,8 @@ _NOTICED = {
 def _what(signal: str, state: State, seen: Measured, level: QualityLevel) -> str:
     version = state.champion
     if signal == ESTIMATE:
-        return f"{level.metric} of version {version} is estimated at {_figure(seen)}"
+        known = f"grade {trust_of(seen).grade}, {record_of(seen)}"
+        return f"{level.metric} of version {version} is estimated at {_figure(seen)} ({known})"
     moved = "scores" if signal in (SCORE_PSI, ONLINE_SCORE_PSI) else "inputs"
     moved = f"online {moved}" if signal in ASKED else moved
     text = f"the {moved} of version {version} moved by a PSI of {seen.value:.3f} in {seen.period}"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from tamid.core.alarms import reference_losses
 from tamid.core.events import Diagnosed, Measured
+from tamid.core.excluded import ruled_out
 from tamid.core.paging import ONLINE
 from tamid.core.state import Alarm, State
 from tamid.core.stats.labelrate import join_fell, label_rate, rates_together
@@ -59,16 +60,37 @@ def cause_of(
     """Return the diagnosis of a quality alarm on what was measured in its periods.
 
     `all_due`: a matured period has all its labels, so that missing ones are missing. `feed`: where
-    the wrong answers sit, if the labels came in several batches.
+    the wrong answers sit, if the labels came in several batches. What speaks against the causes
+    that were asked for before it is told with it.
     """
     raised = alarm.raised
     version = int(raised.alarm.split("/")[1])
     seen = state.measured.get(f"quality@{version}", {})
-    facts = [seen[p] for p in raised.periods if p in seen]
-    if not facts:
+    if not any(p in seen for p in raised.periods):
         # An alarm about answers online: labels of them come as their callers send them.
         seen, all_due = state.measured.get(f"{ONLINE}@{version}", {}), False
-        facts = [seen[p] for p in raised.periods if p in seen]
+    found = _cause(alarm, state, version, sign, label_owner, seen, all_due=all_due, feed=feed)
+    facts = [seen[p] for p in raised.periods if p in seen]
+    share = None if feed is None else feed.share
+    against = ruled_out(
+        found.cause, state, version, raised.periods, facts, all_due=all_due, feed=share
+    )
+    return replace(found, excluded=against)
+
+
+def _cause(
+    alarm: Alarm,
+    state: State,
+    version: int,
+    sign: float,
+    label_owner: Role,
+    seen: Mapping[str, Measured],
+    *,
+    all_due: bool,
+    feed: Feed | None,
+) -> Diagnosed:
+    raised = alarm.raised
+    facts = [seen[p] for p in raised.periods if p in seen]
     bug = _bug(state, raised.periods)
     if bug is not None:
         return diagnosed(alarm, "contract_breach", True, bug[1], [bug[0]], "blocked")

@@ -109,6 +109,15 @@ def trust_of(seen: Measured) -> Trust:
     )
 
 
+def record_of(seen: Measured) -> str:
+    """Say how the intervals given until an estimate was made have fared."""
+    checks = int(seen.detail.get("checks", 0))
+    if not checks or "coverage" not in seen.detail:
+        return "no interval has met its truth yet"
+    held = round(seen.detail["coverage"] * checks)
+    return f"{held} of {checks} intervals so far held the truth"
+
+
 def _met(seen: Measured, truth: float) -> Met:
     return Met(
         period=seen.period,

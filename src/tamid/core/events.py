@@ -324,7 +324,7 @@ class ThresholdMoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosed(Event):
-    """The likely cause behind an alarm, and who must act."""
+    """The likely cause behind an alarm, and who must act; `excluded` speaks against others."""
 
     alarm: str
     cause: Cause
@@ -333,6 +333,7 @@ class Diagnosed(Event):
     reasons: tuple[str, ...]
     periods: tuple[str, ...] = ()
     retraining: Remedy = "needed"
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 An entry of the contract's `calendar.special` is `holidays_il` (public holidays of a country, by
 its own calendar, so that those of the Hebrew one move with it), `holidays_il_all` (observances and
 school holidays, too), either with days before and after (`holidays_il -7..+1`), or an own event
-with its days: `sale = 2026-11-23..2026-11-29, 2027-11-22`. Which days a country's holidays fall on
-is looked up outside and handed in as a table.
+with its days: `sale = 2026-11-23..2026-11-29, 2027-11-22`. Days of the Hebrew calendar come again
+each year: `camps = 10 Av..29 Av`. Which days a country's holidays fall on is looked up outside and
+handed in as a table.
 """
 
 from __future__ import annotations
@@ -14,26 +15,36 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from tamid.core.hebrew import LONGEST, MONTHS, civil_day, hebrew_year
+
 # Holidays of a country ("IL", or "IL_all") in a year: the names of each day.
 Holidays = Callable[[str, int], Mapping[date, tuple[str, ...]]]
+# A day of the Hebrew calendar in any year: day and month.
+HebrewDay = tuple[int, str]
 
 _HOLIDAYS = re.compile(r"holidays_([a-z]{2}(?:_all)?)(?: -(\d{1,2})\.\.\+(\d{1,2}))?\Z")
 _EVENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9 ._-]{0,59}?) ?= ?(\S.*)\Z")
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _SPAN = re.compile(rf"({_DAY})(?:\.\.({_DAY}))?\Z")
+_HEBREW_DAY = r"(\d{1,2}) ([A-Za-z]+1?)"
+_HEBREW = re.compile(rf"{_HEBREW_DAY}(?:\.\.{_HEBREW_DAY})?\Z")
 # A span of more days than a year is no event but a state of the world.
 _LONGEST = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Special:
-    """One entry: holidays of `country` stretched by days, or the event `name` on its `spans`."""
+    """One entry: holidays of `country` stretched by days, or the event `name` on its `spans`.
+
+    `yearly`: first and last day of spans that come each Hebrew year, as (day, month).
+    """
 
     country: str = ""
     before: int = 0
     after: int = 0
     name: str = ""
     spans: tuple[tuple[date, date], ...] = ()
+    yearly: tuple[tuple[HebrewDay, HebrewDay], ...] = ()
 
 
 def parse_special(text: str) -> Special:
@@ -46,6 +57,8 @@ def parse_special(text: str) -> Special:
     7
     >>> parse_special("sale = 2026-11-23..2026-11-29, 2027-11-22").name
     'sale'
+    >>> parse_special("camps = 10 Av..29 Av").yearly
+    (((10, 'av'), (29, 'av')),)
     """
     if match := _HOLIDAYS.match(text):
         country, _, kind = match[1].partition("_")
@@ -54,7 +67,12 @@ def parse_special(text: str) -> Special:
     match = _EVENT.match(text)
     if match is None:
         raise ValueError("is neither holidays of a country nor an event with its days")
-    return Special(name=match[1], spans=tuple(_span(t.strip()) for t in match[2].split(",")))
+    texts = [t.strip() for t in match[2].split(",")]
+    return Special(
+        name=match[1],
+        spans=tuple(_span(t) for t in texts if not _HEBREW.match(t)),
+        yearly=tuple(_yearly(m) for t in texts if (m := _HEBREW.match(t))),
+    )
 
 
 def special_fault(text: str) -> str:
@@ -115,6 +133,9 @@ def _occasions(
 ) -> Iterable[tuple[str, date, date]]:
     if entry.name:
         yield from ((entry.name, begin, end) for begin, end in entry.spans)
+        for begin_at, end_at in entry.yearly:
+            for begin, end in _each_year(begin_at, end_at, first, last):
+                yield entry.name, begin, end
         return
     # A holiday of early January may begin to matter in December.
     for year in range(first.year - 1, last.year + 2):
@@ -123,10 +144,39 @@ def _occasions(
             yield from ((name, begin, end) for name in names)
 
 
+def _each_year(
+    begin_at: HebrewDay, end_at: HebrewDay, first: date, last: date
+) -> Iterable[tuple[date, date]]:
+    for year in range(hebrew_year(first.year) - 2, hebrew_year(last.year) + 1):
+        begin = civil_day(year, begin_at[1], begin_at[0])
+        end = civil_day(year, end_at[1], end_at[0])
+        if begin is not None and end is not None and end < begin:
+            end = civil_day(year + 1, end_at[1], end_at[0])  # across the new year
+        if begin is not None and end is not None:
+            yield begin, end
+
+
+def _yearly(match: re.Match[str]) -> tuple[HebrewDay, HebrewDay]:
+    begin = _hebrew_day(match[1], match[2])
+    return begin, _hebrew_day(match[3], match[4]) if match[3] else begin
+
+
+def _hebrew_day(day: str, month: str) -> HebrewDay:
+    if month.lower() not in MONTHS:
+        known = ", ".join(m.capitalize() for m in MONTHS)
+        raise ValueError(f"names the month {month}; those of the Hebrew calendar are {known}")
+    if not 1 <= int(day) <= LONGEST:
+        raise ValueError(f"names {day} {month}, which is no day")
+    return int(day), month.lower()
+
+
 def _span(text: str) -> tuple[date, date]:
     match = _SPAN.match(text)
     if match is None:
-        raise ValueError(f"names {text[:40]!r}, which is neither a day nor first..last")
+        raise ValueError(
+            f"names {text[:40]!r}, which is neither a day (2026-11-23, or 14 Adar of each Hebrew "
+            "year) nor first..last"
+        )
     begin = _day(match[1])
     end = _day(match[2]) if match[2] else begin
     if end < begin:

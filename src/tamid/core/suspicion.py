@@ -12,6 +12,13 @@ HARD = frozenset({"missing", "commonest", "outside"})
 # What breaks where a column no longer belongs to its rows.
 LINKS = frozenset({"unexplained", "other_entity"})
 
+# How often a sound period is suspected; it is no part of the budget of alarms.
+BY_CHANCE = (
+    "By chance: one sound period in ten at most is suspected, by what periods do to each other; "
+    "of sound weeks of four public data sets it was about one in sixty. Alarms have a budget of "
+    "their own, which this is no part of."
+)
+
 
 def suspicion(state: State, periods: tuple[str, ...]) -> tuple[Cause, bool, Role, list[str]] | None:
     """Return what the check of the rows found in these periods, the first of them first."""

@@ -8,7 +8,10 @@ learn it from.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tamid.core.events import Cause, Diagnosed, Measured
+from tamid.core.excluded import BLIND, before_labels
 from tamid.core.paging import ASKED
 from tamid.core.state import Alarm, State
 from tamid.core.suspicion import diagnosed, suspicion
@@ -31,6 +34,10 @@ def cause_before_labels(alarm: Alarm, state: State) -> Diagnosed:
     A refused batch of its periods is a confirmed bug; a single column that stands out alone is a
     suspected one, for the engineer of the data; anything else is a shift for the ML developer.
     """
+    return _against(_cause(alarm, state), state)
+
+
+def _cause(alarm: Alarm, state: State) -> Diagnosed:
     raised = alarm.raised
     version = int(raised.alarm.split("/")[1])
     for name, refusal in state.refused.items():
@@ -60,3 +67,11 @@ def _columns(seen: Measured | None) -> list[tuple[str, float]]:
 
 def _useless(alarm: Alarm, cause: Cause, confirmed: bool, route: Role, reason: str) -> Diagnosed:
     return diagnosed(alarm, cause, confirmed, route, [reason, _WAITS], "useless")
+
+
+def _against(found: Diagnosed, state: State) -> Diagnosed:
+    if found.cause == "contract_breach":
+        return found
+    contract, rows = before_labels(state, found.periods)
+    suspected = found.retraining == "blocked"
+    return replace(found, excluded=(contract,) if suspected else (contract, rows, BLIND))

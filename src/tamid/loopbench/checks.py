@@ -16,6 +16,7 @@ from tamid.core.stats.bugcheck import check_week
 from tamid.core.stats.labelrate import label_rate, rates_together
 from tamid.core.suspicion import HARD, cause_of_oddity, words_for
 from tamid.loopbench.world import World
+from tamid.stages.checking import FEWEST_ROWS
 
 # As the product has them: weeks to compare with, rows of each that are looked at, and columns.
 _REFERENCE, _ROWS, _COLUMNS = 26, 500, 50
@@ -45,6 +46,9 @@ class Rows:
         """Hold a week's rows against those before, in the columns that matter most."""
         columns = np.argsort(-importance, kind="stable")[:_COLUMNS]
         past = [w for w in range(week) if w not in self.suspected][-_REFERENCE:]
+        if len(self._sample(week)) < FEWEST_ROWS:
+            return None
+        past = [w for w in past if len(self._sample(w)) >= FEWEST_ROWS]
         features = [self.world.features[int(j)] for j in columns]
         found = check_week(
             [self._sample(w)[:, columns] for w in past],

@@ -43,7 +43,7 @@ class Usual:
     `answers` are out-of-fold, one array a week. `columns` are the watched ones, by importance,
     `profiles` and `totals` (bins,) belong to them; `score_profiles` and `score_totals` to the
     scores. `gap`: mean and spread, over weeks, of labels above the chances. `most`: the largest
-    reference value of a signal.
+    reference value of a signal. `fewest`: rows of the smallest reference week.
     """
 
     weeks: Ints
@@ -58,6 +58,7 @@ class Usual:
     gap: tuple[float, float]
     detectors: dict[str, EDetector]
     most: dict[str, float]
+    fewest: int
 
 
 def usual(
@@ -106,6 +107,7 @@ def usual(
             for name, values in series.items() if len(values) >= _FEWEST
         },
         most={name: max(values) for name, values in series.items() if values},
+        fewest=int(np.diff(world.start)[weeks].min()),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random import Generator
 
-from tamid.core.alarms import CALM, tie_break
+from tamid.core.alarms import CALM, FEWEST_ROWS, tie_break
 from tamid.core.learning.model import Ints
 from tamid.core.stats.drift import number_counts, psi, weighted_psi
 from tamid.core.stats.edetector import EDetector, observe
@@ -104,10 +104,10 @@ class Watch:
         world, week = rows.world, now - 1
         pages = self._feeds(champion, rows, now)
         answers = self.fits.answers(world, champion.fitted, week)
-        seen = {
-            SCORES: _score_psi(champion.usual, answers),
-            INPUTS: _input_psi(world, champion.usual, week),
-        }
+        seen = {}
+        if len(answers) >= FEWEST_ROWS * champion.usual.fewest:
+            seen[SCORES] = _score_psi(champion.usual, answers)
+            seen[INPUTS] = _input_psi(world, champion.usual, week)
         if champion.usual.curves:
             seen[ESTIMATE] = estimated_loss(world, answers, champion.usual.curves)
         pages += self._lost(world, champion, now)

@@ -12,6 +12,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.events import CaseOpened
 from tamid.core.rules.cases import answer_by
 from tamid.core.state import SUSPECTED, Alarm, Run, State
+from tamid.core.suspicion import BY_CHANCE
 from tamid.core.values import Role, canonical_json, instant, jsonable
 from tamid.ports import Blobs
 
@@ -72,6 +73,7 @@ def case_facts(
             {"batch": name, "reasons": r.event.reasons, "broken": dict(r.event.broken)}
             for name, r in state.refused.items()
         ],
+        "by_chance": BY_CHANCE if action.about.startswith(SUSPECTED) else "",
         "tried": _tried(state, action),
         "commands": _commands(action),
     }
@@ -86,9 +88,12 @@ def markdown(facts: Mapping[str, Any]) -> str:
         f"Opened {facts['opened'][:10]}, an answer is expected by {facts['answer_by'][:10]}.",
         "",
         facts["reason"],
+        *(["", facts["by_chance"]] if facts.get("by_chance") else []),
     ]
     lines += _section("What failed", [_verdict_line(v) for v in _verdicts(facts)])
     lines += _section("What changed", [_alarm_line(a) for a in facts["alarms"]])
+    against = [text for a in facts["alarms"] for text in a.get("excluded", ())]
+    lines += _section("What speaks against other causes", against)
     lines += _section(
         "Refused batches", [f"{r['batch']}: {'; '.join(r['reasons'])}" for r in facts["refused"]]
     )
@@ -128,6 +133,7 @@ def _alarm_facts(alarm: Alarm) -> dict[str, Any]:
         "periods": alarm.raised.periods,
         "cause": known.cause if known else "not diagnosed",
         "reasons": known.reasons if known else (),
+        "excluded": known.excluded if known else (),
         "budget": alarm.raised.budget,
     }
 

@@ -42,11 +42,13 @@ _ROWS = 500
 # The most important columns; what the model does not read cannot mislead it.
 _COLUMNS = 50
 # Fewer rows show no share.
-_FEWEST_ROWS = 50
+FEWEST_ROWS = 50
 # A period that is not over is checked once it has half of its usual rows, up to the usual last one.
 _ENOUGH = 0.5
 # So much of a period may be missing at its end, against the usual last row.
 _SLACK = 1 / 14
+# What no holiday and no campaign does by itself; all else may be its nature.
+_NEVER_SPECIAL = frozenset({"missing", "other_entity"})
 # Findings named in an event.
 _NAMED = 5
 _PERIODS_REMEMBERED = 256
@@ -71,7 +73,9 @@ def check_periods(
     """Yield the check of each period that came or changed since the first version was trained.
 
     What the first version learnt from was looked at by its maker and is the first reference. A
-    suspected period is no reference for later ones, unless a person took it as sound.
+    suspected period is no reference for later ones, unless a person took it as sound. A special
+    period is no measure of an ordinary one; it is itself suspected of what no holiday does: gone
+    values, and entities with the values of others, more than before in ordinary weeks and its like.
     """
     first = state.versions.get(min(state.versions, default=0))
     rule = rule_of(contract)
@@ -79,24 +83,23 @@ def check_periods(
     if first is None or first.at >= now or rule is None:
         return
     since = first.registered.trained_through
-    # A holiday's rows are unlike an ordinary week's without being broken, and no measure of it.
     special = special_of(rig, contract, state.periods, rule.days)
     fresh = [
         p
         for p, content in sorted(state.periods.items())
-        if p > since and p not in special and state.checked_seq.get(p, 0) < content
+        if p > since and state.checked_seq.get(p, 0) < content
     ]
     if not fresh:
         return
     current, columns = period_of(rule, now), _columns(rig, contract, state)
     suspected = set(state.suspected)
     for period in fresh:
+        named = special.get(period, frozenset())
         past = [p for p in sorted(state.periods) if p < period and p not in suspected]
-        past = [p for p in past if p not in special]
-        past = past[-_REFERENCE:]
+        past = [p for p in past if p not in special or special[p] & named][-_REFERENCE:]
         if len(past) < MIN_WEEKS or (period >= current and not _come(state, rule, past, period)):
             continue
-        event = _checked(rig, contract, state, columns, past, period, now)
+        event = _checked(rig, contract, state, columns, past, period, now, bool(named))
         if event is None:
             continue
         suspected = suspected | {period} if event.suspected else suspected - {period}
@@ -123,9 +126,7 @@ def _reached(state: State, rule: PeriodRule, period: str) -> float:
 def _columns(rig: Rig, contract: Contract, state: State) -> tuple[str, ...]:
     """Return the columns that the model is offered, the most important ones first."""
     keys = {contract.data.label.column, contract.data.entity, contract.data.time}
-    offered = [
-        n for n, c in contract.data.schema.items() if c.feature and n not in keys
-    ]  # fmt: skip
+    offered = [n for n, c in contract.data.schema.items() if c.feature and n not in keys]
     champion = state.versions.get(state.champion) or state.versions[max(state.versions)]
     run = state.runs.get(champion.registered.run)
     importance: Mapping[str, float] = {}
@@ -143,25 +144,24 @@ def _checked(
     past: Sequence[str],
     period: str,
     now: datetime,
+    special: bool,
 ) -> PeriodChecked | None:
     """Return the check of one period; None if it has too few rows or columns to say anything."""
     # In one order: a new champion ranks the columns anew, and what was read stays remembered.
     read = functools.partial(_sheet, rig, contract, state, tuple(sorted(columns)), now)
-    sheets = [s for s in map(read, past) if s.frame.height >= _FEWEST_ROWS]
+    sheets = [s for s in map(read, past) if s.frame.height >= FEWEST_ROWS]
     mine = read(period)
     names = [n for n in columns if n in mine.frame.columns]
-    if len(sheets) < MIN_WEEKS or mine.frame.height < _FEWEST_ROWS or not names:
+    if len(sheets) < MIN_WEEKS or mine.frame.height < FEWEST_ROWS or not names:
         return None
     weeks, categorical = _numbers([*(s.frame for s in sheets), mine.frame], names)
     before, this = weeks[:-1], weeks[-1]
     followed = _followed([*sheets, mine], weeks, categorical, tuple(names))
-    check = check_week(
-        before,
-        this,
-        categorical,
-        entity_reference=None if followed is None else followed[:-1],
-        entity_now=None if followed is None else followed[-1],
-    )
+    then, here = (None, None) if followed is None else (followed[:-1], followed[-1])
+    check = check_week(before, this, categorical, entity_reference=then, entity_now=here)
+    if special:
+        found = tuple(o for o in check.found if o.statistic in _NEVER_SPECIAL)
+        check = replace(check, found=found, nearest=found[0] if found else None)
     source = contract.data.source
     made = PeriodChecked(
         # By content, not by place: a turn that is made again tells of the same check.

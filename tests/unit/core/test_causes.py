@@ -138,3 +138,39 @@ def test_the_pace_is_told() -> None:
     assert "it came at once" in " ".join(diagnosed(story(0.85, 0.85, 0.6)).reasons)
     slow = diagnosed(story(0.85, 0.8, 0.75, 0.7, 0.65))
     assert "it came by and by" in " ".join(slow.reasons)
+
+
+def test_what_speaks_against_other_causes_is_told_with_figures() -> None:
+    """Of a concept drift: no refusal, sound rows, labels as usual, and what prevalence explains."""
+    detail = {**measured(True, 0.0, 3), "positive_rate": 0.51, "at_reference_prevalence": 0.62}
+    told = story(GOOD, GOOD, 0.6, detail=detail)
+    told.tell(
+        ev.PeriodChecked(
+            period="p02", suspected=False, owner=Role.MLOPS_ENGINEER, oddity=1.2, level=2.5,
+            rows=500, against=20,
+        )
+    )  # fmt: skip
+    found = diagnosed(told, Feed(name="b", share=1.1, without=0.6))
+    assert found.cause == "concept_drift"
+    assert [text.partition(":")[0] for text in found.excluded] == [
+        "contract breach", "broken rows", "label bug", "prevalence",
+    ]  # fmt: skip
+    assert "at most 1.2 spreads, 2.5 are odd" in found.excluded[1]
+    assert "positives are 51.0%, usually 50.0%" in found.excluded[2]
+    assert "1.1 times its share" in found.excluded[2]
+    assert "it would be 0.620, it is 0.600" in found.excluded[3]
+
+
+def test_what_nobody_looked_at_is_not_called_ruled_out() -> None:
+    """Without a check of the rows broken ones are not excluded; an unknown cause lists them all."""
+    found = diagnosed(story(GOOD, GOOD, 0.6, detail={"excess": 0.0, "excess_limit": 0.03}))
+    assert found.cause == "unknown"
+    assert "not excluded" in found.excluded[1]
+    assert found.excluded[-1].startswith("concept drift: +0.000 wrong answers")
+
+
+def test_the_first_cause_has_none_before_it() -> None:
+    """A label bug is told with contract and rows alone: later causes were not asked for."""
+    found = diagnosed(story(GOOD, GOOD, 0.6, detail={"positive_rate": 0.05}))
+    assert found.cause == "label_bug"
+    assert len(found.excluded) == 2

@@ -162,5 +162,6 @@ def test_why_shows_the_estimate_beside_the_truth() -> None:
     alarm = scenes.fall(life, 0)
     told = [step.line.text for step in explain(looked(life), "period", life.period(0)).steps]
     assert any("estimated at 0.850" in text and "grade B" in text for text in told)
+    assert any("no interval has met its truth yet" in text for text in told)
     told = [step.line.text for step in explain(looked(life), "alarm", alarm).steps]
     assert any("estimated at 0.850" in text for text in told)

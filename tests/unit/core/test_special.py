@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tamid.adapters.holiday_table import holidays_of
+from tamid.core.hebrew import civil_day, hebrew_year
 from tamid.core.special import parse_special, special_days, special_fault, special_periods
 
 
@@ -20,6 +22,7 @@ def _table(country: str, year: int) -> Mapping[date, tuple[str, ...]]:
     "text",
     [
         "holidays_il", "holidays_us_all", "holidays_il -7..+1", "sale = 2026-11-23",
+        "camps = 10 Av..29 Av, 2026-12-24", "fair = 25 Kislev..2 Tevet", "x = 14 adar1",
         "Black Friday = 2025-11-24..2025-11-30, 2026-11-23..2026-11-29",
     ],
 )  # fmt: skip
@@ -34,6 +37,8 @@ def test_entries_that_are_understood(text: str) -> None:
         ("holidays", "neither"), ("holidays_israel", "neither"), ("sale", "neither"),
         ("sale = soon", "neither a day"), ("sale = 2026-02-30", "no day"),
         ("sale = 2026-03-05..2026-03-01", "before it begins"),
+        ("sale = 10 May", "those of the Hebrew calendar are Tishrei"),
+        ("sale = 31 Nisan", "no day"), ("sale = 1 Nisan..0 Iyar", "no day"),
         ("sale = 2020-01-01..2026-01-01", "longer than a year"),
     ],
 )  # fmt: skip
@@ -58,6 +63,45 @@ def test_two_events_on_a_day_are_both_named() -> None:
         "2026-03-29": frozenset({"Pesach", "sale"}),
         "2026-04-05": frozenset({"sale"}),
     }
+
+
+def test_an_event_of_the_hebrew_calendar_moves_with_it() -> None:
+    """The same name each year, on other civil days; a span may reach across the new year."""
+    window = date(2025, 1, 1), date(2027, 12, 31)
+    days = special_days(["Purim sale = 13 Adar..14 Adar"], _table, *window)
+    assert sorted(days) == [
+        date(2025, 3, 13), date(2025, 3, 14), date(2026, 3, 2), date(2026, 3, 3),
+        date(2027, 3, 22), date(2027, 3, 23),
+    ]  # fmt: skip
+    assert set(days.values()) == {frozenset({"Purim sale"})}
+    across = special_days(["autumn = 25 Elul..10 Tishrei"], _table, *window)
+    assert {date(2026, 9, 12), date(2026, 9, 21)} <= set(across)
+    assert date(2026, 9, 22) not in across
+    assert not special_days(["x = 1 Adar1"], _table, date(2025, 1, 1), date(2026, 12, 31))
+
+
+@pytest.mark.parametrize("year", range(2020, 2041))
+def test_the_hebrew_calendar_agrees_with_the_table_of_holidays(year: int) -> None:
+    """Passover, New Year and the Day of Atonement of a library that keeps its own table."""
+    table = holidays_of("IL", year)
+    for month, day, name in (("tishrei", 1, "Rosh"), ("tishrei", 10, "Kippur"), ("nisan", 15, "P")):
+        hebrew = hebrew_year(year) - (month == "nisan")
+        found = civil_day(hebrew, month, day)
+        assert found is not None
+        assert any(name in told for told in table[found]), (found, table.get(found))
+
+
+@given(st.integers(5600, 6000))
+def test_a_hebrew_year_has_one_of_six_lengths(year: int) -> None:
+    """Months follow each other without a gap, and New Year is never a Sunday, Wednesday, Friday."""
+    begin, following = civil_day(year, "tishrei", 1), civil_day(year + 1, "tishrei", 1)
+    assert begin is not None
+    assert following is not None
+    assert (following - begin).days in (353, 354, 355, 383, 384, 385)
+    assert begin.weekday() not in (6, 2, 4)
+    last = civil_day(year, "elul", 30)
+    assert last is not None
+    assert (following - last).days == 1
 
 
 @given(st.dates(date(2000, 1, 1), date(2099, 12, 31)), st.integers(0, 30))

@@ -147,6 +147,7 @@ def test_an_estimate_pages_only_where_it_can_be_trusted() -> None:
         pages[name] = unlabelled_alarm("churn", story.state, LEVEL)
     assert pages["A"] is not None
     assert pages["A"].signal == "estimate"
+    assert "(grade A, no interval has met its truth yet)" in pages["A"].message
     assert pages["C"] is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tamid.core import actions as do
 from tamid.core import events as ev
+from tamid.core.state import SUSPECTED
 from tamid.core.values import Role
 from tamid.stages.cases import case_facts, markdown
 from tamid.testing.life import CONTRACT, Life
@@ -47,3 +48,31 @@ def test_a_target_that_is_down_is_no_matter_of_training() -> None:
     )
     assert facts["commands"][0] == "tamid doctor"
     assert not any("train" in c for c in facts["commands"])
+
+
+def test_a_suspicion_says_how_often_it_errs() -> None:
+    """Whoever is asked about a week's rows knows that sound ones are suspected now and then."""
+    life = first_release(Life())
+    facts = case_facts(
+        parse(CONTRACT), life.state, opened("bug", f"{SUSPECTED}p", ""), life.now, {}
+    )
+    assert "one sound period in ten" in markdown(facts)
+    other = case_facts(parse(CONTRACT), life.state, opened("delivery", "d", ""), life.now, {})
+    assert "one sound period" not in markdown(other)
+
+
+def test_what_speaks_against_other_causes_stands_in_the_case() -> None:
+    """The diagnosis' counter-evidence reaches the person who gets the case."""
+    life = first_release(Life())
+    served(life, 0)
+    alarm = fall(life, 0)
+    life.say(
+        ev.Diagnosed(
+            alarm=alarm, cause="concept_drift", confirmed=True, route=Role.ML_DEVELOPER,
+            reasons=("r",), excluded=("label bug: positives are 24.0%, usually 26.0%",),
+        )
+    )  # fmt: skip
+    facts = case_facts(parse(CONTRACT), life.state, opened("held", f"alarm/{alarm}"), life.now, {})
+    page = markdown(facts)
+    assert "## What speaks against other causes" in page
+    assert "- label bug: positives are 24.0%, usually 26.0%" in page

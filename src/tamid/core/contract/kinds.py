@@ -217,7 +217,8 @@ GRAMMARS: Mapping[Kind, Grammar] = MappingProxyType(
         "special": Grammar(
             pattern="",
             expects="holidays_il (any country), holidays_il -7..+1 with days around, or an event "
-            "with its days, such as sale = 2026-11-23..2026-11-29",
+            "with its days, such as sale = 2026-11-23..2026-11-29, or with Hebrew ones of each "
+            "year, such as camps = 10 Av..29 Av",
             fault=special_fault,
         ),
     }

@@ -124,7 +124,7 @@ class Calendar:
     timezone: str = key("IANA time zone of days and delivery hours", "UTC")
     week_starts: Literal["monday", "sunday", "saturday"] = key("first day of a week", "monday")
     special: tuple[str, ...] = key(
-        "special weeks, compared with their like: holidays_il, or name = 2026-11-23..2026-11-29",
+        "special weeks, compared with their like: holidays_il, name = 2026-11-23, name = 10 Av",
         (),
         limits=Limits(kind="special"),
     )

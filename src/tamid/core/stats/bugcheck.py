@@ -27,6 +27,7 @@ from tamid.core.stats.dependence import (
 from tamid.core.stats.family import MIN_WEEKS, MOST, Oddest, Scale, oddest
 from tamid.core.stats.oddities import (
     commonest_shares,
+    measured_columns,
     missing_shares,
     outside_now,
     outside_shares,
@@ -52,6 +53,9 @@ _SOFT = ("moved", "commonest")
 _CALENDAR = 0.97
 # A column is stuck when so many rows are one value and no reference week came near.
 _STUCK, _NEVER_STUCK = 0.98, 0.9
+# A week with fewer than this share of the usual rows shows more by chance than whole weeks do: it
+# is held against as few rows of each.
+_SHORT = 0.5
 # The reference is cut into so many folds of weeks; each is judged by a model of the others.
 _FOLDS = 5
 
@@ -87,8 +91,10 @@ def check_week(
 ) -> BugCheck:
     """Hold a week (n, d) against reference weeks, each (n_w, d); NaN is missing.
 
-    Categories are any codes that are the same in all weeks. `entity_reference` (weeks, d) and
-    `entity_now` (d,) are what :func:`tamid.core.stats.joins.changed` says of each week.
+    Categories are any codes that are the same in all weeks. A week with less than half of the usual
+    rows is held against as few rows of each reference week, taken evenly. `entity_reference`
+    (weeks, d) and `entity_now` (d,) are what :func:`tamid.core.stats.joins.changed` says of each
+    week.
     False alarms: one budget over all columns and statistics, see :mod:`.family`. Measured shares
     stand in docs/how-to/why-did-it-fall.md. Fewer than 8 reference weeks: nothing is suspected.
 
@@ -100,7 +106,7 @@ def check_week(
     >>> [o.column for o in check_week(weeks, broken, [False] * 3).found]
     [1]
     """
-    weeks = [w for w in reference if len(w)]
+    weeks = _as_few([w for w in reference if len(w)], len(now))
     if len(weeks) < MIN_WEEKS or not len(now):
         return BugCheck(found=(), nearest=None, level=MOST, reliable=False)
     bins = bins_of(np.concatenate(list(weeks)), categorical)
@@ -128,6 +134,13 @@ def check_week(
     )
 
 
+def _as_few(weeks: list[Floats], rows: int) -> list[Floats]:
+    if not weeks or rows >= _SHORT * float(np.median([len(w) for w in weeks])):
+        return weeks
+    places = [np.linspace(0, len(w) - 1, min(rows, len(w))).astype(np.int64) for w in weeks]
+    return [w[p] for w, p in zip(weeks, places, strict=True)]
+
+
 def _statistics(
     weeks: Sequence[Floats],
     now: Floats,
@@ -138,10 +151,11 @@ def _statistics(
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Return each statistic of the reference weeks (weeks, d) and of this week (d,)."""
     total = added(sums)
+    measured = measured_columns(weeks, categorical)
     past = {
         "missing": np.stack([missing_shares(w) for w in weeks]),
         "commonest": np.stack([commonest_shares(w) for w in weeks]),
-        "unseen": unseen_shares(weeks),
+        "unseen": unseen_shares(weeks, measured),
         "outside": outside_shares(weeks),
         "moved": np.stack([_moved(bins, _without(total, s), s) for s in sums]),
         "unexplained": _log(_cross_fitted(bins, sums)),
@@ -149,7 +163,7 @@ def _statistics(
     present = {
         "missing": missing_shares(now),
         "commonest": commonest_shares(now),
-        "unseen": unseen_now(weeks, now),
+        "unseen": unseen_now(weeks, now, measured),
         "outside": outside_now(weeks, now),
         "moved": _moved(bins, total, mine),
         "unexplained": _log(unexplained(bins, total, [mine])[0]),

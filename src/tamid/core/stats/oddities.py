@@ -6,15 +6,17 @@ measure of what is odd: a price that always brings new values is no news, a code
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tamid.core.stats.arrays import Floats
+from tamid.core.stats.arrays import Bools, Floats
 
 # A value counts as out of range beyond the reference's range widened by this share of it: growth
 # and seasons step over yesterday's maximum by little, a wrong unit by much.
 MARGIN = 0.25
+# A number with no more values than this is a list of codes, in which each new one is news.
+MOST_CODES = 20
 
 
 def missing_shares(week: Floats) -> Floats:
@@ -35,26 +37,52 @@ def commonest_shares(week: Floats) -> Floats:
     return np.array([_commonest(week[:, j]) for j in range(week.shape[1])])
 
 
-def unseen_shares(weeks: Sequence[Floats]) -> Floats:
+def measured_columns(weeks: Sequence[Floats], categorical: Sequence[bool]) -> Bools:
+    """Return which columns are measured: numbers with more values than a list of codes has.
+
+    >>> measured_columns([np.arange(60.0).reshape(30, 2) % [60, 2]], [False, False])
+    array([ True, False])
+    """
+    stacked, _ = _stacked(weeks)
+    many = [len(np.unique(c[~np.isnan(c)])) > MOST_CODES for c in stacked.T]
+    found: Bools = np.asarray(many, dtype=bool) & ~np.asarray(categorical, dtype=bool)
+    return found
+
+
+def unseen_shares(weeks: Sequence[Floats], measured: Bools) -> Floats:
     """Return the share of each week's known values that no other week has: (weeks, d).
 
     Categories and numbers alike: a number that is recorded to a grid (whole years, cents, tenths of
-    a degree) leaves it when its unit changes.
+    a degree) leaves it when its unit changes. What is `measured` (d,) leaves it only between the
+    least and the largest value of the other weeks: the hottest week so far is hot, not broken, and
+    what lies far beyond is outside.
 
-    >>> unseen_shares([np.array([[1.0], [2.0]]), np.array([[1.0], [1.0]])])
+    >>> unseen_shares([np.array([[1.0], [2.0]]), np.array([[1.0], [1.0]])], np.array([False]))
     array([[0.5],
            [0. ]])
     """
     stacked, owner = _stacked(weeks)
-    found = [_unseen(stacked[:, j], owner, len(weeks)) for j in range(stacked.shape[1])]
+    low, high = _ranges(weeks)
+    found = []
+    for j in range(stacked.shape[1]):
+        column = stacked[:, j]
+        some = np.bincount(owner[~np.isnan(column)], minlength=len(weeks))
+        if measured[j]:
+            least, most = _others(low[:, j], np.min), _others(high[:, j], np.max)
+            inside = (column >= least[owner]) & (column <= most[owner])
+            column = np.where(inside, column, np.nan)
+        found.append(_unseen(column, owner, len(weeks)) / np.maximum(some, 1))
     return np.stack(found, axis=1)
 
 
-def unseen_now(weeks: Sequence[Floats], now: Floats) -> Floats:
+def unseen_now(weeks: Sequence[Floats], now: Floats, measured: Bools) -> Floats:
     """Return the share of a new week's known values that no reference week has: (d,).
 
-    >>> unseen_now([np.array([[1.0], [2.0]])], np.array([[2.0], [3.0]]))
-    array([0.5])
+    What is `measured` counts only within the reference's range, as in :func:`unseen_shares`.
+
+    >>> weeks, now = [np.array([[1.0], [3.0]])], np.array([[2.0], [4.0]])
+    >>> unseen_now(weeks, now, np.array([False])), unseen_now(weeks, now, np.array([True]))
+    (array([1.]), array([0.5]))
     """
     stacked, _ = _stacked(weeks)
     found = []
@@ -62,7 +90,10 @@ def unseen_now(weeks: Sequence[Floats], now: Floats) -> Floats:
         mine = now[:, j][~np.isnan(now[:, j])]
         there = np.sort(stacked[:, j])
         near = np.searchsorted(there, mine).clip(max=len(there) - 1)
-        found.append(float((there[near] != mine).mean()) if len(mine) else 0.0)
+        new = there[near] != mine
+        if measured[j]:
+            new &= (mine >= there[0]) & (mine <= np.nanmax(there, initial=-np.inf))
+        found.append(float(new.mean()) if len(mine) else 0.0)
     return np.array(found)
 
 
@@ -113,9 +144,9 @@ def _commonest(column: Floats) -> float:
 def _unseen(
     column: Floats, owner: np.ndarray[tuple[int], np.dtype[np.int64]], weeks: int
 ) -> Floats:
+    """Count each week's values that no other week has."""
     known = ~np.isnan(column)
     values, mine = column[known], owner[known]
-    total = np.bincount(mine, minlength=weeks)
     order = np.argsort(values, kind="stable")
     ranked, whose = values[order], mine[order]
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
@@ -124,8 +155,15 @@ def _unseen(
     # The sort is stable and weeks come in order: one week's value begins and ends with that week.
     ends = np.append(starts[1:], len(ranked)) - 1
     alone = whose[starts] == whose[ends]
-    new = np.bincount(whose[starts], weights=alone * (ends - starts + 1.0), minlength=weeks)
-    return new / np.maximum(total, 1)
+    new: Floats = np.bincount(
+        whose[starts], weights=alone * (ends - starts + 1.0), minlength=weeks
+    ).astype(np.float64)
+    return new
+
+
+def _others(ends: Floats, most: Callable[[Floats], float]) -> Floats:
+    """Return the least (or largest) of the other weeks for each week."""
+    return np.array([most(np.delete(ends, k)) for k in range(len(ends))])
 
 
 def _ranges(weeks: Sequence[Floats]) -> tuple[Floats, Floats]:

@@ -136,6 +136,7 @@ def alarm_card(scene: Scene, alarm: Alarm) -> AlarmCard:
         route=known.route.value if known else "",
         reasons=known.reasons if known else (),
         left=_left(scene) if raised.signal == QUALITY else "",
+        excluded=known.excluded if known else (),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tamid.core.estimates import SIGNAL, trust_of
+from tamid.core.estimates import SIGNAL, record_of, trust_of
 from tamid.core.events import Measured
 from tamid.core.stats.trust import blind_sentence
 from tamid.core.view.scene import Scene, number, share, spread
@@ -31,7 +31,7 @@ def estimate_words(seen: Measured) -> str:
     return (
         f"quality in {seen.period} is estimated at {number(seen.value)}{_spread(seen)} before the "
         f"labels{usual}, for version {seen.model_version}; grade {grade.grade}, {grade.word}: "
-        f"{'; '.join(grade.reasons)}"
+        f"{'; '.join(grade.reasons)}; {record_of(seen)}"
     )
 
 
@@ -67,16 +67,8 @@ def _sentence(scene: Scene, seen: Measured, day: str) -> str:
     if "at_reference_prevalence" in known:
         same = number(known["at_reference_prevalence"])
         text += f", and at {same} with the reference's share of positives"
-    return f"{text}. First real number on {day}. {_record(seen)}"
-
-
-def _record(seen: Measured) -> str:
-    """Say how the intervals given so far have fared."""
-    checks = int(seen.detail.get("checks", 0))
-    if not checks or "coverage" not in seen.detail:
-        return "No interval has met its truth yet."
-    held = round(seen.detail["coverage"] * checks)
-    return f"{held} of {checks} intervals so far held the truth."
+    record = record_of(seen)
+    return f"{text}. First real number on {day}. {record[0].upper()}{record[1:]}."
 
 
 def _spread(seen: Measured) -> str:

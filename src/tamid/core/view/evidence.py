@@ -70,6 +70,7 @@ def _details(event: ev.Event) -> Iterator[str]:
                 yield f"table {pin.table} at version {pin.version}, {pin.digest[:19]}"
         case ev.Diagnosed():
             yield from event.reasons
+            yield from (f"against other causes: {text}" for text in event.excluded)
             yield f"the matter goes to the {event.route.value}"
         case ev.AlarmRaised():
             yield f"noticed by {event.noticed_by}; budget: {event.budget or 'none stated'}"

@@ -54,7 +54,10 @@ class VersionCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmCard:
-    """An open alarm with its diagnosis, if there is one; `left`: why no run answers it for now."""
+    """An open alarm with its diagnosis, if there is one; `left`: why no run answers it for now.
+
+    `excluded`: what speaks against the causes that were asked for before the one it is put down to.
+    """
 
     alarm: str
     at: datetime
@@ -69,6 +72,7 @@ class AlarmCard:
     route: str = ""
     reasons: tuple[str, ...] = ()
     left: str = ""
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

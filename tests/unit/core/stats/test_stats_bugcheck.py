@@ -10,6 +10,7 @@ from tamid.core.stats.bugcheck import BugCheck, check_week
 from tamid.core.stats.family import LEAST, MOST, NEVER, Scale, family_level, oddest, oddities
 from tamid.core.stats.oddities import (
     commonest_shares,
+    measured_columns,
     missing_shares,
     outside_now,
     outside_shares,
@@ -152,20 +153,49 @@ def test_the_oddest_needs_eight_weeks() -> None:
 
 
 def test_shares_of_a_week_agree_with_counting() -> None:
-    """Leave-one-out shares are what counting row by row gives."""
+    """Leave-one-out shares are what counting row by row gives, a measure's within its range."""
     rng = np.random.default_rng(13)
     weeks = [rng.integers(0, 60, (30, 2)).astype(np.float64) for _ in range(4)]
     weeks[1][:5, 0] = np.nan
-    unseen, outside = unseen_shares(weeks), outside_shares(weeks, margin=0.0)
+    weeks[2][:3, 1] = 99.0
+    measured = np.array([False, True])
+    unseen, outside = unseen_shares(weeks, measured), outside_shares(weeks, margin=0.0)
     for i, own in enumerate(weeks):
         others = [w for k, w in enumerate(weeks) if k != i]
-        assert unseen[i] == pytest.approx(unseen_now(others, own))
+        assert unseen[i] == pytest.approx(unseen_now(others, own, measured))
         assert outside[i] == pytest.approx(outside_now(others, own, margin=0.0))
         for j in range(2):
             known = own[:, j][~np.isnan(own[:, j])]
             there = np.concatenate([w[:, j] for w in others])
-            assert unseen[i, j] == pytest.approx(np.mean([v not in there for v in known]))
+            low, high = np.nanmin(there), np.nanmax(there)
+            new = [v not in there and (not measured[j] or low <= v <= high) for v in known]
+            assert unseen[i, j] == pytest.approx(np.mean(new))
     assert missing_shares(weeks[1])[0] == pytest.approx(5 / 30)
     values, counts = np.unique(weeks[0][:, 1], return_counts=True)
     assert commonest_shares(weeks[0])[1] == pytest.approx(counts.max() / 30)
     assert len(values) > 1
+
+
+def test_the_hottest_week_so_far_is_not_broken() -> None:
+    """On a grid a new extreme is no unknown value; another unit within the range is one."""
+    rng = np.random.default_rng(3)
+    weeks = [rng.integers(10, 31, (150, 1)) / 2 for _ in range(13)]
+    hot = rng.integers(26, 36, (150, 1)) / 2
+    measured, code = np.array([True]), np.array([False])
+    assert unseen_now(weeks, hot, code)[0] > 0.3
+    assert unseen_now(weeks, hot, measured)[0] == 0.0
+    assert unseen_now(weeks, hot * 0.8, measured)[0] > 0.6
+    assert measured_columns(weeks, [False]).all()
+
+
+def test_a_short_week_is_held_against_short_weeks() -> None:
+    """A sixth of the rows shows more by chance, and is suspected no more often for it."""
+    rng = np.random.default_rng(17)
+    hits = []
+    for _ in range(40):
+        weeks = [np.round(rng.gamma(2.0, 5.0, (150, 6))) for _ in range(14)]
+        hits.append(check_week(weeks, np.round(rng.gamma(2.0, 5.0, (24, 6))), [False] * 6))
+    assert sum(h.suspected for h in hits) <= 4
+    stuck = weeks[0][:24].copy()
+    stuck[:, 2] = 9.0
+    assert check_week(weeks, stuck, [False] * 6).suspected
