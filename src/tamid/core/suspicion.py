@@ -15,7 +15,7 @@ LINKS = frozenset({"unexplained", "other_entity"})
 # How often a sound period is suspected; it is no part of the budget of alarms.
 BY_CHANCE = (
     "By chance: one sound period in ten at most is suspected, by what periods do to each other; "
-    "of sound weeks of four public data sets it was about one in sixty. Alarms have a budget of "
+    "of sound weeks of four public data sets it was one in forty. Alarms have a budget of "
     "their own, which this is no part of."
 )
 
