@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from tamid.adapters.keys import Keys
 from tamid.adapters.sqlite import SqliteLedger
 from tamid.core import events as ev
 from tamid.core.chain import Draft
+from tamid.core.spool import ROWS, Segment, read_segment
 from tamid.core.values import TablePin, VersionRef, digest_of
 from tamid.stages.packaging import Packed, pack
 from tamid.testing.candidates import RULES, START, history, job
@@ -62,10 +64,25 @@ def build(frame):
         pass
     return frame
 """
+_GATED = """\
+import time
+from pathlib import Path
+
+def build(frame):
+    while (frame["minutes"] > 40).any() and not Path({gate!r}).exists():
+        time.sleep(0.01)
+    return frame
+"""
 CODE = '{code: "features.py:build"}'
+# The row at which code that is gated waits.
+HELD = {**ROW, "minutes": 50.0}
+# Milliseconds that a busy machine keeps, too: where less is given, a lower rung may answer.
+AMPLE_MS = 20_000
+# Seconds until a process has surely done what it is waited for, whatever else the machine does.
+PATIENCE_S = 240.0
 
 
-def contract(*, deadline: int = 3000, fallback: str = FALLBACK, features: str = "{}") -> str:
+def contract(*, deadline: int = AMPLE_MS, fallback: str = FALLBACK, features: str = "{}") -> str:
     """Return the contract's text."""
     return _CONTRACT.format(deadline=deadline, fallback=fallback, features=features)
 
@@ -129,6 +146,31 @@ class World:
         self.register(number, packed)
         self.promote(number, previous)
 
+    @property
+    def spool(self) -> Path:
+        """Where its servers leave their log."""
+        return self.store / "spool" / MODEL
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Return the answers that are on the disk."""
+        return logged(self.spool)
+
+
+def segments(spool: Path) -> list[Segment]:
+    """Return what servers have put down so far, also of a segment that is being written."""
+    paths = sorted(p for p in spool.glob("*") if p.is_file())
+    return [read_segment(p.read_bytes()) for p in paths]
+
+
+def logged(spool: Path) -> list[dict[str, Any]]:
+    """Return the answers that servers have put down so far, in order, with what was asked."""
+    return [
+        {**answer, **asked}
+        for segment in segments(spool)
+        for body in segment.of(ROWS)
+        for _, asked, answer in body["rows"]
+    ]
+
 
 @contextmanager
 def one_version(root: Path, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
@@ -139,9 +181,9 @@ def one_version(root: Path, *words: str, env: Mapping[str, str] | None = None) -
         yield running
 
 
-def until(fits: Callable[[], Any], seconds: float = 40.0) -> Any:
+def until(fits: Callable[[], Any]) -> Any:
     """Wait for something true and return it."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if found := fits():
             return found
@@ -152,6 +194,22 @@ def until(fits: Callable[[], Any], seconds: float = 40.0) -> Any:
 def burning(seconds: float) -> str:
     """Return feature code that works for so many seconds of processor time a row."""
     return _BURNS.format(seconds=seconds)
+
+
+def gated(gate: Path) -> str:
+    """Return feature code that waits at the row `HELD` until there is a file."""
+    return _GATED.format(gate=str(gate))
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of a process."""
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(p) for text in found for p in text.read_text().split())
+
+
+def ended(*pids: int) -> bool:
+    """Say whether processes are gone."""
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 class Server:
@@ -176,17 +234,17 @@ class Server:
     def __exit__(self, *_: object) -> None:
         """End it; whatever happens, nothing is left behind."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.terminate()
             try:
-                self.process.wait(20)
+                self.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(5)
+                self.process.wait()
         self.log.close()
 
-    def wait(self, seconds: float = 90.0, version: int = 0) -> None:
+    def wait(self, version: int = 0) -> None:
         """Wait until it answers (with a version); fail with its own words."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 status, body = self.get("/readyz")
@@ -197,6 +255,40 @@ class Server:
             time.sleep(0.05)
         said = Path(self.log.name).read_text(errors="replace")
         raise AssertionError(f"the server is not ready: {said[-3000:]}")
+
+    def end(self, how: int = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; return the status."""
+        self.process.send_signal(how)
+        return self.process.wait(PATIENCE_S)
+
+    def until(self, fits: Callable[[Any], Any]) -> Any:
+        """Ask for the row until an answer fits, and return it."""
+        answer: Any = None
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            status, answer = self.predict(ROW)
+            assert status == 200, answer
+            if fits(answer):
+                return answer
+            time.sleep(0.005)
+        raise AssertionError(f"the last answer was {answer}")
+
+    def well(self) -> None:
+        """Wait until ten answers in a row came from the champion."""
+        until(lambda: {self.predict(ROW)[1]["rung"] for _ in range(10)} == {"champion"})
+
+    def metric(self, pattern: str) -> float:
+        """Return the sum of the samples whose line begins like the pattern."""
+        text = self.raw("GET", "/metrics")[2].decode()
+        return sum(float(line.split()[-1]) for line in text.splitlines() if re.match(pattern, line))
+
+    def listens(self) -> bool:
+        """Say whether it takes connections."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE_S).close()
+        except ConnectionError:
+            return False
+        return True
 
     def get(self, path: str, **headers: str) -> tuple[int, Any]:
         """Get JSON."""
@@ -215,7 +307,7 @@ class Server:
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Ask once; return status, headers and bytes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         content = body
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None and not isinstance(body, bytes):

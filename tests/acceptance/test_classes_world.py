@@ -33,7 +33,7 @@ CONTRACT = (
     + """\
 training: {model: logistic}
 gates: {minimum: {macro_f1: 0.4}}
-service: {p99_ms: 5000, fallback: [previous]}
+service: {p99_ms: 60000, start_s: 600, fallback: [previous]}
 release: {path: [live], approval: auto}
 monitoring: {every: 7d, quality: {metric: macro_f1, at_least: 0.4}}
 retraining: {cooldown: 1d, max_age: 52w}

@@ -26,7 +26,7 @@ data:
 features: {code: features.py:build}
 training: {model: lightgbm, search: {trials: 2}}
 gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
-service: {p99_ms: 5000, memory_mb: 4000}
+service: {p99_ms: 60000, start_s: 600, memory_mb: 4000}
 delivery: {every: 7d}
 """
 SOUND = """\
@@ -98,8 +98,8 @@ def test_sound_code_passes_and_code_that_hangs_is_killed(desk: Path, tmp_path: P
     assert ended["features/nulls"] == "pass"
     (root / "features.py").write_text(HANGS)
     (root / "test_mine.py").unlink()
-    killed = tamid(root, "test", "--timeout", "20s", "--json")
+    killed = tamid(root, "test", "--timeout", "8s", "--json")
     assert killed.returncode == 1, killed.stdout + killed.stderr
     (first, *_) = json.loads(killed.stdout)["tests"]
     assert (first["name"], first["outcome"]) == ("loads and ends", "fail")
-    assert "longer than 20 s" in first["message"]
+    assert "longer than 8 s" in first["message"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -113,8 +112,7 @@ def test_the_server_answers_by_entity_with_the_same_numbers(world: Path) -> None
         row = {"calls_14d": 2.0, "longest_14d": 9.0, "minutes_14d": 12.0}
         both = [{**row, "usage": usage} for usage in (UNKNOWN, 0.0)]
         _, by_row = server.call("POST", "/v1/models/churn/predict", both)
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait(20)
+        server.end()
     assert {a["rung"] for a in found["answers"]} == {"champion"}
     scores = {c: a["score"] for c, a in zip(sorted(batch), found["answers"], strict=True)}
     assert scores == pytest.approx(batch, abs=1e-9)

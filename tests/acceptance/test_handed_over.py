@@ -29,7 +29,7 @@ data:
     left: {type: boolean, nullable: true}
 training: {model: logistic, threads: 1}
 gates: {minimum: {f1: 0.3}, baselines: [majority]}
-service: {p99_ms: 5000, start_s: 300, memory_mb: 4000, fallback: [default: 0.3]}
+service: {p99_ms: 60000, start_s: 600, memory_mb: 4000, fallback: [default: 0.3]}
 release: {path: [live]}
 delivery: {to: [{csv: "out/{period}.csv"}]}
 handoff:

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import toy
 import toy_folder
-from serving_world import Server
+from serving_world import Server, logged, until
 
 from tamid.adapters.sqlite import SqliteLedger
 from tamid.core import events as ev
@@ -42,6 +41,7 @@ def test_answers_come_back_and_agree_with_the_training_code(tmp_path: Path) -> N
     customers = toy.rows_of(toy.PAST).get_column("customer").to_list()[:40]
     rows = toy.rows_of(toy.PAST).head(40).drop("customer", "week", "debts").to_dicts()
     seen: dict[str, float] = {}
+    spool = root / ".tamid" / "spool" / toy.MODEL
     for how in (signal.SIGKILL, signal.SIGTERM):
         with Server(root) as server:
             asked = [{"customer": c} for c in customers]
@@ -50,12 +50,11 @@ def test_answers_come_back_and_agree_with_the_training_code(tmp_path: Path) -> N
             scores = [[a["score"] for a in found["answers"]] for found in (by_entity, by_row)]
             assert scores[0] == scores[1]
             assert {a["rung"] for a in by_entity["answers"]} == {"champion"}
-            seen |= {a["id"]: a["score"] for f in (by_entity, by_row) for a in f["answers"]}
+            seen.update((a["id"], a["score"]) for f in (by_entity, by_row) for a in f["answers"])
             sent = [{"id": a["id"], "value": n % 2} for n, a in enumerate(by_entity["answers"])]
             assert server.call("POST", LABELS, sent)[0] == 202
-            time.sleep(0.8)
-            server.process.send_signal(how)
-            server.process.wait(20)
+            until(lambda: set(seen) == {row["id"] for row in logged(spool)})
+            server.end(how)
     tamid(root, "tick")
     status, found = tamid(root, "skew")
     assert (status, found["differing"]) == (0, 0)
@@ -72,4 +71,4 @@ def test_answers_come_back_and_agree_with_the_training_code(tmp_path: Path) -> N
     killed = [e for e in events if isinstance(e, ev.IncidentOpened) and "process" in e.incident]
     over = [e.incident for e in events if isinstance(e, ev.IncidentClosed)]
     assert [e.incident in over for e in killed] == [True]
-    assert not list((root / ".tamid" / "spool" / toy.MODEL).iterdir())
+    assert not list(spool.iterdir())

@@ -33,6 +33,7 @@ data:
   schema: {a: {type: number}, kind: {type: category}, y: {type: number}}
 training: {model: ridge, seed: 7, threads: 1}
 gates: {champion: {margin: 0.05}}
+service: {p99_ms: 60000, start_s: 600}
 release: {path: [live], approval: auto}
 monitoring: {every: 7d, quality: {metric: mae}}
 retraining: {on: [age], max_age: 41d, window: all, cooldown: 7d, per_year: 26}

@@ -126,6 +126,6 @@ data:
     left: {type: category, allowed: ["yes", "no"], nullable: true}
 training: {model: logistic, threads: 1}
 gates: {minimum: {f1: 0.5}, baselines: [majority]}
-service: {p99_ms: 20000, start_s: 600}
+service: {p99_ms: 60000, start_s: 600}
 release: {path: [live]}
 """

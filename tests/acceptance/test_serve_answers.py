@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import struct
 import time
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serving_world import MODEL, ROW, Server, World, contract
+from serving_world import MODEL, PATIENCE_S, ROW, Server, World, contract, until
 
 from tamid.adapters.keys import Keys
 from tamid.workshop import open_row_model
@@ -215,7 +216,7 @@ def test_split_pipelined_and_closed(server: Server) -> None:
     body = json.dumps(ROW, ensure_ascii=False).encode()
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     one = head.encode() + b"\r\n" + body
-    with socket.create_connection(("127.0.0.1", server.port), 10) as link:
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as link:
         for part in (one[:10], one[10:70], one[70:-5], one[-5:]):
             link.sendall(part)
             time.sleep(0.02)
@@ -234,7 +235,7 @@ def test_split_pipelined_and_closed(server: Server) -> None:
 def test_two_lengths_are_refused(server: Server) -> None:
     """What could be read in two ways is not read: the roots of request smuggling."""
     for extra in (b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n"):
-        with socket.create_connection(("127.0.0.1", server.port), 10) as link:
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as link:
             start = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
             link.sendall(start.encode() + extra + b"\r\n{}")
             assert link.recv(100).startswith(b"HTTP/1.1 400")
@@ -265,7 +266,7 @@ def test_no_request_breaks_the_server(server: Server, body: bytes, path: str, ki
 
 def test_a_long_header_ends_the_connection(server: Server) -> None:
     """A header without an end is cut off."""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as link:
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as link:
         link.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
         link.sendall(b"X-Long: " + b"a" * 40_000)
         assert link.recv(100).startswith(b"HTTP/1.1 431")
@@ -295,9 +296,11 @@ def test_an_altered_bundle_never_answers(tmp_path: Path) -> None:
     largest.write_bytes(bytes(content))
     server = Server(world.root)
     try:
-        with pytest.raises(AssertionError, match=r"was altered|does not fit|damaged"):
-            server.wait(12)
+        said = world.root / "serve.log"
+        until(lambda: re.search(r"was altered|does not fit|damaged", said.read_text()))
+        until(server.listens)
         assert server.predict(ROW)[0] == 503
+        assert server.get("/readyz")[0] == 503
     finally:
         server.__exit__()
 

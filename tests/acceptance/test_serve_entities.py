@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from pathlib import Path
 
 import pytest
 from serving_world import MODEL, ROW, Server, World, contract
 
-from tamid.core.spool import ROWS, read_segment
 from tamid.core.values import canonical_json
 from tamid.ports import Known
 from tamid.wiring import lookup_in
@@ -56,8 +54,7 @@ def test_an_entity_is_answered_by_its_features(world: World) -> None:
         asked = [{"customer": e} for e in ("old", "older", "other", "nobody")]
         _, many = server.predict([*asked, ROW])
         _, metrics = server.raw("GET", "/metrics")[1:]
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait(20)
+        server.end()
     assert (fresh["score"], fresh["rung"]) == (by_row["score"], "champion")
     assert fresh["features_age"] == pytest.approx(DAY, abs=60)
     assert "features_age" not in by_row
@@ -72,14 +69,7 @@ def test_an_entity_is_answered_by_its_features(world: World) -> None:
     assert "not known" in nobody["reason"]
     assert row["rung"] == "champion"
     assert b"tamid_rows_total" in metrics
-    logged = [
-        asked
-        for path in (world.store / "spool" / MODEL).iterdir()
-        for body in read_segment(path.read_bytes()).of(ROWS)
-        for _, asked, answer in body["rows"]
-        if answer["id"] == "mine"
-    ]
-    (row,) = logged
+    (row,) = (row for row in world.logged() if row["id"] == "mine")
     assert {name: row[name] for name in ROW} == json.loads(canonical_json(ROW))
     assert (row["_entity"], row["_sought"]) == ("fresh", True)
     assert row["_time"].startswith(time.strftime("%Y-%m-%d", time.gmtime(now - DAY)))

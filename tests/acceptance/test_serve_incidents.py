@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from serving_world import CODE, MODEL, ROW, Server, World, contract
+from serving_world import CODE, MODEL, ROW, Server, World, children, contract, segments, until
 from small_world import Stores
 
 from tamid.adapters.memory_clock import SimulatedClock
@@ -21,6 +20,7 @@ from tamid.core.decide import decide
 from tamid.core.fold import fold
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
+from tamid.core.spool import TOLD
 from tamid.core.values import ENTITY, KNOWN_AT
 from tamid.stages.hearing import VALUE
 from tamid.stages.journal import Journal
@@ -41,6 +41,12 @@ def taken(world: World, stores: Stores) -> list[ev.Event]:
     return [r.event for r in journal.written]
 
 
+def noticed(world: World) -> set[str]:
+    """Return of what kinds of trouble the server has told so far."""
+    told = (n for s in segments(world.spool) for body in s.of(TOLD) for n in body["notices"])
+    return {notice["name"].partition("/")[0] for notice in told}
+
+
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
     """Tables in memory."""
@@ -48,24 +54,18 @@ def stores(tmp_path: Path) -> Stores:
     return Stores(MODEL, world_keys, "salt")
 
 
-def ended(server: Server, how: int = signal.SIGTERM) -> None:
-    """End a server."""
-    server.process.send_signal(how)
-    server.process.wait(20)
-
-
 def test_a_killed_worker_is_restarted_and_trains_nobody(tmp_path: Path, stores: Stores) -> None:
     """Its death and the rungs below are incidents that are over; nothing asks for a run."""
     world = World(tmp_path / "w", contract(fallback=FALLBACK, features=CODE))
     world.release(1, world.pack())
     with Server(world.root) as server:
-        until(server, "champion")
-        for pid in workers(server.process.pid):
+        server.until(lambda a: a["rung"] == "champion")
+        for pid in children(server.process.pid):
             os.kill(pid, signal.SIGKILL)
-        until(server, "rule", "default")
-        until(server, "champion")
-        time.sleep(0.6)  # two looks of the watch
-        ended(server)
+        server.until(lambda a: a["rung"] in ("rule", "default"))
+        server.until(lambda a: a["rung"] == "champion")
+        until(lambda: {"worker", "rung"} <= noticed(world))
+        server.end()
     told = taken(world, stores)
     opened = [e for e in told if isinstance(e, ev.IncidentOpened)]
     closed = {e.incident for e in told if isinstance(e, ev.IncidentClosed)}
@@ -92,8 +92,8 @@ def test_a_killed_server_is_told_by_what_it_left(tmp_path: Path, stores: Stores)
     world.release(1, world.pack())
     with Server(world.root) as server:
         names = [server.predict(ROW)[1]["id"] for _ in range(5)]
-        time.sleep(0.8)
-        ended(server, signal.SIGKILL)
+        until(lambda: {a["id"] for a in world.logged()} == set(names))
+        server.end(signal.SIGKILL)
     told = taken(world, stores)
     (incident,) = [e for e in told if isinstance(e, ev.IncidentOpened)]
     assert incident.incident.startswith("server/process/")
@@ -102,7 +102,7 @@ def test_a_killed_server_is_told_by_what_it_left(tmp_path: Path, stores: Stores)
     assert set(stores.tables.read(pin).get_column("id")) == set(names)
     with Server(world.root) as server:
         server.predict(ROW)
-        ended(server)
+        server.end()
     told = taken(world, stores)
     assert [e.incident for e in told if isinstance(e, ev.IncidentClosed)] == [incident.incident]
     assert not [r for r in world.ledger.read(MODEL) if isinstance(r.event, ev.RunStarted)][1:]
@@ -116,7 +116,7 @@ def test_labels_are_sent_back_by_id(tmp_path: Path, stores: Stores) -> None:
     with Server(world.root) as server:
         rows = [{**ROW, "_id": f"a-{n}", "customer": f"c{n}"} for n in range(3)]
         server.predict(rows)
-        time.sleep(0.8)
+        until(lambda: len(world.logged()) == 3)
         sent = [{"id": "a-0", "value": 1}, {"id": "a-1", "value": 0}]
         assert server.call("POST", path, sent) == (202, {"accepted": 2})
         assert server.call("POST", path, {"id": "a-2", "value": 1, "at": None})[0] == 202
@@ -125,34 +125,10 @@ def test_labels_are_sent_back_by_id(tmp_path: Path, stores: Stores) -> None:
         for wrong in (*nothing, b'{"id":"a","id":"a"}'):
             assert server.call("POST", path, wrong)[0] in (400, 422), wrong
         assert server.call("POST", path, [{"id": "a", "value": 1}] * 10_001)[0] == 413
-        ended(server, signal.SIGKILL)
+        server.end(signal.SIGKILL)
     told = taken(world, stores)
     (heard,) = [e for e in told if isinstance(e, ev.LabelsAccepted)]
     assert heard.new == 3
     found = stores.tables.read(heard.pin).sort(ENTITY)
     assert found.select(ENTITY, VALUE).rows() == [("c0", 1.0), ("c1", 0.0), ("c2", 1.0)]
     assert found.get_column(KNOWN_AT).null_count() == 0
-
-
-def until(server: Server, *rungs: str) -> None:
-    """Ask until one of these rungs answers."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if server.predict(ROW)[1]["rung"] in rungs:
-            return
-        time.sleep(0.005)
-    raise AssertionError(f"none of {rungs} answers")
-
-
-def workers(server: int) -> list[int]:
-    """Return the processes below a server."""
-    found = []
-    for place in Path("/proc").iterdir():
-        if place.name.isdigit():
-            try:
-                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            if parent == server:
-                found.append(int(place.name))
-    return found

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from serving_world import Server, World, contract
-from test_serve_crew import children
+from serving_world import Server, World, children, contract
 
 from tamid.core.values import PERIOD
 from tamid.ports import GivenModel

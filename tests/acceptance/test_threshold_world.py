@@ -25,7 +25,7 @@ CONTRACT = (
     + """\
 training: {model: logistic}
 gates: {minimum: {f1: 0.6}, baselines: [majority], calibration: {max_ece: 0.3}}
-service: {p99_ms: 5000, fallback: [previous, default: 0.5]}
+service: {p99_ms: 60000, start_s: 600, fallback: [previous, default: 0.5]}
 release: {path: [shadow, live], approval: auto}
 monitoring: {every: 7d, quality: {metric: f1, at_least: OWED}}
 retraining: {cooldown: 1d, max_age: 52w}

@@ -23,7 +23,7 @@ from tamid.testing.candidates import RULES, contract_text, history, job, unlabel
 from tamid.testing.trainer_suite import train
 from tamid.workshop import inline_trainer, spawn_scorer
 
-SOON = timedelta(seconds=100)
+SOON = timedelta(seconds=300)
 PLAIN = contract_text(features="{}")
 ROWS = unlabelled(history(20, 2, seed=5))
 
@@ -48,7 +48,7 @@ def packed(blobs: MemoryBlobs, keys: Keys) -> Packed:
     return pack(train(inline_trainer(tiny=True), job(contract=PLAIN)), blobs, keys)
 
 
-def _score(scorer: SpawnScorer, packed: Packed, seconds: float = 100.0) -> pl.DataFrame:
+def _score(scorer: SpawnScorer, packed: Packed, seconds: float = 300.0) -> pl.DataFrame:
     limit = timedelta(seconds=seconds)
     return scorer.score(packed.bundle, packed.overlay, ROWS, reasons=0, timeout=limit).frame
 
@@ -72,7 +72,7 @@ def test_a_worker_killed_while_it_scores_is_told_and_replaced(
         "def build(frame):\n"
         "    if 'SLOW' in frame.columns:\n"
         f"        open({str(marker)!r}, 'w').close()\n"
-        "        time.sleep(60)\n"
+        "        time.sleep(600)\n"
         "    return frame\n"
     )
     made = pack(train(inline_trainer(tiny=True), job(code={"features.py": slow})), blobs, keys)
@@ -197,7 +197,8 @@ def test_a_hanging_rule_costs_its_deadline(
     text = RULES + "\n\ndef hang(frame):\n    import time\n    time.sleep(600)\n"
     hung = job(contract=PLAIN, code={"rules.py": text})
     made = pack(train(inline_trainer(tiny=True), hung), blobs, keys)
+    scorer.rule(made.bundle, "rules.py:score", ROWS, timeout=SOON)
     with pytest.raises(WorkerDied, match="rule took longer"):
-        scorer.rule(made.bundle, "rules.py:hang", ROWS, timeout=timedelta(seconds=6))
+        scorer.rule(made.bundle, "rules.py:hang", ROWS, timeout=timedelta(seconds=2))
     found = scorer.rule(made.bundle, "rules.py:score", ROWS, timeout=SOON)
     assert found.frame.height == ROWS.height

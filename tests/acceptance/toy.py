@@ -45,7 +45,7 @@ gates:
   minimum: {f1: 0.75}
   baselines: [majority]
   calibration: {max_ece: 0.2}
-service: {p99_ms: 5000, fallback: [previous, last_score: 14d, default: 0.5]}
+service: {p99_ms: 60000, start_s: 600, fallback: [previous, last_score: 14d, default: 0.5]}
 release: {path: [shadow, live], approval: auto}
 monitoring: {every: 7d, quality: {metric: f1, at_least: 0.75}}
 retraining: {cooldown: 1d, max_age: 52w}

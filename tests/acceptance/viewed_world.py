@@ -54,7 +54,7 @@ clean:
 features: {{views: [{view}]}}
 training: {{model: logistic}}
 gates: {{minimum: {{f1: 0.1}}, baselines: [majority]}}
-service: {{p99_ms: 5000, fallback: [previous, default: 0.5]}}
+service: {{p99_ms: 60000, start_s: 600, fallback: [previous, default: 0.5]}}
 release: {{path: [live], approval: auto}}
 monitoring: {{every: 7d, quality: {{metric: f1, at_least: 0.1}}}}
 delivery: {{every: 7d, to: [{{csv: "out/scores-{{period}}.csv"}}], reasons: 0}}

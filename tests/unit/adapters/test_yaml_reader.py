@@ -88,7 +88,6 @@ def test_what_could_mislead_is_refused_in_its_line(
     assert (refusal(source)[0], said in refusal(source)[1]) == (line, True)
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     ("source", "said"),
     [

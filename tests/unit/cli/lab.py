@@ -40,7 +40,7 @@ data:
 training: {model: logistic}
 gates:
   {minimum: {f1: 0.3}, baselines: [majority], calibration: {max_ece: 0.3}, slices: {by: [plan]}}
-service: {p99_ms: 50000, memory_mb: 4000, fallback: [default: 0.5]}
+service: {p99_ms: 60000, start_s: 600, memory_mb: 4000, fallback: [default: 0.5]}
 release: {path: [live], approval: auto}
 monitoring: {every: 1d}
 delivery: {every: 7d, to: [{csv: "out/{period}.csv"}]}

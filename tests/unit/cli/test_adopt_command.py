@@ -278,7 +278,7 @@ def test_on_a_terminal_it_asks(tmp_path: Path) -> None:
             break
         said += more
     os.close(ours)
-    assert process.wait(100) == 0, said.decode()
+    assert process.wait(PATIENCE_S) == 0, said.decode()
     assert load_contract(tmp_path / "new" / "contract.yaml").data.label.column == "left"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from tamid.core import events as ev
@@ -25,7 +27,7 @@ from tamid.testing.life import Life
 from tamid.testing.scenes import fall, first_release, held, measured, served
 
 START = date(2026, 1, 4)
-BUSY = "import time\nend = time.monotonic() + 30\nwhile time.monotonic() < end: pass\n"
+BUSY = "import time\nend = time.monotonic() + 600\nwhile time.monotonic() < end: pass\n"
 
 
 def a_picture(text: str = "drift") -> Picture:
@@ -45,14 +47,16 @@ def a_picture(text: str = "drift") -> Picture:
 
 def test_an_outage_kills_who_works_and_spares_who_waits() -> None:
     """A child that computes dies by SIGKILL, one that only waits lives on."""
-    waiting = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"],
-                               stdin=subprocess.PIPE)  # fmt: skip
-    time.sleep(0.5)
+    code = "import os, sys; os.write(1, b'!'); sys.stdin.read()"
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
+        _asleep(waiting)
         assert waiting.pid in children()
         with outage() as killed:
             busy = subprocess.Popen([sys.executable, "-c", BUSY])
-            assert busy.wait(20) == -9
+            assert busy.wait(240) == -9
         assert busy.pid in killed
         assert waiting.poll() is None
     finally:
@@ -62,12 +66,15 @@ def test_an_outage_kills_who_works_and_spares_who_waits() -> None:
 
 def test_memory_counts_children() -> None:
     """The peak holds what this process and its children hold at once."""
-    code = "import time; held = bytearray(80_000_000); time.sleep(1.2)"
+    code = "import sys; held = bytearray(80_000_000); sys.stdin.read()"
     with Watcher() as alone:
-        time.sleep(0.4)
+        _until(lambda: alone.peak_mb)
     with Watcher() as both:
-        subprocess.run([sys.executable, "-c", code], check=True)
-    assert both.peak_mb > alone.peak_mb + 70
+        child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+        try:
+            _until(lambda: both.peak_mb > alone.peak_mb + 70)
+        finally:
+            child.communicate()
 
 
 FORKED = """
@@ -75,10 +82,14 @@ import os, time
 from tamid.examples.telecom.demo_memory import Watcher
 held = bytearray(b"x" * 150_000_000)
 with Watcher() as memory:
-    if os.fork() == 0:
-        time.sleep(1.0)
-        os._exit(0)
-    time.sleep(0.8)
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    while not memory.peak_mb:
+        time.sleep(0.01)
+    time.sleep(0.5)  # two looks more
+    os.kill(child, 9)
+    os.waitpid(child, 0)
 print(memory.peak_mb)
 """
 
@@ -186,3 +197,19 @@ def test_what_the_calls_brought_is_said_only_where_it_can_be() -> None:
     assert "1,234 calls" in whole
     everybody = campaign_part(Campaign(calls=1234, lift=replace(card, reached=1.0)))
     assert everybody.count("<rect") == 1, "who was to be called was"
+
+
+def _until(true: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + 240
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _asleep(child: subprocess.Popen[bytes]) -> None:
+    """Wait until a child that says so has begun, and waits for what it is told."""
+    assert child.stdout is not None
+    assert child.stdout.read(1) == b"!"
+    state = Path(f"/proc/{child.pid}/stat")
+    _until(lambda: state.read_text().rpartition(")")[2].split()[0] == "S")

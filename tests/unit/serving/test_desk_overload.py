@@ -35,7 +35,7 @@ class Loop(asyncio.SelectorEventLoop):
     """An event loop whose workers take as long as the test says."""
 
     def __init__(self, cost: Cost) -> None:
-        self._jumps, self._cost, self.worked = _Jumps(), cost, 0
+        self._jumps, self._cost, self.batches = _Jumps(), cost, list[int]()
         super().__init__(self._jumps)
 
     def time(self) -> float:
@@ -52,7 +52,7 @@ class Loop(asyncio.SelectorEventLoop):
             return future
         jobs = args[0]
         rows = sum(len(job.rows) for job in jobs)
-        self.worked += rows
+        self.batches.append(rows)
         found = [[Outcome(score=0.5)] * len(job.rows) for job in jobs]
         self.call_later(self._cost(rows), future.set_result, found)
         return future
@@ -104,7 +104,7 @@ def play(cost: Cost, deadline: float) -> tuple[Counter[str], int]:
         loop.run_until_complete(day())
     finally:
         loop.close()
-    return seen, loop.worked
+    return seen, sum(loop.batches)
 
 
 @pytest.mark.parametrize("deadline", [0.1, 0.25, 0.5])
@@ -130,3 +130,27 @@ def test_a_busy_machine_is_promised_less(deadline: float) -> None:
     seen, worked = play(noisy, deadline)
     assert seen["answered"] > 0.8 * worked
     assert seen["answered"] > 0.6 * CAPACITY * SECONDS
+
+
+def test_a_batch_is_as_large_as_its_first_can_wait() -> None:
+    """Rows that would make the first of them late go into the next batch; the rest is refused."""
+    loop = Loop(lambda rows: 0.01 * rows)
+
+    async def day() -> list[object]:
+        desk = Desk("d", Clerk, 5)
+        await desk.open()
+        for _ in range(3):
+            await desk.ask([Row(values={})], explain=False, timeout=5)
+        asked = (desk.ask([Row(values={})], explain=False, timeout=0.5) for _ in range(200))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        desk.close()
+        return [type(f) for f in found]
+
+    try:
+        found = loop.run_until_complete(day())
+    finally:
+        loop.close()
+    assert set(found) == {list, Busy}
+    # Four fifths of the time are planned for.
+    assert 35 <= found.count(list) <= 50
+    assert max(loop.batches) <= 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -457,12 +458,15 @@ def test_the_columns_keep_their_types_whatever_happened() -> None:
     assert dict(empty.frame.schema) == dict(full.frame.schema)
 
 
+@pytest.mark.bench
 def test_twenty_thousand_entities_take_less_than_two_seconds() -> None:
     """A period of 20,000 rows is scored within a fraction of what a tick may cost."""
     frame = rows({f"customer-{n}": (n % 1000) / 1000 for n in range(20_000)})
-    started = time.perf_counter()
+    started = time.process_time()
     assert run(job(frame), Models()).event.rows == 20_000
-    assert time.perf_counter() - started < 2.0
+    spent = time.process_time() - started
+    sys.stdout.write(f"\nscoring: 20,000 rows in {spent:.2f} s of processor time")
+    assert spent < 2.0
 
 
 def test_a_row_without_an_entity_is_nobodys() -> None:
