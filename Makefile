@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INTEGRATION := $(VENV)/integration
 CLIENTS := $(VENV)/clients
 # Two workers: the whole suite is bound by child processes, and the smallest machine has two cores.
-# A file goes to one worker: what its tests share is made once.
+# A file goes to one worker: what its tests share is made once; tests/conftest.py says which begin.
 WORKERS ?= 2
 # Minutes that `make bench-loop` may take.
 BUDGET ?= 60
@@ -34,7 +34,7 @@ demo: $(VENV)/.wheel ## play one year of a telecom operator (ARGS="--seed 3")
 
 test: $(VENV)/.wheel ## run the tests against the installed wheel (ARGS="-k ledger")
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests --pyargs tamid.core --doctest-modules \
-	  -n $(WORKERS) --dist loadfile $(ARGS)
+	  -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.deps ## lint, format, types, layers
 	$(BIN)/ruff check .

@@ -25,6 +25,27 @@ settings.register_profile("tamid", deadline=None, derandomize=True)
 settings.load_profile("tamid")
 
 
+# Whole files go to one worker each. These take longest, the longest first: begun last, one of them
+# would keep a worker busy long after the others have nothing left to do.
+LONGEST = (
+    "test_backtest_real", "test_demo", "test_adopt", "test_crash_in_process",
+    "test_register_notebook", "test_bad_code", "test_cli_workspace", "test_serve_trials",
+    "test_serve_crew", "test_serve_faults", "test_loopbench_whole", "test_crash_kills",
+    "test_developer_desk", "test_serve_fuzz", "test_missing_source", "test_shopping_world",
+    "test_serve_answers", "test_serve_drill", "test_pseudonyms_kept", "test_handed_over",
+    "test_serve_overload", "test_online_loop", "test_workers", "test_worker_scoring",
+    "test_serve_veiled", "test_backup", "test_bad_data", "test_erase", "test_two_controllers",
+    "test_feature_views", "test_disk_full",
+)  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first; the order within a file stays as it was drawn."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 def pytest_report_header() -> str:
     """Say which tamid is under test: the installed wheel or a source tree."""
     return f"tamid {tamid.__version__} from {Path(tamid.__file__).parent}"

@@ -10,17 +10,15 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from in_process import InProcess, whole
 
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
 from tamid.config import find
 from tamid.core.state import State
-from tamid.ports import Clock
-from tamid.stages.rig import Rig
-from tamid.workshop import inline_scorer, inline_trainer
 
 # How long a process may take for what it does, in seconds; the machine may be busy.
 PATIENCE_S = 300.0
@@ -46,6 +44,20 @@ service:
    start_s: 600}
 monitoring: {every: 7d, quality: {metric: f1, at_least: 0.3}}
 delivery: {every: 7d, to: [{csv: "out/{period}.csv"}]}
+"""
+# What a workspace promises into which a finished model is brought, with a table of customers; the
+# schema follows, and more.
+BROUGHT = """\
+tamid: 1
+name: churn
+task: binary
+training: {model: logistic, threads: 1}
+service: {p99_ms: 60000, start_s: 600, memory_mb: 4000, fallback: [default: 0.3]}
+release: {path: [live]}
+gates: {minimum: {f1: 0.3}, baselines: [majority]}
+data:
+  source: {path: incoming/*.parquet, owner: mlops_engineer}
+  entity: customer
 """
 
 
@@ -137,27 +149,10 @@ def make_shop(root: Path, text: str, weeks: Iterable[int], entities: str = "plai
     return root
 
 
-class Here(App):
-    """An opened workspace that trains and scores in this process, which has all imported."""
-
-    def __init__(self, root: Path, clock: Clock) -> None:
-        super().__init__(find(root), clock=clock)
-        self._here: dict[str, Rig] = {}
-
-    def rig(self, model: str) -> Rig:
-        """Return the ports of one model, opened once, with no worker among them."""
-        if model not in self._here:
-            rig = super().rig(model)
-            scorer = inline_scorer(rig.blobs, rig.signer)
-            trainer = inline_trainer()
-            self._here[model] = replace(rig, trainer=trainer, scorer=scorer, rules=scorer)
-        return self._here[model]
-
-
 def serve_weeks(root: Path, first: int, *later: int) -> None:
     """Turn the loop once on a Sunday some weeks ago, then each later week with its new files."""
     clock = SimulatedClock(sunday(first))
-    app = Here(root, clock)
+    app = InProcess(root, clock, whole)
     try:
         app.tick("churn")
         for week in later:

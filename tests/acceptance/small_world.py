@@ -6,13 +6,11 @@ Every port is the in-memory one, every process this one, and the learner needs o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-import polars as pl
+from in_process import inline
 from numpy.random import default_rng
 
 from tamid.adapters.holiday_table import holidays_of
-from tamid.adapters.inline import InlineScorer
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory import MemoryLeases, MemoryLedger, MemorySink
 from tamid.adapters.memory_blobs import MemoryBlobs
@@ -42,25 +40,6 @@ data:
     reporting_lag: 1d
     source: {{path: labels/*.parquet{labels_owner}}}
 """
-
-
-class HastyScorer:
-    """A scorer that measures three rows where the gates ask for two hundred."""
-
-    def __init__(self, scorer: InlineScorer) -> None:
-        self.score, self.rule, self._probe = scorer.score, scorer.rule, scorer.probe
-
-    def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
-    ) -> Mapping[str, float]:
-        """Measure a few rows."""
-        return self._probe(bundle, overlay, frame, min(repeats, 3))
-
-
-def inline(rig: Rig) -> Rig:
-    """Return the rig with everything in this process, and the learner that needs only numpy."""
-    scorer = HastyScorer(inline_scorer(rig.blobs, rig.signer))
-    return replace(rig, trainer=inline_trainer(tiny=True), scorer=scorer, rules=scorer)
 
 
 class Stores:

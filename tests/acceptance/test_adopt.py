@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from tamid.app import App
+from tamid.cli.main import main
 from tamid.config import find
 
 # Enough for 100 positives among the judged quarter.
@@ -62,7 +64,12 @@ def test_a_parquet_file_becomes_a_champion(tmp_path: Path, test_data: Path) -> N
     assert pl.read_csv(scores).height == ROWS
 
 
-def test_a_hebrew_spreadsheet_becomes_a_champion(tmp_path: Path, test_data: Path) -> None:
+def test_a_hebrew_spreadsheet_becomes_a_champion(
+    tmp_path: Path,
+    test_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Names in cp1255, semicolons, decimal commas, blanks: asked for the label, and for no more."""
     rows = pl.read_parquet(test_data / "telco_churn.parquet", columns=list(HEBREW)).head(ROWS)
     words = rows.rename(HEBREW).with_columns(
@@ -71,11 +78,13 @@ def test_a_hebrew_spreadsheet_becomes_a_champion(tmp_path: Path, test_data: Path
     )
     text = words.fill_null(" ").write_csv(separator=";", line_terminator="\r\n")
     (tmp_path / "לקוחות.csv").write_bytes(text.encode("cp1255"))
-    assert "--label נטש" in tamid(tmp_path, "adopt", "לקוחות.csv", status=2)
+    monkeypatch.chdir(tmp_path)
+    assert main(["adopt", "לקוחות.csv"]) == 2
+    assert "--label נטש" in capsys.readouterr().out
     assert not (tmp_path / "contract.yaml").exists()
-    tamid(tmp_path, "adopt", "לקוחות.csv", "--label", "נטש")
+    assert main(["adopt", "לקוחות.csv", "--label", "נטש"]) == 0
     drawn(tmp_path)
-    told = tamid(tmp_path, "tick")
-    assert champion(tmp_path) == 1, told
+    assert main(["tick"]) == 0
+    assert champion(tmp_path) == 1, capsys.readouterr().out
     (scores,) = (tmp_path / "out").glob("*.csv")
     assert pl.read_csv(scores).height == ROWS

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from first_workspace import EVENTS, LEFT, MODEL, at, here, unpacked
+from first_workspace import EVENTS, LEFT, MODEL, at, unpacked
+from in_process import here
 from processes import eventually, present, running
 from test_cli_workspace import make
 

@@ -83,14 +83,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def failed(root: Path, code: str, trigger: str = "code") -> tuple[State, Run]:
+def failed(root: Path, code: str) -> tuple[State, Run]:
     """Put new code down, turn the loop, and return the state with the run that failed."""
     (root / "features.py").write_text(code, encoding="utf-8")
     result = tamid(root, "tick")
     assert (result.returncode, result.stderr) == (0, "")
     state = present(root)
     run = list(state.runs.values())[-1]
-    assert run.started.trigger == trigger
+    assert run.started.trigger == "code"
     assert run.failed is not None, run.judged
     assert state.run_in_flight is None
     assert state.champion == 1
@@ -120,7 +120,7 @@ def test_code_that_hangs_is_a_case_for_its_developer(root: Path, tmp_path: Path)
     """It is killed when its time is over, and that is the code's fault like any other."""
     copy = shutil.copytree(root, tmp_path / "copy")
     (copy / "contract.yaml").write_text(CONTRACT.replace("300s", "6s"), encoding="utf-8")
-    state, run = failed(copy, HANGS, "contract")
+    state, run = failed(copy, HANGS)
     assert run.failed is not None
     assert run.failed.failure == "user_code"
     assert "took longer than 6 s" in run.failed.message

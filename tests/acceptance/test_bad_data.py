@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from in_process import here
 from processes import present, tamid
 
 from tamid.app import App
@@ -201,7 +202,7 @@ def test_after_the_repair_everything_is_in(met: Path, tmp_path: Path) -> None:
         put(root, f"rows/{name}", sound(week))
     for place, name in enumerate(("latin", "empty", "header", "cut")):
         put(root, f"rows/{name}", sound(100 + place))
-    result = tamid(root, "tick", "--json")
+    result = here(root, "tick", "--json")
     assert result.returncode == 0, result.stderr
     state = present(root)
     assert not state.refused
@@ -220,7 +221,7 @@ def test_a_source_that_is_gone_is_no_traceback(met: Path, tmp_path: Path) -> Non
     root = shutil.copytree(met, tmp_path / "shop")
     before = present(root).batches["rows"]
     shutil.rmtree(root / "rows")
-    result = tamid(root, "tick")
+    result = here(root, "tick")
     assert (result.returncode, result.stderr) == (0, "")
     assert present(root).batches["rows"] == before
 
@@ -248,7 +249,7 @@ def test_a_badly_edited_contract_leaves_the_one_in_force(
     root, (text, named) = shutil.copytree(met, tmp_path / "shop"), UNREADABLE[kind]
     (root / "rows" / "cut.csv").touch()  # still being written, however slow this machine
     (root / "contract.yaml").write_text(text, encoding="utf-8")
-    result = tamid(root, "tick")
+    result = here(root, "tick")
     assert (result.returncode, "Traceback" in result.stderr) == (0, False), result.stderr
     assert named in result.stdout + result.stderr
     state = present(root)
@@ -280,7 +281,7 @@ def test_strays_twins_and_nobody_in_one_tick(tmp_path: Path) -> None:
     put(root, "rows/b", [{**row, "minutes": "1"} for row in good[:3]] + sound(1))
     put(root, "rows/c", [{**row, "לקוח": ""} if n < 2 else row for n, row in enumerate(sound(2))])
     (root / "rows" / "README.md").write_text("what lies here")
-    result = tamid(root, "tick", "--json")
+    result = here(root, "tick", "--json")
     assert (result.returncode, result.stderr) == (0, "")
     (turn,) = json.loads(result.stdout)["ticks"]
     assert any("README.md" in text and "passed over" in text for text in turn["waiting"])
@@ -310,11 +311,11 @@ def test_a_file_that_vanishes_during_the_tick_loses_nothing(tmp_path: Path) -> N
     )
     place = [str(root / "rows" / "moving.csv"), str(root / "rows" / "moving.tmp")]
     with subprocess.Popen([sys.executable, "-c", shaker, *place]) as shaking:
-        result = tamid(root, "tick")
+        result = here(root, "tick")
         shaking.kill()
     assert (result.returncode, result.stderr) == (0, "")
     assert not present(root).refused
     if not Path(place[0]).exists():
         Path(place[1]).rename(place[0])
-    assert tamid(root, "tick").returncode == 0
+    assert here(root, "tick").returncode == 0
     assert set(present(root).batches["rows"]) == {"still.csv", "moving.csv"}

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from in_process import here
 from processes import PATIENCE_S, WEEKLY, eventually, make_shop, put_week, sunday, tamid
 
 from tamid.adapters.memory_clock import SimulatedClock
@@ -27,6 +28,16 @@ from tamid.core.values import Role
 CONTRACT = WEEKLY.replace(", fallback: [previous, last_score: 30d, default: 0.3]", "").replace(
     "{every: 7d, quality", "{every: 1d, quality"
 )
+# Training with these features takes until somebody lets it go on.
+WAITS = """\
+import time
+from pathlib import Path
+
+def build(rows):
+    while not Path({gate!r}).exists():
+        time.sleep(0.02)
+    return rows.select("minutes", "calls")
+"""
 TAMID = [sys.executable, "-m", "tamid"]
 
 
@@ -107,7 +118,7 @@ def test_altered_content_is_found_and_named(shop: Path) -> None:
     blob.unlink()
     folder = next(p for p in (shop / ".tamid/tables").iterdir() if "rows" in p.name)
     next(folder.rglob("*.parquet")).unlink()
-    result = tamid(shop, "verify")
+    result = here(shop, "verify")
     assert result.returncode == 6
     assert f"event {promoted.seq}: blob sha256:{digest}" in result.stdout
     assert "table churn.rows" in result.stdout
@@ -121,22 +132,22 @@ def test_an_altered_event_is_found(shop: Path) -> None:
             " WHERE body LIKE '%\"Promoted\"%'"
         )
     db.close()
-    result = tamid(shop, "verify")
+    result = here(shop, "verify")
     assert result.returncode == 6
     assert "was altered at event" in result.stdout
-    assert tamid(shop, "status").returncode == 6
+    assert here(shop, "status").returncode == 6
 
 
 def test_a_cut_tail_is_found_by_the_signed_head(shop: Path, tmp_path: Path) -> None:
     """A chain cannot tell that its end is missing; the head that was sealed before can."""
     head = tmp_path / "kept-elsewhere.json"
-    assert tamid(shop, "verify", "--seal", str(head)).returncode == 0
+    assert here(shop, "verify", "--seal", str(head)).returncode == 0
     with sqlite3.connect(shop / ".tamid/ledger.sqlite") as db:
         db.execute("DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)")
     db.close()
     (shop / ".tamid/head.json").unlink()
-    assert tamid(shop, "verify").returncode == 0
-    result = tamid(shop, "verify", "--head", str(head))
+    assert here(shop, "verify").returncode == 0
+    result = here(shop, "verify", "--head", str(head))
     assert result.returncode == 6
     assert "signed were" in result.stdout
 
@@ -180,7 +191,7 @@ def test_a_changed_decision_fails_the_audit(shop: Path) -> None:
     from tamid.core.values import Role
 
     app.record("churn", forged, role=Role.CONTROLLER, actor="tamid", reason="")
-    result = tamid(shop, "replay", "--audit")
+    result = here(shop, "replay", "--audit")
     assert result.returncode == 6
     assert f"event {len(records) + 1}" in result.stdout
     assert "made by rules 0 of an older Tamid" in result.stdout
@@ -191,7 +202,7 @@ def test_a_changed_decision_fails_the_audit(shop: Path) -> None:
 def test_doctor_finds_a_fit_machine_and_an_open_store(shop: Path) -> None:
     """Every line ok or warn on a sound workspace; an open store is a warning with its cure."""
     (shop / ".tamid").chmod(0o755)
-    result = tamid(shop, "doctor", "--json")
+    result = here(shop, "doctor", "--json")
     assert result.returncode == 0, result.stdout
     findings = json.loads(result.stdout)["findings"]
     assert {f["state"] for f in findings} <= {"ok", "warn"}
@@ -202,7 +213,7 @@ def test_doctor_finds_a_fit_machine_and_an_open_store(shop: Path) -> None:
 
 def test_a_dry_run_tries_the_code_and_records_no_run(shop: Path) -> None:
     """The features are named, nothing is fitted."""
-    result = tamid(shop, "train", "--dry-run", "--json")
+    result = here(shop, "train", "--dry-run", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["dry_run"]["rows"] == 1500
     assert sum(isinstance(r.event, ev.RunStarted) for r in events(shop)) == 1
@@ -210,7 +221,7 @@ def test_a_dry_run_tries_the_code_and_records_no_run(shop: Path) -> None:
 
 def test_a_run_for_a_case_that_is_not_open_is_refused(shop: Path) -> None:
     """A mistyped case costs no training."""
-    result = tamid(shop, "train", "--case", "9")
+    result = here(shop, "train", "--case", "9")
     assert result.returncode == 2
     assert "case 9 is not open" in result.stderr
 
@@ -222,8 +233,8 @@ def test_score_delivers_what_is_due_once(shop: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert f"score {sunday(0).date()}, revision 1" in first.stdout
     assert (shop / "out" / f"{sunday(0).date()}.csv").is_file()
-    assert "nothing is due" in tamid(shop, "score").stdout
-    status = json.loads(tamid(shop, "status", "--json").stdout)["models"][0]
+    assert "nothing is due" in here(shop, "score").stdout
+    status = json.loads(here(shop, "status", "--json").stdout)["models"][0]
     assert status["service"]["reply"] == "yes"
     assert status["deliveries"][-1]["rungs"] == {"champion": 150}
 
@@ -233,8 +244,8 @@ def test_exit_code_speaks_only_when_asked(tmp_path: Path) -> None:
     root = tmp_path / "empty"
     root.mkdir()
     (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
-    assert tamid(root, "tick").returncode == 0
-    result = tamid(root, "tick", "--exit-code")
+    assert here(root, "tick").returncode == 0
+    result = here(root, "tick", "--exit-code")
     assert (result.returncode, "waits: " in result.stdout) == (4, True)
 
 
@@ -284,11 +295,14 @@ def test_sigterm_finishes_the_act_in_hand(
 ) -> None:
     """Told to stop while it trains, a watch finishes the run, judges nothing, and leaves with 0;
     the next tick goes on from there."""
-    root = make(tmp_path / "fresh")
+    root, gate = make(tmp_path / "fresh"), tmp_path / "gate"
+    (root / "contract.yaml").write_text(CONTRACT + 'features: {code: "features.py:build"}\n')
+    (root / "features.py").write_text(WAITS.format(gate=str(gate)))
     process = start(root, "watch")
     store = root / ".tamid/ledger.sqlite"
     eventually(lambda: store.exists() and _has(root, ev.RunStarted), "the run to start")
     process.send_signal(signal.SIGTERM)
+    gate.touch()
     assert process.wait(PATIENCE_S) == 0
     assert _has(root, ev.RunFinished)
     assert not _has(root, ev.Judged)
@@ -324,23 +338,23 @@ def _has(root: Path, kind: type[ev.Event]) -> bool:
 def test_init_makes_a_private_workspace(tmp_path: Path) -> None:
     """The store is closed to others, the draft is a contract without problems, nothing is lost."""
     root = tmp_path / "mine"
-    result = tamid(tmp_path, "init", "mine")
+    result = here(tmp_path, "init", "mine")
     assert result.returncode == 0, result.stderr
     assert (root / ".tamid").stat().st_mode & 0o777 == 0o700
-    assert tamid(root, "contract", "check").returncode == 0
+    assert here(root, "contract", "check").returncode == 0
     assert "tamid tick" in result.stdout
-    again = tamid(tmp_path, "init", "mine")
+    again = here(tmp_path, "init", "mine")
     assert again.returncode == 2
     assert "contract.yaml" in again.stderr
 
 
 def test_the_telecom_example_begins_with_its_history(tmp_path: Path) -> None:
     """Contract, the code it names, and thirty weeks of files that end now."""
-    result = tamid(tmp_path, "init", "shop", "--example", "telecom")
+    result = here(tmp_path, "init", "shop", "--example", "telecom")
     assert result.returncode == 0, result.stderr
     root = tmp_path / "shop"
     assert sorted(p.name for p in root.glob("*.py")) == ["features.py", "rules.py"]
-    assert tamid(root, "contract", "check").returncode == 0
+    assert here(root, "contract", "check").returncode == 0
     weeks = sorted(p.stem for p in (root / "data/usage").glob("*.parquet"))
     assert len(weeks) >= 30
     assert (
@@ -352,10 +366,10 @@ def test_adopting_is_signed_by_the_role_that_owns_the_block(shop: Path) -> None:
     """The developer may change the model, not where scores are delivered."""
     path = shop / "contract.yaml"
     path.write_text(CONTRACT.replace("out/{period}", "elsewhere/{period}"))
-    refused = tamid(shop, "contract", "adopt", "--as", "ml_developer")
+    refused = here(shop, "contract", "adopt", "--as", "ml_developer")
     assert refused.returncode == 2
     assert "delivery" in refused.stderr
-    done = tamid(shop, "contract", "adopt", "--as", "mlops_engineer", "--reason", "a new folder")
+    done = here(shop, "contract", "adopt", "--as", "mlops_engineer", "--reason", "a new folder")
     assert done.returncode == 0, done.stderr
     last = events(shop)[-1]
     assert isinstance(last.event, ev.ContractAdopted)
@@ -366,7 +380,7 @@ def test_adopting_is_signed_by_the_role_that_owns_the_block(shop: Path) -> None:
 def test_a_drift_of_the_scores_is_taken_for_the_new_normal(shop: Path) -> None:
     """One command ends the alarm and moves the signed reference; the ledger says who and why."""
     put_week(shop, sunday(0))
-    assert tamid(shop, "score").returncode == 0
+    assert here(shop, "score").returncode == 0
     app = App(find(shop))
     period = max(app.state("churn").scored)
     name = f"score_psi/1/{period}"
@@ -377,11 +391,11 @@ def test_a_drift_of_the_scores_is_taken_for_the_new_normal(shop: Path) -> None:
     )  # fmt: skip
     app.record("churn", raised, role=Role.CONTROLLER, actor="test", reason="")
     app.close()
-    before = tamid(shop, "status").stdout
+    before = here(shop, "status").stdout
     assert name in before
     assert "budget: at most 1 false alarm a year expected" in before
     why = "the new tariff: checked with sales"
-    done = tamid(shop, "accept-normal", name, "--as", "ml_developer", "--reason", why, "--json")
+    done = here(shop, "accept-normal", name, "--as", "ml_developer", "--reason", why, "--json")
     assert done.returncode == 0, done.stderr
     body = json.loads(done.stdout)
     assert body["said"].startswith(f"{name} is the new normal: the reference of version 1 of churn")
@@ -390,12 +404,12 @@ def test_a_drift_of_the_scores_is_taken_for_the_new_normal(shop: Path) -> None:
     assert (accepted.role, accepted.reason) == (Role.ML_DEVELOPER, why)
     assert accepted.event.periods == (period,)
     assert accepted.event.overlay != raised_overlay(shop)
-    assert "alarms      none open; at most 1 false alarm a year" in tamid(shop, "status").stdout
-    assert tamid(shop, "verify").returncode == 0
-    again = tamid(shop, "accept-normal", name, "--as", "ml_developer", "--reason", why)
+    assert "alarms      none open; at most 1 false alarm a year" in here(shop, "status").stdout
+    assert here(shop, "verify").returncode == 0
+    again = here(shop, "accept-normal", name, "--as", "ml_developer", "--reason", why)
     assert again.returncode != 0
     assert "is over" in again.stderr
-    assert tamid(shop, "tick").returncode == 0
+    assert here(shop, "tick").returncode == 0
 
 
 def raised_overlay(root: Path) -> str:

@@ -85,7 +85,6 @@ def die_and_go_on(whole: Whole, root: Path, turn: int, number: int, phase: Phase
     toy.same(toy_folder.portrait(root, whole.turns[turn]), whole.portraits[turn], where)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("turn", "part", "phase"), EIGHT, ids=str)
 def test_a_killed_turn_is_gone_on_with(
     whole: Whole, tmp_path: Path, turn: int, part: str, phase: Phase
@@ -95,7 +94,6 @@ def test_a_killed_turn_is_gone_on_with(
     die_and_go_on(whole, tmp_path / "root", turn, number, phase)
 
 
-@pytest.mark.timeout(300)
 def test_a_killed_life_comes_to_the_same_end(whole: Whole, tmp_path: Path) -> None:
     """Killed amid its second release, the model's life goes on to the end as if it had not been."""
     root = tmp_path / "root"

@@ -20,7 +20,7 @@ from tamid.examples.telecom.demo_acts import acts
 from tamid.examples.telecom.demo_policies import left_alone
 
 # Whichever test comes first plays the year for all of them.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 KEYS = {
     "f1_at_release", "f1_lowest", "f1_recovered", "days_onset_to_alarm",

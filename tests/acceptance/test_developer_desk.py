@@ -7,28 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from processes import present, put_week, sunday, tamid
+from in_process import here
+from processes import WEEKLY, make_shop, present, tamid
 
-CONTRACT = """\
-tamid: 1
-name: churn
-task: binary
-calendar: {week_starts: sunday}
-data:
-  source: {path: rows/*.csv, owner: mlops_engineer}
-  entity: customer
-  time: week
-  label:
-    {column: left, positive: 1, horizon: 7d, reporting_lag: 2d, source: {path: labels/*.csv}}
-  schema:
-    minutes: {type: number, min: 0, max: 10080}
-    calls: {type: number, min: 0, nullable: true}
-features: {code: features.py:build}
-training: {model: lightgbm, search: {trials: 2}}
-gates: {minimum: {f1: 0.3}, calibration: {max_ece: 0.3}}
-service: {p99_ms: 60000, start_s: 600, memory_mb: 4000}
-delivery: {every: 7d}
-"""
+CONTRACT = WEEKLY.replace(
+    "calls: {type: number, min: 0}", "calls: {type: number, min: 0, nullable: true}"
+).replace(
+    "training: {model: logistic}",
+    "features: {code: features.py:build}\ntraining: {model: lightgbm, search: {trials: 2}}",
+)
 SOUND = """\
 def build(rows):
     return rows.with_columns(rate=rows["calls"] / (rows["minutes"] + 1))
@@ -39,13 +26,8 @@ HANGS = "import time\ndef build(rows):\n    time.sleep(600)\n"
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which a first experiment was made, and nothing else."""
-    root = tmp_path_factory.mktemp("tamid") / "desk"
-    root.mkdir()
-    (root / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
-    (root / "tamid.toml").write_text('[workspace]\nmodels = ["contract.yaml"]\n')
+    root = make_shop(tmp_path_factory.mktemp("tamid") / "desk", CONTRACT, range(11, 1, -1))
     (root / "features.py").write_text(SOUND)
-    for week in range(11, 1, -1):
-        put_week(root, sunday(week))
     done = tamid(root, "train", "--experiment", "--reason", "calls a minute")
     assert done.returncode == 0, done.stderr
     return root
@@ -57,7 +39,7 @@ def test_the_first_thing_done_may_be_an_experiment(desk: Path) -> None:
     assert list(state.experiments) == ["exp-0001"]
     assert not state.runs
     assert not state.versions
-    body = json.loads(tamid(desk, "runs", "show", "last", "--json").stdout)["run"]
+    body = json.loads(here(desk, "runs", "show", "last", "--json").stdout)["run"]
     assert len(body["report"]["trials"]) == 2
     worth = {f["feature"]: f for f in body["report"]["features"]}
     assert set(worth) == {"calls", "minutes", "rate"}
@@ -81,7 +63,7 @@ def test_a_broken_record_ends_with_six(desk: Path, tmp_path: Path) -> None:
     blobs = [p for p in (root / ".tamid" / "blobs").rglob("*") if p.is_file()]
     (lost,) = [p for p in blobs if name.endswith(p.name)]
     lost.unlink()
-    done = tamid(root, "reproduce", "exp-1")
+    done = here(root, "reproduce", "exp-1")
     assert done.returncode == 6
     assert "bundle" in done.stderr
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from deltalake import DeltaTable
-from first_workspace import LEFT, MODEL, at, here, unpacked
+from first_workspace import LEFT, MODEL, at, unpacked
+from in_process import here
 
 from tamid.adapters._redactions import FILE as REDACTIONS
 from tamid.adapters.marks import FILE as MARKS
@@ -169,7 +170,7 @@ def test_an_erasure_that_is_killed_goes_on(tmp_path: Path) -> None:
     tables = root / ".tamid" / "tables"
     for waits in ("toy.labels", "toy.rows"):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 100
+        end = time.monotonic() + 300
         while not (tables / waits / REDACTIONS).exists() and process.poll() is None:
             assert time.monotonic() < end
             time.sleep(0.001)

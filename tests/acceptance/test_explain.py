@@ -7,7 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from first_workspace import LEFT, MODEL, at, here, unpacked
+from first_workspace import LEFT, MODEL, at, unpacked
+from in_process import here
 
 from tamid.core.errors import NotFound
 from tamid.testing.segments import rows_block, segment

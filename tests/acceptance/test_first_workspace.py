@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from first_workspace import EVENTS, LEFT, MODEL, at, here, unpacked
+from first_workspace import EVENTS, LEFT, MODEL, at, unpacked
+from in_process import here
 
 from tamid.core import events as ev
 from tamid.stages.audit import audit, prove

@@ -10,33 +10,27 @@ import lightgbm
 import numpy as np
 import polars as pl
 import pytest
+from processes import BROUGHT
 from serving_world import Server
 
 from tamid.cli.main import main
 
 ROWS = 1600
-CONTRACT = """\
-tamid: 1
-name: churn
-task: binary
-data:
-  source: {path: incoming/*.parquet, owner: mlops_engineer}
-  entity: customer
+CONTRACT = (
+    BROUGHT
+    + """\
   label: {column: left, positive: true}
   schema:
     tenure: {type: integer, min: 0}
     calls: {type: number}
     left: {type: boolean, nullable: true}
-training: {model: logistic, threads: 1}
-gates: {minimum: {f1: 0.3}, baselines: [majority]}
-service: {p99_ms: 60000, start_s: 600, memory_mb: 4000, fallback: [default: 0.3]}
-release: {path: [live]}
 delivery: {to: [{csv: "out/{period}.csv"}]}
 handoff:
   ml_developer: [model, schema, golden, card, metrics, profile]
   mlops_engineer: [data, labels, targets, fallback]
   accept: mlops_engineer
 """
+)
 
 
 def put(folder: Path, learnt: int = 300) -> tuple[lightgbm.Booster, pl.DataFrame]:

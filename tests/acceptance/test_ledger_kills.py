@@ -63,7 +63,6 @@ def test_a_killed_writer_loses_no_acknowledged_event(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(900)
 def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     """The same over a hundred kills; this takes minutes."""
     assert kill_rounds(tmp_path / "ledger.db", 100) > 0

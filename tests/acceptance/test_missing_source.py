@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from processes import WEEKLY, make_shop, present, put_week, serve_weeks, sunday, tamid
+from in_process import here
+from processes import WEEKLY, make_shop, present, put_week, serve_weeks, sunday
 
 from tamid.cli.main import main
 
@@ -38,7 +39,7 @@ def test_a_mistyped_path_is_a_named_problem_until_it_is_mended(
         pytest.skip("this week's rows are not due yet")
     path, week = served / "contract.yaml", f"{sunday(0).date()}"
     path.write_text(CONTRACT.replace("rows/*.csv", "row/*.csv"), encoding="utf-8")
-    ticked = tamid(served, "tick", "--exit-code")
+    ticked = here(served, "tick", "--exit-code")
     assert ticked.returncode == 7, ticked.stderr
     _, status = said("status")
     assert f"alarm       source/rows/{week}, warning" in status
@@ -56,7 +57,7 @@ def test_a_mistyped_path_is_a_named_problem_until_it_is_mended(
     assert "training" not in why
     path.write_text(CONTRACT, encoding="utf-8")
     put_week(served, sunday(0))
-    mended = tamid(served, "tick")
+    mended = here(served, "tick")
     assert mended.returncode == 0, mended.stderr
     state = present(served)
     assert not state.open_alarms

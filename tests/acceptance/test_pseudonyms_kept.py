@@ -7,7 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from processes import WEEKLY, make_shop, present, put_week, serve_weeks, sunday, tamid
+from in_process import here
+from processes import WEEKLY, make_shop, present, put_week, serve_weeks, sunday
 
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.adapters.vault import FILE, Vault
@@ -86,27 +87,27 @@ def test_servers_know_entities_under_the_same_pseudonym(shop: Path) -> None:
 
 def test_an_erased_entity_is_named_nowhere_again(shop: Path) -> None:
     """Its coming rows are passed over, its score goes to nobody, and the proof still holds."""
-    told = tamid(shop, "erase", "c7", "--as", "mlops_engineer", "--reason", "ticket 812")
+    told = here(shop, "erase", "c7", "--as", "mlops_engineer", "--reason", "ticket 812")
     assert told.returncode == 0, told.stderr
     made = pseudonym("c7", key_in(shop / ".tamid"))
     assert made in told.stdout
     assert Vault(shop / ".tamid").names([made]) == {}
     assert lookup_of(shop, "churn").get(made) is None
     put_week(shop, sunday(0))
-    done = tamid(shop, "tick")
+    done = here(shop, "tick")
     assert done.returncode == 0, done.stderr
     assert set(delivered(shop, 0)) == NAMES - {"c7"}
     app = App(find(shop))
     erased = [r for r in app.ledger.read("churn") if isinstance(r.event, ev.EntityErased)]
     app.close()
     assert [(r.event.pseudonym, r.reason) for r in erased] == [(made, "ticket 812")]  # type: ignore[attr-defined]
-    proof = tamid(shop, "verify")
+    proof = here(shop, "verify")
     assert proof.returncode == 0, proof.stdout
 
 
 def test_only_the_engineer_erases(shop: Path) -> None:
     """And not without saying why."""
-    refused = tamid(shop, "erase", "c8", "--as", "ml_developer", "--reason", "asked")
+    refused = here(shop, "erase", "c8", "--as", "ml_developer", "--reason", "asked")
     assert refused.returncode == 2
-    assert tamid(shop, "erase", "c8", "--as", "mlops_engineer").returncode == 2
+    assert here(shop, "erase", "c8", "--as", "mlops_engineer").returncode == 2
     assert Vault(shop / ".tamid").pseudonyms(["c8"])["c8"] is not None

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 import skops.io
-from processes import present, tamid
+from in_process import here
+from processes import BROUGHT, present
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -53,11 +54,11 @@ def test_from_a_pipeline_in_a_notebook_to_a_champion(tmp_path: Path) -> None:
     )
     assert (found.outcome, found.version, found.champion) == ("promote", 1, 1), found
     assert found.metrics["auc"] > 0.8
-    checked = tamid(tmp_path, "contract", "check")
+    checked = here(tmp_path, "contract", "check")
     assert checked.returncode == 0, checked.stdout
     state = present(tmp_path)
     assert state.scored["static"].rungs == {"champion": rows.height}
-    proof = tamid(tmp_path, "verify")
+    proof = here(tmp_path, "verify")
     assert proof.returncode == 0, proof.stdout
     again = house.Project(tmp_path).register(pipeline, rows, y)
     assert again.outcome in ("keep", "undecided"), again
@@ -111,21 +112,14 @@ def test_a_file_that_does_not_fit_is_said_in_words(
     assert not present(tmp_path).runs
 
 
-CONTRACT = """\
-tamid: 1
-name: churn
-task: binary
-data:
-  source: {path: incoming/*.parquet, owner: mlops_engineer}
-  entity: customer
+CONTRACT = (
+    BROUGHT
+    + """\
   label: {column: left, positive: "yes"}
   schema:
     tenure: {type: integer, min: 0, feature: false}
     calls: {type: number}
     plan: {type: category, allowed: [basic, fibre, plus]}
     left: {type: category, allowed: ["yes", "no"], nullable: true}
-training: {model: logistic, threads: 1}
-gates: {minimum: {f1: 0.5}, baselines: [majority]}
-service: {p99_ms: 60000, start_s: 600}
-release: {path: [live]}
 """
+)

@@ -149,7 +149,7 @@ def ask(server: Server, module: str, script: str, *words: str, port: int = 0) ->
         pytest.skip(f"{module} is not installed for {Path(PYTHON)} (TAMID_CLIENTS names another)")
     where = f"127.0.0.1:{port or server.port}"
     command = [PYTHON, "-c", script, where, MODEL, *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -27,7 +27,7 @@ def drill(server: Server, *words: str) -> tuple[int, Any]:
     command = [sys.executable, "-m", "tamid", "drill", "--url", f"http://127.0.0.1:{server.port}"]
     found = subprocess.run(
         [*command, "--secret", "env:DRILL_SECRET", "--slack", SLACK, "--json", *words],
-        capture_output=True, timeout=600, check=False, env={**os.environ, **SECRET},
+        capture_output=True, check=False, env={**os.environ, **SECRET},
     )  # fmt: skip
     return found.returncode, json.loads(found.stdout or found.stderr.splitlines()[-1])
 

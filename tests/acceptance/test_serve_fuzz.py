@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from serving_world import MODEL, ROW, Server, World, contract
+from serving_world import MODEL, PATIENCE_S, ROW, Server, World, contract
 
 PREDICT = f"/v1/models/{MODEL}/predict"
 PATHS = (
@@ -92,7 +92,7 @@ def test_two_thousand_requests_that_nobody_would_send(tmp_path: Path) -> None:
     world.release(1, world.pack(tiny=False))
     statuses: Counter[int] = Counter()
     with Server(world.root) as server:
-        link = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        link = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
         before = server.predict(ROW)[1]
 
         def ask(method: str, path: str, kind: str, body: bytes) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving_world import MODEL, ROW, free_port, one_version, until
+from serving_world import MODEL, PATIENCE_S, ROW, free_port, one_version, until
 
 from tamid.serving.rpc import wire
 
@@ -23,7 +23,7 @@ def call(port: int, method: str, message: bytes = b"", token: str = "") -> bytes
     shown = (("authorization", f"Bearer {token}"),) if token else ()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         ask = channel.unary_unary(f"/inference.GRPCInferenceService/{method}")
-        return bytes(ask(message, metadata=shown, timeout=30, wait_for_ready=True))
+        return bytes(ask(message, metadata=shown, timeout=PATIENCE_S, wait_for_ready=True))
 
 
 def code(port: int, method: str, message: bytes = b"", token: str = "") -> Any:
@@ -84,7 +84,7 @@ def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path) -> None:
         for port in (server.port, 8620):
             words = ["-C", root, "serve", "--grpc-port", str(port)]
             command = [sys.executable, "-m", "tamid", *words]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert done.returncode == 2
             assert "Traceback" not in done.stderr
             assert "--grpc-port" in done.stderr or "cannot listen" in done.stderr

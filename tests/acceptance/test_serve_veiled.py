@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import WEEKLY, eventually, make_shop, serve_weeks, tamid
+from in_process import here
+from processes import WEEKLY, eventually, make_shop, serve_weeks
 from serving_world import Server
 
 from tamid.app import App
@@ -57,7 +58,7 @@ def test_names_are_asked_for_and_pseudonyms_are_written(shop: Path) -> None:
         told = {name: server.predict(row)[1] for name, row in asked.items()}
         assert [told[n]["rung"] for n in asked] == ["champion", "champion", "default"]
         assert "features_age" in told["c7"]
-        done = tamid(shop, "erase", "c7", *AS)
+        done = here(shop, "erase", "c7", *AS)
         assert done.returncode == 0, done.stderr
         assert "look-ups of churn: taken out" in done.stdout
         eventually(
@@ -67,8 +68,8 @@ def test_names_are_asked_for_and_pseudonyms_are_written(shop: Path) -> None:
         assert late["rung"] == "champion", "a row that is given can be answered"
         assert server.predict({"customer": "c9"})[1]["rung"] == "champion"
     assert _named(shop) == []
-    assert tamid(shop, "tick").returncode == 0
-    assert tamid(shop, "verify").returncode == 0
+    assert here(shop, "tick").returncode == 0
+    assert here(shop, "verify").returncode == 0
     stored = _served(shop)
     assert stored[told["c8"]["id"]] == pseudonym("c8", key)
     assert stored[late["id"]] == late["id"], "an erased entity is nobody's, from then on"

@@ -29,7 +29,6 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("write", ["write toy.judged", "append Promoted", "deliver toy"])
 def test_a_controller_that_slept_past_its_lease_changes_nothing(
     fresh: Path, tmp_path: Path, write: str

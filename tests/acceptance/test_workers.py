@@ -78,10 +78,10 @@ def test_a_deadline_kills_the_whole_group(worker: Callable[[str], Worker]) -> No
         "global child\n"
         "    if 'hang' in request: time.sleep(600)\n"
         "    import subprocess; child = subprocess.Popen(['sleep', '600'])\n"
-        "    return child.pid"
+        "    return {'pid': child.pid}"
     )
     hung = worker(body)
-    grandchild = hung.ask({"op": "act"}, AMPLE_S).value
+    grandchild = hung.ask({"op": "act"}, AMPLE_S).value["pid"]
     with pytest.raises(WorkerDied, match="took longer than"):
         hung.ask({"op": "act", "hang": True}, 1.0)
     assert gone(grandchild)

@@ -18,15 +18,12 @@ from typing import Any
 
 import polars as pl
 import toy
-from small_world import inline
+from in_process import InProcess, inline
 
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory_clock import SimulatedClock
-from tamid.app import App
 from tamid.cli.turning import turn, write_head
-from tamid.config import find
 from tamid.core.errors import TamidError
-from tamid.stages.rig import Rig
 from tamid.testing.crash import BEFORE, Phase, Points, killed_by
 from tamid.testing.dying import dying
 
@@ -34,23 +31,16 @@ from tamid.testing.dying import dying
 _NOBODY = itertools.count(5_000_000)
 
 
-class Toy(App):
+class Toy(InProcess):
     """The workspace with everything in this process; its writes are counted."""
 
     def __init__(self, root: Path, moment: toy.Turn, points: Points | None = None) -> None:
         os.environ["TOY_SQL"] = f"sqlite:///{root / 'warehouse.sqlite'}"
-        super().__init__(find(root), clock=SimulatedClock(moment.at))
         self.points = points or Points()
-        self._toys: dict[str, tuple[Rig, Rig]] = {}
+        made = lambda rig: dying(inline(rig), self.points)  # noqa: E731
+        super().__init__(root, SimulatedClock(moment.at), made)
         # Every App stands for a process of its own, which is gone when the next one looks.
         self.holder = f"{socket.gethostname()}:{next(_NOBODY)}"
-
-    def rig(self, model: str) -> Rig:
-        """Return the ports, those that write counted."""
-        opened = super().rig(model)
-        if model not in self._toys or self._toys[model][0] is not opened:
-            self._toys[model] = (opened, dying(inline(opened), self.points))
-        return self._toys[model][1]
 
     def close(self) -> None:
         """Let go of the files."""

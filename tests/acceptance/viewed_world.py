@@ -7,12 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from small_world import inline
+from in_process import InProcess
 
 from tamid.adapters.memory_clock import SimulatedClock
-from tamid.app import App
-from tamid.config import find
-from tamid.stages.rig import Rig
 
 FIRST = datetime(2026, 1, 4, tzinfo=UTC)  # a Sunday
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
@@ -61,19 +58,11 @@ delivery: {{every: 7d, to: [{{csv: "out/scores-{{period}}.csv"}}], reasons: 0}}
 """
 
 
-class Shop(App):
-    """The workspace with everything in this process."""
+class Shop(InProcess):
+    """The workspace at a moment of its own time."""
 
     def __init__(self, root: Path, now: datetime = NOW) -> None:
-        super().__init__(find(root), clock=SimulatedClock(now))
-        self._inline: dict[str, tuple[Rig, Rig]] = {}
-
-    def rig(self, model: str) -> Rig:
-        """Return the ports without worker processes."""
-        opened = super().rig(model)
-        if model not in self._inline or self._inline[model][0] is not opened:
-            self._inline[model] = (opened, inline(opened))
-        return self._inline[model][1]
+        super().__init__(root, SimulatedClock(now))
 
 
 def calls(seed: int = 3, first: float = -30.0, last: float = 7.0 * WEEKS) -> pl.DataFrame:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from in_process import InProcess, inline
 
 from tamid.adapters.memory_clock import SimulatedClock
-from tamid.app import App
 from tamid.cli.turning import turn
-from tamid.config import find
-from tamid.ports import Scorer, Trainer
-from tamid.stages.rig import Rig
-from tamid.workshop import inline_scorer, inline_trainer
+from tamid.ports import Trainer
 
 MODEL = "churn"
 WEEK = timedelta(weeks=1)
@@ -47,30 +42,12 @@ delivery: {every: 7d, to: [{csv: "out/{period}.csv"}]}
 """
 
 
-class Lab(App):
-    """The workspace with every port in this process and a learner that needs only numpy."""
+class Lab(InProcess):
+    """The workspace some days after its last week; the learner needs only numpy."""
 
     def __init__(self, root: Path, weeks: int = WEEKS, trainer: Trainer | None = None) -> None:
-        super().__init__(find(root), clock=SimulatedClock(BEGIN + weeks * WEEK + timedelta(days=3)))
-        self._inline = trainer or inline_trainer(tiny=True)
-
-    def rig(self, model: str) -> Rig:
-        """Return the ports, none of which starts a process."""
-        opened = super().rig(model)
-        scorer = _Hasty(inline_scorer(opened.blobs, opened.signer))
-        return replace(opened, trainer=self._inline, scorer=scorer, rules=None)
-
-
-class _Hasty:
-    """A scorer that measures three rows where the gates ask for two hundred."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self.score, self._probe = scorer.score, scorer.probe
-
-    def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
-    ) -> Mapping[str, float]:
-        return self._probe(bundle, overlay, frame, 3)
+        clock = SimulatedClock(BEGIN + weeks * WEEK + timedelta(days=3))
+        super().__init__(root, clock, lambda rig: inline(rig, trainer))
 
 
 def make(root: Path, contract: str = CONTRACT, weeks: int = WEEKS) -> Path:

@@ -14,10 +14,10 @@ from tamid.testing.life import CONTRACT, Life, digests_of
 from tamid.workshop import parse
 
 
-def sentence(decidable_at: str) -> str:
-    """Return the answer on the model after an undecided first run."""
-    life, known = Life(), digests_of(None)
-    life.say(ev.ContractAdopted(contract=known["contract"]))
+def begun(periods: int) -> Life:
+    """Return a life in which rows of so many periods came, and nothing else."""
+    life = Life()
+    life.say(ev.ContractAdopted(contract=digests_of(None)["contract"]))
     life.say(
         ev.DataAccepted(
             source="rows",
@@ -25,10 +25,16 @@ def sentence(decidable_at: str) -> str:
             fingerprint="f",
             pin=TablePin(table="churn.rows", version=1, digest="sha256:1"),
             rows=10,
-            periods=(life.period(0),),
+            periods=tuple(life.period(n) for n in range(periods)),
         )
     )
-    scenes.run(life, "run-0001", "first", "there is no champion yet", known)
+    return life
+
+
+def sentence(decidable_at: str) -> str:
+    """Return the answer on the model after an undecided first run."""
+    life = begun(1)
+    scenes.run(life, "run-0001", "first", "there is no champion yet", digests_of(None))
     life.say(
         ev.Judged(
             run="run-0001", outcome="undecided", reasons=("minimum f1: too few",), report="",
@@ -59,19 +65,7 @@ def test_the_date_from_which_it_can_be_decided_is_told() -> None:
 
 def test_a_first_figure_is_not_promised_before_there_is_enough_to_train_on() -> None:
     """With the labels of one period in, the eighth period's come seven periods later."""
-    life, known = Life(), digests_of(None)
-    life.say(ev.ContractAdopted(contract=known["contract"]))
-    life.say(
-        ev.DataAccepted(
-            source="rows",
-            batch="b",
-            fingerprint="f",
-            pin=TablePin(table="churn.rows", version=1, digest="sha256:1"),
-            rows=10,
-            periods=tuple(life.period(n) for n in range(3)),
-        )
-    )
-    here = view(life)
+    here = view(begun(3))
     answer, rule = snapshot(here).quality, here.rule
     due = {p: here.truth_at(p) for p in sorted(here.state.periods)}
     there = [p for p, moment in due.items() if moment is not None and moment <= here.now]
