@@ -15,7 +15,7 @@ from tamid.adapters.keys import Keys
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.core import events as ev
 from tamid.ports import Clock
-from tamid.stages.drift import usual_of
+from tamid.stages.moved import usual_of
 from tamid.stages.normal import accept_normal
 from tamid.stages.rig import Rig
 from tamid.workshop import inline_trainer

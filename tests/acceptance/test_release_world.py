@@ -105,3 +105,33 @@ def test_in_shadow_a_better_version_goes_live_when_it_is_shown(keys: Keys) -> No
     promoted = w.happened(ev.Promoted)[-1]
     assert "better on live rows" in promoted.reason
     assert not w.happened(ev.RolledBack)
+
+
+def test_rows_that_moved_for_both_versions_are_no_fault_of_the_new_one(keys: Keys) -> None:
+    """Little usage becomes common just after a release: each version scores otherwise than usual.
+
+    Both are held against the weeks that they were judged on, by one measure; nothing goes back.
+    """
+    count, moves = 1200, PAST + 5
+
+    def rows(k: int) -> pl.DataFrame:
+        frame = period_world.customers(k, period_world.FIRST + k * WEEK, count)
+        return frame.with_columns(pl.col("usage") - (0.8 if k >= moves else 0.0))
+
+    def labels(k: int) -> pl.DataFrame:
+        noise = np.random.default_rng([7, k]).normal(size=count) * 0.3
+        turned = -1 if k > PAST else 1
+        left = (rows(k).get_column("usage").to_numpy() * turned + noise < -0.2).astype(np.int64)
+        return rows(k).select("customer", "week").with_columns(pl.Series("left", left))
+
+    text = contract("7d", "7d", "1d")
+    w = period_world.Small(keys, text, rows, labels, every=WEEK, past=PAST, later=8 * DAY)
+    state = w.live(6)
+    assert state.champion == 2
+    first = [e for e in w.happened(ev.Measured) if e.signal == FIRST_ANSWERS]
+    *still, last = [e.detail for e in first if e.model_version == 2]
+    assert still
+    assert all(d["moved"] < 0.1 and "previous_moved" not in d for d in still)
+    assert last["moved"] > 0.25
+    assert abs(last["previous_moved"] - last["moved"]) < 0.1
+    assert not w.happened(ev.RolledBack)

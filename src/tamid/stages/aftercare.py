@@ -19,7 +19,6 @@ from tamid.core.ladder import CHAMPION, PREVIOUS
 from tamid.core.policy import policy_of
 from tamid.core.state import State
 from tamid.core.stats.compare import compare
-from tamid.core.stats.drift import number_counts, profile_numbers, psi
 from tamid.core.usual import SCORE_PSI
 from tamid.core.values import ENTITY, TIME, Task
 from tamid.core.watching import (
@@ -33,6 +32,7 @@ from tamid.core.watching import (
 )
 from tamid.stages import dataset, joining
 from tamid.stages.evidence import groups_of
+from tamid.stages.moved import scores_moved, usual_of
 from tamid.stages.quality import judged_rows, rescored
 from tamid.stages.registry import voice
 from tamid.stages.rig import Rig
@@ -120,7 +120,7 @@ def look_at_first_answers(
     if contract.task is not Task.MULTICLASS and len(mine) >= FEWEST_FOR_CONSTANT:
         detail["commonest"] = _commonest(mine)
     if detail.get("moved", 0.0) > SHIFTED or detail.get("commonest", 0.0) > CONSTANT:
-        detail |= _rival(rig, state, period, now)
+        detail |= _rival(rig, contract, state, period, now)
     yield Measured(
         key=f"{FIRST_ANSWERS}/{number}/{period}/{scored.revision}",
         signal=FIRST_ANSWERS,
@@ -152,27 +152,28 @@ def _both(
     return None if both.is_empty() else both
 
 
-def _rival(rig: Rig, state: State, period: str, now: datetime) -> dict[str, float]:
-    """Return how the version before the champion would have scored the same period."""
+def _rival(
+    rig: Rig, contract: Contract, state: State, period: str, now: datetime
+) -> dict[str, float]:
+    """Return how the version before the champion would have scored the same period.
+
+    Its scores are held against what is usual for it, as the champion's are: where the rows
+    themselves are others than those that models are judged on, both move.
+    """
     version = state.versions[state.previous]
-    contract = rig.contract(version.registered.contract)
-    rows = dataset.good(joining.joined(rig.tables, contract, state.pins, [period], now))
-    last = max((p for p, s in state.scored.items() if s.number == state.previous), default="")
-    if rows.is_empty() or not last:
+    own = rig.contract(version.registered.contract)
+    rows = dataset.good(joining.joined(rig.tables, own, state.pins, [period], now))
+    if rows.is_empty():
         return {}
     who = voice(rig, state, state.previous)
     heard = rig.scorer.score(
         who.bundle, who.overlay, rows, reasons=0, timeout=timedelta(minutes=10)
     )
     scores = _scores(heard.frame)
-    pin = state.pins[rig.table("predictions")]
-    before = dataset.in_force(rig.tables, state, pin, [last])
-    usual = _scores(before.filter(pl.col("rung") == CHAMPION))
-    if not len(usual) or not len(scores):
+    moved = scores_moved(rig, contract, usual_of(rig, state, state.previous), heard.frame, period)
+    if moved is None or not len(scores):
         return {}
-    profile = profile_numbers("score", usual)
-    moved = psi(profile.counts, number_counts(profile, scores))
-    return {"previous_moved": moved, "previous_commonest": _commonest(scores)}
+    return {"previous_moved": moved.value, "previous_commonest": _commonest(scores)}
 
 
 def _scores(frame: pl.DataFrame) -> np.ndarray:

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
-from tamid.core.learning.bundle import read_manifest
 from tamid.core.state import State
 from tamid.core.stats.arrays import Floats
-from tamid.core.stats.drift import Profile, psi, weighted_psi
-from tamid.core.usual import INPUT_PSI, SCORE_PSI, Movement, Weeks, movement, ordinary, outstanding
+from tamid.core.usual import INPUT_PSI, SCORE_PSI, outstanding
 from tamid.core.values import WEIGHT, Task
-from tamid.stages.feeds import rule_of
-from tamid.stages.golden import PROFILE
+from tamid.stages.moved import moved, ordinary_weeks, scores_moved, usual_of
 from tamid.stages.rig import Rig
-from tamid.stages.usual import Usual, column_counts, score_counts, special_of, usual_in, weights_of
+from tamid.stages.usual import Usual, column_counts, weights_of
 
 # Columns named in the record of a period: those that moved most.
 NAMED = 8
@@ -56,23 +53,21 @@ def measure_drift(
     # Signals are measured anew when a period is scored anew: the second truth replaces the first.
     key = f"{number}/{period}/{state.seq}"
     mine = answered.filter(pl.col("rung") == "champion")
-    counts = score_counts(usual, mine, _weights(mine, weighed))
-    if counts and not mine.is_empty():
-        weeks = _ordinary(rig, contract, usual.score_weeks)
-        found = _moved(weeks, usual.scores, counts, period, dict.fromkeys(counts, 1.0))
-        named = found.columns if contract.task is Task.MULTICLASS else {}
+    told = scores_moved(rig, contract, usual, mine, period, _weights(mine, weighed))
+    if told is not None:
+        named = told.columns if contract.task is Task.MULTICLASS else {}
         yield from _measured(
             f"{scores}/{key}",
             scores,
             period,
-            found.value,
+            told.value,
             number,
             _worth(mine, weighed),
             _most({n.removeprefix("class_"): v for n, v in named.items()}),
         )
     if rows.is_empty():
         return
-    weeks = _ordinary(rig, contract, usual.input_weeks)
+    weeks = ordinary_weeks(rig, contract, usual.input_weeks)
     importance = importance_of(rig, state, number)
     weight = weights_of(weeks, importance) if weeks.names else {}
     weights = _weights(rows, weighed)
@@ -82,7 +77,7 @@ def measure_drift(
     if not any(weight.get(p.column, 0.0) > 0 for p in watched):
         weight = {p.column: 1.0 for p in watched}
     counts = {p.column: column_counts(p, rows.get_column(p.column), weights) for p in watched}
-    found = _moved(weeks, watched, counts, period, weight)
+    found = moved(weeks, watched, counts, period, weight)
     most = _most(found.columns)
     yield from _measured(
         f"{inputs}/{key}",
@@ -99,39 +94,11 @@ def measure_drift(
     )  # fmt: skip
 
 
-def usual_of(rig: Rig, state: State, number: int) -> Usual:
-    """Return what is usual for a version: as its bundle says, or as a person accepted since."""
-    version = state.versions[number]
-    if version.usual:
-        return usual_in(rig.blobs.get(version.usual))
-    manifest = read_manifest(rig.blobs.get(version.registered.ref.bundle))
-    return usual_in(rig.blobs.get(manifest.files[PROFILE]))
-
-
 def importance_of(rig: Rig, state: State, number: int) -> Mapping[str, float]:
     """Return a version's importance of its features, by name; empty if it does not know them."""
     run = state.runs.get(state.versions[number].registered.run)
     report = json.loads(rig.blobs.get(run.finished.report)) if run and run.finished else {}
     return {name: float(share) for name, share in report.get("importance", {}).items()}
-
-
-def _ordinary(rig: Rig, contract: Contract, weeks: Weeks) -> Weeks:
-    rule = rule_of(contract)
-    special = special_of(rig, contract, weeks.names, rule.days) if rule else {}
-    return ordinary(weeks, special)
-
-
-def _moved(
-    weeks: Weeks,
-    profiles: Sequence[Profile],
-    counts: Mapping[str, Floats],
-    period: str,
-    weight: Mapping[str, float],
-) -> Movement:
-    if weeks.names:
-        return movement(weeks, period, counts, weight)
-    moved = {p.column: psi(p.counts, counts[p.column]) for p in profiles if p.column in counts}
-    return Movement(value=weighted_psi(moved, weight), columns=moved, z=math.nan, column="")
 
 
 def _weights(rows: pl.DataFrame, weighed: bool) -> Floats | None:

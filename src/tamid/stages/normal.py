@@ -15,8 +15,9 @@ from tamid.core.stats.arrays import Floats
 from tamid.core.usual import ONLINE_PREFIX, ordinary, recentred
 from tamid.core.values import WEIGHT
 from tamid.stages import dataset, joining
-from tamid.stages.drift import importance_of, usual_of
+from tamid.stages.drift import importance_of
 from tamid.stages.feeds import rule_of
+from tamid.stages.moved import usual_of
 from tamid.stages.online_usual import served_rows
 from tamid.stages.packaging import open_overlay, restate
 from tamid.stages.rig import Rig

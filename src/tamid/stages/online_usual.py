@@ -42,9 +42,10 @@ from tamid.stages.asked import (
     typed,
     with_chances,
 )
-from tamid.stages.drift import importance_of, usual_of
+from tamid.stages.drift import importance_of
 from tamid.stages.feeds import rule_of
 from tamid.stages.golden import PROFILE
+from tamid.stages.moved import usual_of
 from tamid.stages.registry import voice
 from tamid.stages.rig import Rig
 from tamid.stages.usual import Usual, references_of, special_of, stored, weekly
