@@ -6,9 +6,9 @@ turn, before and after it.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,10 @@ import pytest
 import toy
 import toy_folder
 
-from tamid.testing.crash import AFTER, BEFORE, VARIABLE, Phase, killed_by
+from tamid.testing.crash import AFTER, BEFORE, VARIABLE, Phase
 
-# Victims are forked from a server that has imported everything once: a kill costs no start.
-_SERVER = multiprocessing.get_context("forkserver")
-_IMPORTED = frozenset(
-    ("tamid", "polars", "deltalake", "dataframely", "lightgbm", "scipy", "skops", "sklearn",
-     "sqlalchemy")
-)  # fmt: skip
+# Not forked: polars and BLAS have threads of their own, and a fork among them may hang.
+CHILD = Path(toy_folder.__file__)
 # The turn, a part of the write's name, before or after it.
 EIGHT: tuple[tuple[int, str, Phase], ...] = (
     (0, "write toy.rows", AFTER),  # stored, and not yet told
@@ -56,24 +52,18 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """The life without a death; what it has imported its victims need not."""
-    life = Whole(tmp_path_factory.mktemp("whole"))
-    _SERVER.set_forkserver_preload([n for n in sys.modules if n.partition(".")[0] in _IMPORTED])
-    return life
+    """The life without a death."""
+    return Whole(tmp_path_factory.mktemp("whole"))
 
 
-def victim(root: Path, turn: int, number: int, phase: Phase) -> None:
-    """Live a turn in a process group of its own, which dies of SIGKILL at a write."""
-    os.setsid()
-    toy_folder.live(root, toy.life()[turn], killed_by({VARIABLE: f"{number}:{phase}"}))
-
-
-def killed(root: Path, turn: int, number: int, phase: Phase) -> int | None:
-    """Live a turn in a process that is killed at a write; return its status."""
-    process = _SERVER.Process(target=victim, args=(root, turn, number, phase))
-    process.start()
-    process.join()
-    return process.exitcode
+def killed(root: Path, turn: int, number: int, phase: Phase) -> int:
+    """Live a turn in a process group of its own that is killed at a write; return its status."""
+    return subprocess.run(
+        [sys.executable, str(CHILD), str(root), str(turn)],
+        env={**os.environ, VARIABLE: f"{number}:{phase}"},
+        start_new_session=True,
+        check=False,
+    ).returncode
 
 
 def die_and_go_on(whole: Whole, root: Path, turn: int, number: int, phase: Phase) -> None:
