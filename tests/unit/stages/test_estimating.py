@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from in_process import InProcess, whole
 
 from tamid.adapters.memory_clock import SimulatedClock
-from tamid.app import App
-from tamid.config import find
 from tamid.core.estimates import SIGNAL, met, trust_of
 from tamid.core.events import Measured
 from tamid.core.state import State
-from tamid.stages.rig import Rig
-from tamid.workshop import inline_scorer, inline_trainer
 
 WEEK = timedelta(weeks=1)
 FIRST = datetime(2026, 1, 4, tzinfo=UTC)  # a Sunday
@@ -65,16 +61,6 @@ TASKS: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 
 
-class Inline(App):
-    """A workspace with everything in this process."""
-
-    def rig(self, model: str) -> Rig:
-        """Return the ports, without workers."""
-        opened = super().rig(model)
-        scorer = inline_scorer(opened.blobs, opened.signer)
-        return replace(opened, trainer=inline_trainer(), scorer=scorer, rules=scorer)
-
-
 def rows_of(week: int, shift: float = 0.0) -> pl.DataFrame:
     """A week of customers, moved by `shift`."""
     rng = np.random.default_rng([5, week])
@@ -113,7 +99,7 @@ def lived(root: Path, task: str, last_shift: float = 0.0) -> State:
     past = pl.concat([labels_of(w, task) for w in range(PAST - 1)])
     past.write_parquet(root / "labels" / "past.parquet")
     clock = SimulatedClock(FIRST)
-    app = Inline(find(root), clock=clock)
+    app = InProcess(root, clock, whole)
     try:
         for week in range(PAST, PAST + LIVE):
             shift = last_shift if week == PAST + LIVE - 1 else 0.0
