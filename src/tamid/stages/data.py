@@ -30,9 +30,9 @@ from tamid.stages.changes import (
 )
 from tamid.stages.feeds import Feed, NotReady, listed, refused, write_key
 from tamid.stages.filing import begun_periods, dressed, latest_moments, periods_of_refused
-from tamid.stages.noting import Notes
 from tamid.stages.oddities import NOTHING_VARIES
 from tamid.stages.quarantine import Checked, check
+from tamid.stages.recognising import Recogniser
 
 CAME = "_came"
 
@@ -63,7 +63,7 @@ def ingest(
     waiting: list[NotReady] | None = None,
     first: bool | None = None,
     noted: Collection[str] | None = None,
-    notes: Notes | None = None,
+    recogniser: Recogniser | None = None,
 ) -> Iterator[Event]:
     """Take in every batch that is new or changed; append each event before asking for the next.
 
@@ -71,7 +71,7 @@ def ingest(
     that are not ready yield nothing and are added to `waiting`. Rows are written under the key
     "table/batch/fingerprint" before the event is given out, so that a write whose event was lost
     is found again by its key. `first`: this is the first import of the source (None: nothing of it
-    is known). `noted`: what was odd about the last batch; it is not told again. `notes`: recognises
+    is known). `noted`: what was odd about the last batch; it is not told again. `recogniser`: knows
     rows of refused batches.
     """
     first = not known if first is None else first
@@ -87,7 +87,7 @@ def ingest(
             token=token,
             first=first,
             noted=noted,
-            notes=notes,
+            recogniser=recogniser,
         )
         raw: pl.DataFrame | None = None
         try:
@@ -177,7 +177,7 @@ class _Taking:
     token: int
     first: bool
     noted: Collection[str] | None
-    notes: Notes | None
+    recogniser: Recogniser | None
 
     @property
     def key(self) -> str:
@@ -192,7 +192,11 @@ def _take(t: _Taking, raw: pl.DataFrame) -> DataAccepted | DataRefused:
     if share > feed.max_share:
         periods = tuple(frame.get_column(PERIOD).unique().sort())
         refused = _refusal(feed, t.batch, _reasons(feed, checked, frame), checked, periods)
-        return replace(refused, noted=t.notes.noted(frame, timed=timed)) if t.notes else refused
+        return (
+            replace(refused, noted=t.recogniser.noted(frame, timed=timed))
+            if t.recogniser
+            else refused
+        )
     pin, change = _store(t, frame)
     rivals = (
         f"some rows say otherwise than {name}, which came in the same tick; the later file counts"
@@ -220,7 +224,7 @@ def _take(t: _Taking, raw: pl.DataFrame) -> DataAccepted | DataRefused:
         changed=change.changed,
         removed=change.removed,
         volume=dict(change.volume) if feed.shape.unique else {},
-        brought=t.notes.brought(frame, timed=timed) if t.notes else (),
+        brought=t.recogniser.brought(frame, timed=timed) if t.recogniser else (),
     )
 
 

@@ -13,7 +13,7 @@ from tamid.stages import acting, data, inbox
 from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds
 from tamid.stages.named import by_id
 from tamid.stages.rig import Rig
-from tamid.stages.sharing import ingest_shared, notes_of
+from tamid.stages.sharing import ingest_shared, recogniser_of
 
 
 def intake(
@@ -46,7 +46,7 @@ def intake(
                 waiting=waiting,
                 first=_is_first(present, feed.source),
                 noted=present.noted.get(feed.source),
-                notes=notes_of(rig, feed.source, state),
+                recogniser=recogniser_of(rig, feed.source, state),
             )
     if ACTIONS in rig.sources:
         yield from acting.ingest(rig, contract, state(), rig.sources[ACTIONS], now, token, waiting)

@@ -1,4 +1,4 @@
-"""How far a period's scores moved, held against the weeks that are usual for a version."""
+"""How far a period's scores or inputs moved, held against weeks that are usual for a version."""
 
 from __future__ import annotations
 

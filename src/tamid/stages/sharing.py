@@ -22,7 +22,7 @@ from tamid.stages.changes import REMOVED
 from tamid.stages.feeds import Feed, NotReady, write_key
 from tamid.stages.filing import begun_periods, latest_moments
 from tamid.stages.journal import holding
-from tamid.stages.noting import Notes
+from tamid.stages.recognising import Recogniser
 from tamid.stages.rig import Rig
 
 # How long one model may take in batches of a shared table before another may step in.
@@ -43,7 +43,7 @@ def ingest_shared(
     Laws: however many models share a table, a batch is stored once; while another model takes
     batches in, this one waits for its next turn.
     """
-    state, notes = present(), notes_of(rig, feed.source, present)
+    state, recogniser = present(), recogniser_of(rig, feed.source, present)
     known = dict(state.batches.get(feed.source, {}))
     fresh = [b for b in source.batches() if known.get(b.name) != b.fingerprint]
     if not fresh:
@@ -59,7 +59,7 @@ def ingest_shared(
             waiting.append(NotReady(source=feed.source, batch="", reason=error.what))
             return
         for batch in fresh:
-            told = _stored(rig, feed, batch, now, notes)
+            told = _stored(rig, feed, batch, now, recogniser)
             if told is not None:
                 yield told
                 known[batch.name] = batch.fingerprint
@@ -74,16 +74,18 @@ def ingest_shared(
             waiting=waiting,
             first=_is_first(rig, state, feed, latest),
             noted=state.noted.get(feed.source),
-            notes=notes,
+            recogniser=recogniser,
         )
 
 
-def notes_of(rig: Rig, source: str, present: Callable[[], State]) -> Notes:
+def recogniser_of(rig: Rig, source: str, present: Callable[[], State]) -> Recogniser:
     """Return what recognises rows of a source's refused batches, as they stand when asked."""
-    return Notes(salt=rig.salt, lacking=lambda: lacking(present().refused, source))
+    return Recogniser(salt=rig.salt, lacking=lambda: lacking(present().refused, source))
 
 
-def _stored(rig: Rig, feed: Feed, batch: Batch, now: datetime, notes: Notes) -> DataAccepted | None:
+def _stored(
+    rig: Rig, feed: Feed, batch: Batch, now: datetime, recogniser: Recogniser
+) -> DataAccepted | None:
     """Tell of a batch that another model has stored, without reading it anew."""
     key = write_key(feed.table, batch.name, batch.fingerprint)
     written, latest = rig.tables.find(feed.table, key), rig.tables.latest(feed.table)
@@ -103,7 +105,7 @@ def _stored(rig: Rig, feed: Feed, batch: Batch, now: datetime, notes: Notes) -> 
         quarantined=dict(broken.iter_rows()),
         periods=begun_periods(frame, feed.rule, now),
         latest=latest_moments(frame),
-        brought=notes.brought(frame, timed=feed.rule is not None),
+        brought=recogniser.brought(frame, timed=feed.rule is not None),
     )
 
 

@@ -31,7 +31,7 @@ from tamid.core.view.words import line, sentence
 from tamid.ports import Batch
 from tamid.stages import data
 from tamid.stages.feeds import ROWS, Feed, NotReady, feeds, rule_of
-from tamid.stages.noting import Notes
+from tamid.stages.recognising import Recogniser
 
 NOW = datetime(2026, 1, 4, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -239,7 +239,7 @@ def test_the_rows_of_a_refused_batch_are_recognised_elsewhere() -> None:
     feed = feeds(contract())[0]
     source, tables = MemorySource(), MemoryTables()
     refused: dict[str, Refusal] = {}
-    notes = Notes(salt="secret", lacking=lambda: lacking(refused, ROWS))
+    recogniser = Recogniser(salt="secret", lacking=lambda: lacking(refused, ROWS))
     bad = {f"north {n}": -1.0 for n in range(100)}
     for name, frame in (
         ("1-north", rows(bad)),
@@ -250,7 +250,9 @@ def test_the_rows_of_a_refused_batch_are_recognised_elsewhere() -> None:
         source.put(name, frame, NOW)
     left = {}
     later = NOW + 9 * DAY
-    for event in data.ingest(feed, source, tables, known={}, now=later, token=1, notes=notes):
+    for event in data.ingest(
+        feed, source, tables, known={}, now=later, token=1, recogniser=recogniser
+    ):
         if isinstance(event, DataRefused):
             assert len(event.noted) == 64
             refused[f"rows/{event.batch}"] = Refusal(event=event, at=NOW)
@@ -264,11 +266,11 @@ def test_the_rows_of_a_refused_batch_are_recognised_elsewhere() -> None:
 
 def test_rows_without_a_key_are_noted_as_such(store: Store) -> None:
     """Of a batch without a single entity nobody knows which batch could repair it."""
-    notes = Notes(salt="secret", lacking=frozenset)
+    recogniser = Recogniser(salt="secret", lacking=frozenset)
     nobody = rows({"a": -1.0, "b": 1.0}).with_columns(pl.lit(None, pl.String).alias("customer"))
     store.put("one", nobody)
     (event,) = data.ingest(
-        store.feed, store.source, store.tables, known={}, now=NOW, token=1, notes=notes
+        store.feed, store.source, store.tables, known={}, now=NOW, token=1, recogniser=recogniser
     )
     assert isinstance(event, DataRefused)
     assert event.noted == (NO_KEYS,)

@@ -22,7 +22,7 @@ _BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notes:
+class Recogniser:
     """The workspace's secret, and which noted rows of the source have not come since."""
 
     salt: str
