@@ -363,8 +363,8 @@ class RunStarted(Event):
     `experiment`: it is tried and recorded, and never becomes a version. `git`, `branch`: commit and
     branch of the contract's folder; `changed`: files that differ from the commit, `diff` the blob
     that says how.
-    `held`: the window in force; `out_of_season`: windows left out because they lack a season of the
-    coming month.
+    `held`: the window in force; `out_of_season`: windows that lack a season of the coming month;
+    they are left out, or, in a run for `degraded_periods`, taken if better beyond doubt.
     `given`: the blob of a model that was handed over, which is judged and not fitted.
     """
 
