@@ -69,8 +69,10 @@ def cause_of(
     if not any(p in seen for p in raised.periods):
         # An alarm about answers online: labels of them come as their callers send them.
         seen, all_due = state.measured.get(f"{ONLINE}@{version}", {}), False
-    found = _cause(alarm, state, version, sign, label_owner, seen, all_due=all_due, feed=feed)
     facts = [seen[p] for p in raised.periods if p in seen]
+    found = _cause(
+        alarm, state, version, sign, label_owner, seen, facts, all_due=all_due, feed=feed
+    )
     share = None if feed is None else feed.share
     against = ruled_out(
         found.cause, state, version, raised.periods, facts, all_due=all_due, feed=share
@@ -85,12 +87,12 @@ def _cause(
     sign: float,
     label_owner: Role,
     seen: Mapping[str, Measured],
+    facts: list[Measured],
     *,
     all_due: bool,
     feed: Feed | None,
 ) -> Diagnosed:
     raised = alarm.raised
-    facts = [seen[p] for p in raised.periods if p in seen]
     bug = _bug(state, raised.periods)
     if bug is not None:
         return diagnosed(alarm, "contract_breach", True, bug[1], [bug[0]], "blocked")
