@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-STYLE = """
+_STYLE = """
 :root { color-scheme: light dark; --ink: #0f172a; --soft: #64748b; --line: #e2e8f0;
   --paper: #fff; --card: #f8fafc; --good: #0f766e; --try: #b45309; --bad: #9f1239; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e2e8f0; --soft: #94a3b8; --line: #263244;
@@ -35,7 +35,7 @@ def document(title: str, parts: Iterable[str]) -> str:
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>",
+        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>",
     ]
     return "\n".join([*head, *parts, "</body></html>"])
 
@@ -46,8 +46,8 @@ def cells(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = []
     for row in rows:
         marks = ["" if n != "why" else ' class="why"' for n in head]
-        cells = "".join(
+        line = "".join(
             f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(marks, row, strict=True)
         )
-        lines.append(f"<tr>{cells}</tr>")
+        lines.append(f"<tr>{line}</tr>")
     return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
