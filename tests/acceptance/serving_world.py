@@ -114,10 +114,10 @@ class World:
         given = job(frame, contract=text or self.text, code=self.code, holdout=2)
         return pack(train(inline_trainer(tiny=tiny), given), self.blobs, self.keys)
 
-    def register(self, number: int, packed: Packed) -> None:
-        """Tell of a version."""
+    def register(self, number: int, packed: Packed, text: str = "") -> None:
+        """Tell of a version, made under the contract of the world or another one."""
         run, pin = f"run-{number}", TablePin(table="t", version=0, digest="sha256:0")
-        digest = digest_of(self.text)
+        digest = self.blobs.put((text or self.text).encode())
         self.say(
             ev.RunStarted(
                 key=f"start/{run}", run=run, trigger="first", reason="r", window="auto",

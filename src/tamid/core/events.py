@@ -94,6 +94,24 @@ class RowsCleaned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersCleaned(Event):
+    """What the declared cleaning did to answers that servers had written down, by period.
+
+    `claim`: which were taken in. `contract`: whose steps. `steps`, by period: rows before, rows
+    after and values changed, by "number name" of the step, of the logged rows that a model or the
+    rule answered. `stands_for`: how many answers these rows stand for, the sum of one over each
+    one's chance to be kept; no count is scaled by it. `unlogged`: columns that are cleaned and
+    never logged, so that no count holds them.
+    """
+
+    claim: str
+    contract: str
+    steps: Mapping[str, Mapping[str, tuple[int, ...]]]
+    stands_for: Mapping[str, float]
+    unlogged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewMaterialised(Event):
     """A feature view was computed over all events that are stored of it, once for all its users.
 

@@ -8,7 +8,7 @@ for the whole traffic and are no surer than the rows that were kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -19,19 +19,14 @@ from tamid.core.learning.bundle import read_manifest
 from tamid.core.state import State
 from tamid.core.stats.arrays import Floats
 from tamid.core.values import ENTITY, PERIOD, TIME, WEIGHT, TablePin
-from tamid.stages import features
+from tamid.stages.alone import typed_rows
 from tamid.stages.answered import inputs_of
-from tamid.stages.reading import MOMENT
 from tamid.stages.rig import Rig
 
 _COLUMNS = [
     "id", ENTITY, TIME, PERIOD, "score", "decision", "version", "rung", "chance", "inputs",
     "classes",
 ]  # fmt: skip
-_TYPES: Mapping[str, pl.DataType | type[pl.DataType]] = {
-    "number": pl.Float64, "integer": pl.Int64, "boolean": pl.Boolean, "category": pl.String,
-    "text": pl.String, "datetime": MOMENT,
-}  # fmt: skip
 
 
 def answers_of(rig: Rig, pin: TablePin, period: str, version: int = 0) -> pl.DataFrame:
@@ -69,22 +64,13 @@ def inputs_named(rig: Rig, state: State, number: int) -> Sequence[str]:
 
 
 def typed(contract: Contract, answers: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Return the inputs as they were served, in the types of the contract, cleaned like a batch.
+    """Return the inputs as they were served, in the types of the contract, cleaned as by a server.
 
     Beside them entity, moment, period and weights, where there are any.
     """
     rows = list(inputs_of(answers, names))
-    columns = []
-    for name in names:
-        column = contract.data.schema.get(name)
-        kind = column.type if column else "number"
-        values = pl.Series(name, [row[name] for row in rows], strict=False)
-        if kind == "datetime":
-            columns.append(values.cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC"))
-        else:
-            columns.append(values.cast(_TYPES[kind], strict=False))
     own = answers.select(n for n in (ENTITY, TIME, PERIOD, WEIGHT) if n in answers.columns)
-    return features.clean(own.hstack(columns), contract.clean).frame
+    return own.hstack(typed_rows(contract, rows, names).frame)
 
 
 def all_stored(contract: Contract, names: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ from tamid.core.errors import DataError
 from tamid.core.events import RowsCleaned, RunStarted
 from tamid.core.state import State
 from tamid.stages import dataset, features, joining
+from tamid.stages.alone import named
 from tamid.stages.rig import Rig
 
 
@@ -65,11 +66,6 @@ def cleaned_for(
     pinned = replace(state, pins={pin.table: pin for pin in started.pins})
     counts = counted(rig, contract, pinned, started.periods, now)
     return {named(i, c.step): (c.before, c.after, c.changed) for i, c in enumerate(counts, 1)}
-
-
-def named(number: int, step: str) -> str:
-    """Return how a step is called where steps are counted."""
-    return f"{number} {step}"
 
 
 def columns_of(step: CleanStep) -> str:

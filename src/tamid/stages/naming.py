@@ -58,7 +58,7 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
                 yield event.diff
         case ev.RunFinished():
             yield from (event.bundle, event.overlay, event.report)
-        case ev.RowsCleaned():
+        case ev.RowsCleaned() | ev.AnswersCleaned():
             yield event.contract
         case ev.Judged() | ev.CaseOpened():
             yield event.report
@@ -78,8 +78,6 @@ def named_blobs(event: ev.Event) -> Iterator[str]:
             yield event.evidence
         case ev.EntityErased() if event.report:
             yield event.report
-        case ev.RowsCleaned():
-            yield event.contract
         case ev.Collected():
             yield event.report
 

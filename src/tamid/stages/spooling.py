@@ -18,6 +18,7 @@ from tamid.core.spool import BEGIN, TOLD, Segment
 from tamid.core.state import State
 from tamid.core.values import PERIOD, TablePin, instant
 from tamid.ports import Claim
+from tamid.stages.alone import count_answers
 from tamid.stages.answered import SERVED, TIMINGS, answers, times, totals
 from tamid.stages.journal import Journal
 from tamid.stages.posted import posted
@@ -73,6 +74,7 @@ def _taken(
     )
     if labels.event is not None:
         yield labels.event
+    yield from count_answers(rig, state, claim.name, rows)
     yield from _incidents(state, _notices(segments))
 
 

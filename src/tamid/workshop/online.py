@@ -47,8 +47,8 @@ def online_handlers(
         from tamid.stages.golden import CONTRACT, GOLDEN
 
         files = read_files(here / "rule")
-        frame = online_frame(files[GOLDEN], request["columns"])
-        rows = cleaned(frame, parse(files[CONTRACT].decode()))
+        contract = parse(files[CONTRACT].decode())
+        rows = cleaned_rows(files[GOLDEN], request["columns"], contract)
         return {"score": run_rule(files, request["code"], rows).get_column("score").to_list()}
 
     held: list[bytearray] = []
@@ -86,7 +86,7 @@ def answer_rows(
 
     The rows go the way of batch scoring: the types of training, the declared cleaning, the code.
     """
-    frame = cleaned(online_frame(golden, columns), predictor.contract)
+    frame = cleaned_rows(golden, columns, predictor.contract)
     table = predictor.table(frame)
     scores = predictor.scores(table)
     found: dict[str, object] = {}
@@ -102,37 +102,52 @@ def answer_rows(
     return found
 
 
-def online_frame(golden: bytes, columns: Columns) -> pl.DataFrame:
-    """Return rows in the column types of training, which the golden rows carry."""
+def cleaned_rows(golden: bytes, columns: Columns, contract: Contract) -> pl.DataFrame:
+    """Return rows as the model sees them, in the column types of training, which golden rows carry.
+
+    Where a step reads texts as numbers, rows of looked-up features hold the numbers already.
+    """
+    import polars as pl
+
+    from tamid.stages.alone import clean_alone, is_read, read_as_numbers
+
+    read = read_as_numbers(contract, [n for n, v in columns.items() if v])
+    height = _height(columns)
+    before = [is_read({n: columns[n][i] for n in read}, read) for i in range(height)]
+    parts, order = [], list[int]()
+    for done in (False, True):
+        places = [i for i, was in enumerate(before) if was is done]
+        if places or not (done or height):
+            some = {n: [v[i] for i in places] for n, v in columns.items() if v}
+            frame = online_frame(golden, some, texts=frozenset() if done else read)
+            parts.append(clean_alone(frame, contract).frame)
+            order += places
+    if len(parts) == 1:
+        return parts[0]
+    return pl.concat(parts).select(pl.all().sort_by(pl.Series(order)))
+
+
+def online_frame(
+    golden: bytes, columns: Columns, texts: frozenset[str] = frozenset()
+) -> pl.DataFrame:
+    """Return rows in the column types of training; `texts`: columns that are texts as they come."""
     import polars as pl
 
     from tamid.stages.golden import golden_frame
 
     like = golden_frame(json.loads(golden))
-    height = len(next(iter(columns.values()), ()))
     made = []
-    for name, kind in like.schema.items():
-        values = columns.get(name) or [None] * height
+    for name, trained in like.schema.items():
+        kind = pl.String() if name in texts else trained
+        values = columns.get(name) or [None] * _height(columns)
         if kind.is_temporal():
             values = [None if v is None else _moment(v, kind) for v in values]
         made.append(pl.Series(name, values, dtype=kind))
     return pl.DataFrame(made)
 
 
-def cleaned(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Apply the declared cleaning to what a row itself carries; lone rows have no duplicates."""
-    import dataclasses
-
-    from tamid.stages.features import clean
-
-    joined = [c for c in frame.columns if c in contract.features.aggregates]
-    own = frame.drop(joined)
-    steps = []
-    for step in contract.clean:
-        here = tuple(c for c in step.columns if c in own.columns)
-        if step.step != "drop_duplicates" and (here or not step.columns):
-            steps.append(dataclasses.replace(step, columns=here))
-    return clean(own, steps).frame.with_columns(frame.get_column(c) for c in joined)
+def _height(columns: Columns) -> int:
+    return len(next(iter(columns.values()), ()))
 
 
 def _moment(text: str, kind: pl.DataType) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import polars as pl
 import pytest
 
@@ -13,9 +15,9 @@ from tamid.stages.features import clean
 from tamid.stages.packaging import pack, unpack
 from tamid.testing.candidates import contract_text, history, job, unlabelled
 from tamid.testing.trainer_suite import train
-from tamid.workshop import inline_trainer
+from tamid.workshop import inline_trainer, parse
 from tamid.workshop.answers import ready
-from tamid.workshop.online import answer_rows
+from tamid.workshop.online import Columns, answer_rows, cleaned_rows
 
 _CLEAN = "clean: [{fill: {columns: [age], value: 0.25}}, {lower: {columns: [plan]}}]\n"
 _NAMES = ["calls", "minutes", "age", "plan", "week"]
@@ -49,3 +51,19 @@ def test_a_row_online_scores_as_in_batch(opened: Opened) -> None:
     assert isinstance(moved, dict)
     assert "strain" in moved
     assert len(moved["strain"]) == rows.height
+
+
+def test_a_worker_reads_texts_as_numbers_beside_rows_that_were_looked_up() -> None:
+    """The model learnt numbers: texts of callers become such, looked-up features are already."""
+    step = '  - number: {columns: [minutes], decimal: ","}\n'
+    text = contract_text() + "clean:\n  - strip\n" + step + "  - fill: {value: 7.0}\n"
+    contract = parse(text.replace("minutes: {type: number", "minutes: {type: text"))
+    columns = [{"name": n, "type": "number", "values": [1.5]} for n in ("minutes", "age")]
+    golden = json.dumps({"columns": columns}).encode()
+    asked: Columns = {"minutes": ["1,5", 2.5, " 3 ", None, "many"], "age": [None, 1.0, 2.0, 3.0, 4.0]}
+    found = cleaned_rows(golden, asked, contract)
+    assert found.get_column("minutes").to_list() == [1.5, 2.5, 3.0, 7.0, 7.0]
+    assert found.get_column("age").to_list() == [7.0, 1.0, 2.0, 3.0, 4.0]
+    assert cleaned_rows(golden, {"minutes": [2.5], "age": []}, contract).to_dicts() == [
+        {"minutes": 2.5, "age": 7.0}
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tamid.core import events as ev
 from tamid.core.view.scene import count, first_lines
 
@@ -80,13 +82,33 @@ def adopted_words(e: ev.ContractAdopted) -> str:
 
 def cleaned_words(e: ev.RowsCleaned) -> str:
     """Tell what the declared cleaning did."""
+    return _cleaned(e.steps, "row")
+
+
+def served_words(e: ev.AnswersCleaned) -> str:
+    """Tell what the declared cleaning did to answers online."""
+    steps: dict[str, tuple[int, int, int]] = {}
+    for told in e.steps.values():
+        for name, (before, after, changed) in told.items():
+            b, a, c = steps.get(name, (0, 0, 0))
+            steps[name] = (b + before, a + after, c + changed)
+    worth, rows = sum(e.stands_for.values()), max((s[0] for s in steps.values()), default=0)
+    of = f" (kept of about {round(worth)})" if round(worth) > rows else ""
+    return _cleaned(steps, "logged answer") + of
+
+
+def _cleaned(steps: Mapping[str, tuple[int, ...]], what: str) -> str:
     told = []
-    for name, (before, after, changed) in sorted(e.steps.items()):
-        what = [f"{count(before - after, 'row')} dropped"] if before > after else []
-        what += [f"{count(changed, 'value')} changed"] if changed else []
-        told.append(f"{name}: {', '.join(what) or 'nothing'}")
-    rows = next(iter(e.steps.values()), (0,))[0]
-    return f"{count(rows, 'row')} cleaned: {'; '.join(told)}"
+    for name, (before, after, changed) in sorted(steps.items(), key=_place):
+        did = [f"{count(before - after, 'row')} dropped"] if before > after else []
+        did += [f"{count(changed, 'value')} changed"] if changed else []
+        told.append(f"{name}: {', '.join(did) or 'nothing'}")
+    rows = next(iter(steps.values()), (0,))[0]
+    return f"{count(rows, what)} cleaned: {'; '.join(told)}"
+
+
+def _place(step: tuple[str, tuple[int, ...]]) -> int:
+    return int(step[0].split()[0])
 
 
 def materialised_words(e: ev.ViewMaterialised) -> str:

@@ -21,6 +21,7 @@ from tamid.core.view.intake_words import (
     labels_words,
     materialised_words,
     refused_words,
+    served_words,
 )
 from tamid.core.view.lift import LIFT, lift_words
 from tamid.core.view.scene import count, first_lines, number, share, spread
@@ -194,6 +195,7 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.DataAccepted: accepted_words,
     ev.ViewMaterialised: materialised_words,
     ev.RowsCleaned: cleaned_words,
+    ev.AnswersCleaned: served_words,
     ev.DataRefused: refused_words,
     ev.PeriodChecked: checked_words,
     ev.LabelsAccepted: labels_words,
