@@ -60,7 +60,10 @@ def test_a_worker_reads_texts_as_numbers_beside_rows_that_were_looked_up() -> No
     contract = parse(text.replace("minutes: {type: number", "minutes: {type: text"))
     columns = [{"name": n, "type": "number", "values": [1.5]} for n in ("minutes", "age")]
     golden = json.dumps({"columns": columns}).encode()
-    asked: Columns = {"minutes": ["1,5", 2.5, " 3 ", None, "many"], "age": [None, 1.0, 2.0, 3.0, 4.0]}
+    asked: Columns = {
+        "minutes": ["1,5", 2.5, " 3 ", None, "many"],
+        "age": [None, 1.0, 2.0, 3.0, 4.0],
+    }
     found = cleaned_rows(golden, asked, contract)
     assert found.get_column("minutes").to_list() == [1.5, 2.5, 3.0, 7.0, 7.0]
     assert found.get_column("age").to_list() == [7.0, 1.0, 2.0, 3.0, 4.0]
