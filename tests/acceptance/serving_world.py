@@ -216,7 +216,7 @@ class Server:
     """`tamid serve` in a process of its own."""
 
     def __init__(self, root: Path, *words: str, env: Mapping[str, str] | None = None) -> None:
-        self.port = free_port()
+        self.root, self.port = root, free_port()
         command = [sys.executable, "-m", "tamid", "-C", str(root), "serve", *words]
         self.log = (root / "serve.log").open("wb")
         self.process = subprocess.Popen(

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from serving_world import MODEL, ROW, Server, one_version
+from serving_world import MODEL, ROW, Server, one_version, segments, until
+
+from tamid.core import spool
 
 INFER = f"/v2/models/{MODEL}/infer"
 ROWS = [
@@ -137,6 +139,28 @@ def test_tensors_get_what_rows_get(server: Server, count: int) -> None:
             assert found["rung"] == ["champion"] * count
     assert answers[0][1]["id"] == "q"
     assert answers[1][1]["id"] != answers[2][1]["id"]
+
+
+def test_a_row_is_logged_alike_however_it_was_asked(server: Server) -> None:
+    """Plain, a tensor a column, two tensors, two packed ones: one row in the log, four times."""
+    row = {**ROW, "calls": 7.25, "minutes": 1e-7}
+    body, length = packed(server, [row], parameters={"binary_data_output": True})
+    headers = {"inference_header_content_length": str(length)}
+    assert server.predict(row)[0] == 200
+    assert server.call("POST", INFER, {"inputs": columns([row]), "id": "mine"})[0] == 200
+    assert server.call("POST", INFER, {"inputs": two(server, [row])})[0] == 200
+    binary = server.raw("POST", INFER, body, content_type="application/octet-stream", **headers)
+    assert binary[0] == 200
+    found = until(lambda: _logged(server, 7.25, 4))
+    assert [{n: asked[n] for n in row} for asked in found] == [row] * 4
+
+
+def _logged(server: Server, calls: float, count: int) -> list[dict[str, Any]] | None:
+    """Return what was asked with so many calls; None while there are fewer such rows."""
+    found = segments(server.root / ".tamid" / "spool" / MODEL)
+    rows = [row for s in found for block in s.of(spool.ROWS) for _, row, _ in block["rows"]]
+    asked = [row for row in rows if row["calls"] == calls]
+    return asked if len(asked) == count else None
 
 
 @pytest.mark.parametrize("count", [1, 3])

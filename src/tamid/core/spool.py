@@ -15,10 +15,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tamid.core.tensored import plain
+
 MAGIC = b"TAMID-SPOOL-1\n"
 BEGIN, ROWS, LABELS, TOLD, TIMES, END = 1, 2, 3, 4, 5, 6
 # Bodies above this are no work of ours: a length that was hit by a fault must not fill the memory.
 MOST_BODY = 64 * 2**20
+# In a block of rows: some were asked as tensors; the columns of each tensor that holds several.
+TENSORS = "tensors"
 
 _HEAD = struct.Struct(">4sBII")
 _MARK = b"\xfetb\n"
@@ -100,6 +104,9 @@ def _block(content: bytes, place: int) -> tuple[int, Mapping[str, Any], int] | N
         return None
     try:
         found = json.loads(body)
+        if kind == ROWS and isinstance(found, dict) and TENSORS in found:
+            parts = found.pop(TENSORS)
+            found["rows"] = [(at, plain(row, parts), told) for at, row, told in found["rows"]]
     except (ValueError, RecursionError):
         return None
     return (kind, found, start + length) if isinstance(found, dict) else None

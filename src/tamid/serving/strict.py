@@ -40,7 +40,6 @@ _TYPES: Mapping[str, Any] = {
 }
 
 
-_encode = msgspec.json.Encoder().encode
 _astuple = msgspec.structs.astuple
 
 
@@ -120,15 +119,6 @@ class Codec:
         return Row(
             values=self._named(values), entity=self._entity(values), moment=self._moment(values)
         )
-
-    def body(self, values: tuple[Any, ...]) -> bytes:
-        """Return the JSON in which a row as :meth:`quick` reads it would have come."""
-        pairs = zip(self._keys, values, strict=False)
-        return _encode({key: value for key, value in pairs if value is not UNSET})
-
-    def whole_body(self, values: tuple[Any, ...]) -> bytes:
-        """Return what :meth:`body` does, of a row with all its inputs and nothing else."""
-        return _encode(dict(zip(self._names, values, strict=False)))
 
     def many(self, body: bytes) -> Decoded:
         """Decode an array of rows. Raises Malformed, OutsideContract."""

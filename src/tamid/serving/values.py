@@ -12,6 +12,9 @@ from tamid.core.values import Task
 Kind = Literal["number", "integer", "category", "text", "boolean", "datetime"]
 # A moment travels as its text with a time zone; a missing value is None.
 Value = float | int | str | bool | None
+_NUMERIC = ("number", "integer", "boolean")
+# The tensors that hold all numbers, and all texts, of a row.
+NUMBERS, TEXTS = "numbers", "texts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +34,14 @@ class Logged:
     """What the contract says of the prediction log.
 
     `names`: inputs that may be stored: declared in the contract, and nothing personal. `entity`:
-    may the entity be stored. `whole`: may everything that a request holds. `most_bytes`: what may
-    wait on the disk.
+    may the entity be stored. `whole`: may everything that a request holds; `bare`: everything that
+    one holds which names no entity. `most_bytes`: what may wait on the disk.
     """
 
     names: tuple[str, ...] = ()
     entity: bool = True
     whole: bool = False
+    bare: bool = False
     share: float = 1.0
     most_bytes: int = 5 * 10**9
     when_full: Literal["sample", "drop", "block"] = "sample"
@@ -76,6 +80,13 @@ class Served:
     def names(self) -> tuple[str, ...]:
         """Return the names of the inputs, in their order."""
         return tuple(i.name for i in self.inputs)
+
+    @property
+    def tensors(self) -> Mapping[str, tuple[str, ...]]:
+        """Return which inputs the tensors hold that hold several, in their order."""
+        numbers = tuple(i.name for i in self.inputs if i.kind in _NUMERIC)
+        texts = tuple(i.name for i in self.inputs if i.kind not in _NUMERIC)
+        return {n: t for n, t in ((NUMBERS, numbers), (TEXTS, texts)) if n not in self.names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tamid.core.spool import LABELS, ROWS, TIMES, Segment, read_segment
+from tamid.core.tensored import kept
 from tamid.core.values import Task
 from tamid.serving.log.book import Book, NotKept
 from tamid.serving.log.packing import RESERVED, chosen
@@ -95,6 +97,35 @@ def test_where_all_may_be_stored_the_bytes_are(book: Book, tmp_path: Path) -> No
     book.close()
     found = rows(tmp_path / "spool")
     assert [row["asked"] for row in found] == [{"calls": 2.0, "phone": "050-1"}, {"calls": 2.0}]
+
+
+def test_bytes_that_name_nobody_are_stored_where_names_are_not(book: Book, tmp_path: Path) -> None:
+    """Beside them a row with an entity is written value by value, its entity as it is known."""
+    sent, reply = b'{"calls": 2e0, "phone": "050-1"}', b'{"id":"a","score":0.7}'
+    answer = Answer(id="a", score=0.7, version=3, rung="champion")
+    for entity in (None, "pseudonym"):
+        row = Row(values={"calls": 2.0}, entity=entity)
+        book.note(logged(bare=True), (row,), (answer,), SPENT, len(sent), sent, reply)
+    book.close()
+    asked = sorted((row["asked"] for row in rows(tmp_path / "spool")), key=str)
+    whole, veiled = {"calls": 2.0, "phone": "050-1"}, {"calls": 2.0, "_entity": "pseudonym"}
+    assert asked == sorted([whole, veiled], key=str)
+    assert book.kept.answered == {(3, "champion"): 2}
+
+
+def test_rows_of_tensors_are_read_as_rows(book: Book, tmp_path: Path) -> None:
+    """Among others, and with the columns that a tensor of several holds."""
+    head = (
+        b'{"inputs":[{"name":"numbers","datatype":"FP64","shape":[1,1],'
+        b'"parameters":{"binary_data_size":8}},'
+        b'{"name":"texts","datatype":"BYTES","shape":[1,1],"data":["050-1"]}]}'
+    )
+    answer, reply = Answer(id="a", score=0.7, version=3, rung="champion"), b'{"id":"a","score":0.7}'
+    for sent in (b'{"calls":3.5}', kept(head, struct.pack("<d", 2.5))):
+        book.note(logged(whole=True), (Row(values={}),), (answer,), SPENT, 9, sent, reply)
+    book.close()
+    asked = [row["asked"] for row in rows(tmp_path / "spool")]
+    assert asked == [{"calls": 3.5}, {"calls": 2.5, "phone": "050-1"}]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.0])

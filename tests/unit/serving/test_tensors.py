@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamid.core.errors import TamidError
-from tamid.serving.http.tensors import PACKED, pack, typed, unpacked
+from tamid.core.tensored import CODES
+from tamid.serving.http.tensors import pack, typed, unpacked
 from tamid.serving.strict import OutsideContract
 
 
@@ -35,7 +36,7 @@ def test_missing_and_infinite_numbers() -> None:
         unpacked(memoryview(pack("FP64", [float("inf")])), "FP64", 1)
 
 
-@given(st.binary(max_size=60), st.sampled_from([*PACKED, "BYTES"]), st.integers(1, 5))
+@given(st.binary(max_size=60), st.sampled_from([*CODES, "BYTES"]), st.integers(1, 5))
 def test_any_bytes_are_read_or_refused(raw: bytes, kind: str, count: int) -> None:
     """Whatever the bytes and the announced number: values or a refusal of ours."""
     try:

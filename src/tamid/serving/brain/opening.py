@@ -107,11 +107,13 @@ def _logged(contract: Contract, inputs: Sequence[str], *, veiled: bool) -> Logge
     data, log = contract.data, contract.service.log
     declared = (set(data.schema) | set(contract.features.aggregates)) - set(data.pii)
     names = tuple(n for n in inputs if n in declared - set(data.forbidden))
+    every = len(names) == len(inputs)
     return Logged(
         names=names,
         entity=data.entity not in data.pii,
         # A request as a whole holds the entity as it was given.
-        whole=len(names) == len(inputs) and data.entity not in data.pii and not veiled,
+        whole=every and data.entity not in data.pii and not veiled,
+        bare=every and not (veiled and data.entity in inputs),
         share=log.share,
         most_bytes=parse_size(log.max_disk),
         when_full=log.when_full,

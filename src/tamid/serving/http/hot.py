@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tamid.core.errors import TamidError
+from tamid.core.tensored import kept
 from tamid.serving import told
 from tamid.serving.http.batch import LazyAnswers, LazyRows
 from tamid.serving.http.metrics import Counts
@@ -50,8 +51,10 @@ class Hot:
         count = self._count = counts.shortcut("predict", lane.kinds[0])
         self._book, self._note = book, book.note
         logged = turn.served.logged
-        # Then a note is the bytes that came and went, and nobody asks for the values.
+        # Then a note is the bytes that came and went, and nobody asks for the values: of every
+        # request, or of those that name no entity.
         self._bytes_only = logged.whole and logged.share >= 1.0
+        self._bare_bytes = logged.bare and logged.share >= 1.0
         self._some_row = (Row(values={}),)
         self._tails = [(tail.encode(), like) for tail, like in self._kinds]
         self.one = plain_row(codec, lane, turn.served, self._tails, count, book, ids, self._other)
@@ -90,10 +93,13 @@ class Hot:
         if asked is None or len(asked.rows) != 1:
             return None
         read = time.monotonic()
-        values, quick = asked.rows[0], asked.whole and self._bytes_only and not self._book.tight
-        score = self._whole(values) if quick else self._score(values)
+        values, bytes_only = (
+            asked.rows[0],
+            not self._book.tight and (self._bare_bytes if asked.whole else self._bytes_only),
+        )
+        score = self._whole(values) if asked.whole else self._score(values)
         given = asked.id or self._new_id()
-        name = given if quick or score is None else self._named(values, given)
+        name = given if asked.whole or score is None else self._named(values, given)
         if score is None or name is None:
             return None
         asked.id = asked.id or name
@@ -102,10 +108,10 @@ class Hot:
         ended = time.monotonic()
         self._count_v2(ended - started)
         spent = (read - started, 0.0, 0.0, ended - read, ended - started)
-        if self._bytes_only and not self._book.tight:
+        if bytes_only:
             end, like = self._tails[kind]
             plain = b'{"id":%b,"score":%b%b' % (_encode(name), _encode(score), end)
-            sent = self._codec.whole_body(values) if asked.whole else self._codec.body(values)
+            sent = kept(body[:length], body[length:])
             self._note(self._served, self._some_row, like, spent, len(body), sent, plain)
             return reply
         rows = LazyRows(self._codec.row, asked.rows)

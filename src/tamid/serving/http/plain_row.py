@@ -39,7 +39,7 @@ def plain_row(
     inputs = len(served.inputs)
     nothing = (UNSET,) * codec.extras
     begin, numbers = f'{{"id":"{ids[0]}-'.encode(), ids[1]
-    bytes_only = served.logged.whole and served.logged.share >= 1.0
+    bytes_only = served.logged.bare and served.logged.share >= 1.0
 
     def answer(body: bytes) -> bytes | None:
         started = now()

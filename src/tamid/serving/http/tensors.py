@@ -7,14 +7,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from tamid.core.tensored import CODES
 from tamid.serving.strict import Malformed, OutsideContract
-
-# The tensors that hold all numbers, and all texts, of a row.
-NUMBERS, TEXTS = "numbers", "texts"
-PACKED = {
-    "FP64": "d", "FP32": "f", "INT64": "q", "INT32": "i", "INT16": "h", "INT8": "b",
-    "UINT64": "Q", "UINT32": "I", "UINT16": "H", "UINT8": "B", "BOOL": "?",
-}  # fmt: skip
 
 
 def typed(value: Any, kind: str) -> Any:
@@ -37,7 +31,7 @@ def unpacked(raw: memoryview, kind: str, count: int) -> list[Any]:
     """Return the values of a packed tensor; NaN is a missing value. Raises Malformed."""
     if kind == "BYTES":
         return _texts(raw, count)
-    code = PACKED[kind]
+    code = CODES[kind]
     if len(raw) != struct.calcsize(f"<{code}") * count:
         raise Malformed("a packed tensor does not fit its shape")
     values = list(struct.unpack(f"<{count}{code}", raw))
@@ -69,7 +63,7 @@ def _texts(raw: memoryview, count: int) -> list[Any]:
 def pack(kind: str, values: Sequence[Any]) -> bytes:
     """Return values as a packed tensor."""
     if kind != "BYTES":
-        return struct.pack(f"<{len(values)}{PACKED[kind]}", *values)
+        return struct.pack(f"<{len(values)}{CODES[kind]}", *values)
     texts = [text.encode() for text in values]
     return b"".join(struct.pack("<I", len(text)) + text for text in texts)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from tamid.core.tensored import CODES
 from tamid.serving.http.hot import Lanes
-from tamid.serving.http.tensors import NUMBERS, PACKED, TEXTS, pack, typed, unpacked
+from tamid.serving.http.tensors import pack, typed, unpacked
 from tamid.serving.http.v2_words import columns_of
 from tamid.serving.http.wire import Call, Reply, dumped
 from tamid.serving.seams import Brain, Turn
@@ -182,7 +183,7 @@ def _values(tensor: Any, packed: memoryview) -> tuple[str, list[Any], _Width]:
     if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
         raise Malformed("each input needs a name")
     kind, shape = tensor.get("datatype"), tensor.get("shape")
-    if kind not in PACKED and kind != "BYTES":
+    if kind not in CODES and kind != "BYTES":
         raise Malformed("an input has a datatype that is not served")
     if not _is_shape(shape):
         raise Malformed("an input's shape must be [rows] or [rows, columns]")
@@ -233,15 +234,14 @@ def _columns(
     known = {i.name: i for i in served.inputs}
     if name in known and width == 1:
         return [(name, [_fitting(v, known[name]) for v in values])]
-    numeric = ("number", "integer", "boolean")
-    inputs = [i for i in served.inputs if (i.kind in numeric) == (name == NUMBERS)]
-    if name not in (NUMBERS, TEXTS) or width != len(inputs):
+    inputs = served.tensors.get(name)
+    if inputs is None or width != len(inputs):
         if name in (served.entity, "_id", "_entity") and width == 1:
             return [(name, values)]
         raise OutsideContract("an input is none of the model's, or has another width")
     return [
-        (given.name, [_fitting(v, given) for v in values[place::width]])
-        for place, given in enumerate(inputs)
+        (column, [_fitting(v, known[column]) for v in values[place::width]])
+        for place, column in enumerate(inputs)
     ]
 
 

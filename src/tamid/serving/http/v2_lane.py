@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tamid.core.errors import TamidError
-from tamid.serving.http.tensors import NUMBERS, TEXTS, pack, plain_values
+from tamid.serving.http.tensors import pack, plain_values
 from tamid.serving.http.v2_words import Asked, Tensor, all_keys, top_keys
 from tamid.serving.strict import ENTITY, ID, UNSET
 from tamid.serving.values import Answer, Served
@@ -90,11 +90,7 @@ class V2Lane:
             if name is not None and name not in self._inputs:
                 self._inputs[name] = place
                 self._kind_of[name] = "text"
-        numeric = ("number", "integer", "boolean")
-        self._parts = {
-            NUMBERS: [i.name for i in served.inputs if i.kind in numeric],
-            TEXTS: [i.name for i in served.inputs if i.kind not in numeric],
-        }
+        self._parts = served.tensors
         self._forms: dict[_Key, _Form] = {}
         self._heads: dict[bytes, _Head] = {}
         about = f'"model_name":{_text(served.name)},"model_version":"{served.number}"'
@@ -227,7 +223,7 @@ class V2Lane:
         """Return input and datatype of each column; nothing where one is not the model's."""
         columns: list[tuple[str, str]] = []
         for (name, kind, _), width in zip(key, widths, strict=False):
-            named = [name] if name in self._inputs else self._parts.get(name, [])
+            named = (name,) if name in self._inputs else self._parts.get(name, ())
             if len(named) != width or any(
                 kind not in _KINDS.get(self._kind_of[n], ()) for n in named
             ):

@@ -4,7 +4,7 @@ What a person has to decide is never sampled: its rows are a block of their own,
 
 A row is `[microseconds, row, answer]`: how long after the block's `at` it was answered, the row as
 it was asked with its entity, the answer as it was given. Where all of a row may be stored, both are
-the very bytes that came and went.
+the very bytes that came and went; of tensors, as :mod:`tamid.core.tensored` keeps them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from operator import itemgetter
 import msgspec
 
 from tamid.core.ladder import ABSTAIN
+from tamid.core.spool import TENSORS
+from tamid.core.tensored import REQUEST
 from tamid.serving.strict import ENTITY
 from tamid.serving.told import told
 from tamid.serving.values import Answer, Row, Served
@@ -29,6 +31,7 @@ RESERVED = 0.01
 _encode = msgspec.json.Encoder().encode
 _turn_and_share = itemgetter(1, 6)
 _WHOLE = 2.0**32
+_TENSORED = f'{{"{REQUEST}"'.encode()
 
 
 # One request, a bare tuple, because it is made for each: when it was answered, by which turn, rows,
@@ -65,14 +68,16 @@ def packed(noted: Sequence[Noted], kept: Kept) -> Iterator[tuple[bytes, int]]:
         at, served, share = requests[0][0], requests[0][1], requests[0][6]
         share = share or max(served.logged.share, RESERVED)
         rows, left = list[bytes](), list[bytes]()
-        if served.logged.whole and share >= 1.0:
+        if served.logged.bare and share >= 1.0:
             requests = _bytes_alone(rows, requests, at, kept.answered)
         for request in requests:
             _add((rows, left), request, at, share, kept.answered)
         for some, chance in ((rows, share), (left, 1.0)):
             if some:
                 about = {"bundle": served.bundle, "overlay": served.overlay, "at": at}
-                head = _encode({**about, "chance": chance})
+                tensors = any(map(_of_tensors, some[1::3]))
+                parts = {TENSORS: served.tensors} if tensors else {}
+                head = _encode({**about, "chance": chance, **parts})
                 yield head[:-1] + b',"rows":[' + b",".join(some) + b"]}", len(some) // 3
 
 
@@ -80,7 +85,9 @@ def _bytes_alone(
     rows: list[bytes], requests: Sequence[Noted], at: float, counts: dict[tuple[int, str], int]
 ) -> list[Noted]:
     """Add the requests whose very bytes are kept, on everybody's way; return the others."""
-    plain = [request for request in requests if request[7]]
+    plain, others = list[Noted](), list[Noted]()
+    for request in requests:
+        (plain if _as_it_came(request) else others).append(request)
     for request in plain:
         rows += (b"[%d" % ((request[0] - at) * 1e6), request[7], request[8] + b"]")
     # Most have one and the same answer for their like.
@@ -88,7 +95,7 @@ def _bytes_alone(
     for which, n in Counter([id(request[3]) for request in plain]).items():
         key = (likes[which].version, likes[which].rung)
         counts[key] = counts.get(key, 0) + n
-    return [request for request in requests if not request[7]]
+    return others
 
 
 def _add(
@@ -111,7 +118,7 @@ def _add(
             into = left
         elif share < 1.0 and not chosen(a.id, share):
             continue
-        if sent and logged.whole:
+        if _as_it_came(request):
             into += (b"[%d" % later, sent, reply + b"]")
             continue
         given = {name: row.values.get(name) for name in logged.names}
@@ -122,3 +129,13 @@ def _add(
         if row.sought:
             given["_sought"] = True
         into += (b"[%d" % later, _encode(given), _encode(told(a, served)) + b"]")
+
+
+def _as_it_came(request: Noted) -> bool:
+    """Say whether a request is kept as it came: what it holds may be stored, and it is known."""
+    logged = request[1].logged
+    return bool(request[7]) and (logged.whole or (logged.bare and request[2][0].entity is None))
+
+
+def _of_tensors(row: bytes) -> bool:
+    return row.startswith(_TENSORED)

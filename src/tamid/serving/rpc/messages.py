@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tamid.serving.http.tensors import PACKED, pack
+from tamid.core.tensored import CODES
+from tamid.serving.http.tensors import pack
 from tamid.serving.plain_json import Malformed
 from tamid.serving.rpc import wire
 
@@ -170,6 +171,6 @@ def _integers(datatype: str, place: int, numbers: Iterable[int]) -> bytes:
     try:
         if datatype == "BOOL":
             values = [{0: False, 1: True}[n] for n in values]
-        return struct.pack(f"<{len(values)}{PACKED[datatype]}", *values)
+        return struct.pack(f"<{len(values)}{CODES[datatype]}", *values)
     except (struct.error, KeyError):
         raise Malformed(f"a value of a tensor is no {datatype}") from None
