@@ -42,6 +42,8 @@ check: $(VENV)/.deps ## lint, format, types, layers
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports --no-cache
 
+# Evidently lives in an environment of its own, made once in the user's cache; where it cannot be
+# installed, that comparison is skipped with the reason.
 # Status 5 is pytest's word for "nothing carries this marker".
 bench: $(VENV)/.wheel ## measure time and memory
 	$(BIN)/pytest tests -m bench -p no:randomly -s $(ARGS) || test $$? -eq 5

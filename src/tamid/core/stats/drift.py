@@ -23,6 +23,11 @@ BINS = 10
 _SMOOTHING = 0.5
 # Categories kept by name; the rest of a long tail shares one bin.
 _MAX_CATEGORIES = 50
+# Many numbers are compared with one edge after another, 64 kB of them at a time, which a core's own
+# cache holds: with few edges a fifth of the time of binary searches, whose steps no core foresees.
+_BLOCK = 8192
+_FEW_EDGES = 32
+_MANY_ROWS = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +138,7 @@ def number_places(profile: Profile, values: ArrayLike) -> Ints:
     """
     x = floats(values, profile.column, finite=False)
     edges = np.asarray(profile.edges, dtype=np.float64)
-    place = np.searchsorted(edges, x)
+    place = _edges_below(edges, x)
     if profile.kind == "values":
         known = np.zeros(len(x), dtype=bool)
         inside = place < len(edges)
@@ -224,6 +229,23 @@ def profile_from(stored: Mapping[str, Any]) -> Profile:
         names=tuple(str(x) for x in stored["names"]),
         tail=tuple(str(x) for x in stored["tail"]),
     )
+
+
+def _edges_below(edges: Floats, x: Floats) -> Ints:
+    """Return how many edges lie below each number; anything for NaN."""
+    if len(x) < _MANY_ROWS or len(edges) > _FEW_EDGES:
+        return np.searchsorted(edges, x).astype(np.int64, copy=False)
+    place = np.empty(len(x), dtype=np.int64)
+    above, below = np.empty(_BLOCK, dtype=bool), np.empty(_BLOCK, dtype=np.uint8)
+    for start in range(0, len(x), _BLOCK):
+        part = x[start : start + _BLOCK]
+        flags, sums = above[: len(part)], below[: len(part)]
+        sums[:] = 0
+        for edge in edges:
+            np.greater(part, edge, out=flags)
+            np.add(sums, flags.view(np.uint8), out=sums)
+        place[start : start + len(part)] = sums
+    return place
 
 
 def _tally(places: Ints, bins: int, weights: ArrayLike | None) -> Floats:

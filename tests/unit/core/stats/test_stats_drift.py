@@ -10,6 +10,7 @@ import pytest
 
 from tamid.core.stats.drift import (
     number_counts,
+    number_places,
     profile_from,
     profile_numbers,
     profile_texts,
@@ -35,6 +36,18 @@ def test_missing_and_extreme_numbers_have_their_place() -> None:
     profile = profile_numbers("x", np.arange(100.0))
     counts = number_counts(profile, [np.nan, -np.inf, np.inf, 1e300])
     assert (counts[0], counts[-2], counts[-1], counts.sum()) == (1.0, 2.0, 1.0, 4.0)
+
+
+@pytest.mark.parametrize("distinct", [3, 9, 40, 10_000])
+def test_many_rows_are_placed_as_each_row_alone(distinct: int) -> None:
+    """Long columns are placed block by block: the bins are those of a row on its own."""
+    rng = np.random.default_rng(distinct)
+    drawn = rng.integers(0, distinct, 20_000) / 7
+    profile = profile_numbers("x", drawn[:5000])
+    x = np.concatenate([drawn, np.asarray(profile.edges), [np.nan, np.inf, -np.inf, -0.0, 1e300]])
+    shorter = [number_places(profile, part) for part in np.array_split(x, 40)]
+    assert max(map(len, shorter)) < 2048
+    assert number_places(profile, x).tolist() == np.concatenate(shorter).tolist()
 
 
 def test_a_constant_column_notices_any_change() -> None:
