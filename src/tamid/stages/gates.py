@@ -31,6 +31,7 @@ from tamid.stages.guards import (
     handoff,
     parity,
     service,
+    spread,
 )
 from tamid.stages.slices import slices
 
@@ -203,6 +204,7 @@ _GATES: tuple[Callable[[Evidence], Iterator[GateVerdict]], ...] = (
     fairness_change,
     calibration,
     calibration_against,
+    spread,
     parity,
     service,
     clean_tree,

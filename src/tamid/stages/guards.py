@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tamid.core.stats.arrays import Floats
+from tamid.core.stats.drift import number_counts, profile_numbers, psi
 from tamid.core.stats.fairness import Standing, fairness_gaps, gap_changes, worst_gap
 from tamid.core.stats.miscalibration import calibration_change, calibration_interval
 from tamid.core.values import LABEL, WEIGHT, Task
@@ -20,6 +21,9 @@ from tamid.stages.filing import numbered
 PARITY = 1e-6
 # A calibration error may grow by a point before a consumer of the scores would notice.
 LESS_CALIBRATED = 0.01
+# The usual limit of "far" for a PSI, and rows enough to tell it from chance. No proof of harm (new
+# scores should differ after a drift), but who acts on scores will meet other ones.
+UNLIKE, FEWEST_FOR_SPREAD = 0.25, 1000
 _STANDS = {
     Standing.FINE: "fine",
     Standing.FLAG: "flag",
@@ -62,7 +66,9 @@ def fairness(e: Evidence) -> Iterator[GateVerdict]:
             Standing.BLOCK: GateOutcome.FAIL,
             Standing.TOO_SMALL: GateOutcome.UNDECIDED,
         }.get(worst.standing, GateOutcome.PASS)
-        small = [g for g in mine if g.standing is Standing.TOO_SMALL and g is not worst]
+        others = [g for g in mine if g is not worst]
+        small = [g for g in others if g.standing is Standing.TOO_SMALL]
+        wide = [g for g in others if g.standing in (Standing.BLOCK, Standing.FLAG)]
         yield GateVerdict(
             gate=f"fairness {column}",
             outcome=outcome,
@@ -73,6 +79,7 @@ def fairness(e: Evidence) -> Iterator[GateVerdict]:
             message=f"{gate.measure} of {worst.group}: gap {worst.gap.point:+.3f} "
             f"({worst.gap.low:+.3f} to {worst.gap.high:+.3f}), {_STANDS[worst.standing]}"
             + (", low power" if worst.low_power else "")
+            + "".join(f"; {g.group} {g.gap.point:+.3f}, {_STANDS[g.standing]}" for g in wide)
             + "".join(f"; {g.group} too small to judge ({g.n})" for g in small),
             blocking=False,
         )
@@ -197,6 +204,32 @@ def calibration_against(e: Evidence) -> Iterator[GateVerdict]:
         n=paired.rows.height,
         message=f"expected calibration error {change.point:+.3f} against the champion's "
         f"({change.low:+.3f} to {change.high:+.3f}), allowed {LESS_CALIBRATED:+g}",
+        blocking=False,
+    )
+
+
+def spread(e: Evidence) -> Iterator[GateVerdict]:
+    """Scores spread far otherwise than the champion's on the same rows are for a person to look at.
+
+    Told, never failed. Classes have no spread; below 1,000 rows nothing is said.
+    """
+    paired = e.shared()
+    few = paired.rows.height < FEWEST_FOR_SPREAD
+    if paired.champion is None or few or e.contract.task is Task.MULTICLASS:
+        return
+    weights = paired.rows.get_column(WEIGHT).to_numpy()
+    profile = profile_numbers("score", paired.champion.cast(pl.Float64).to_numpy(), weights=weights)
+    scores = paired.rows.get_column("score").cast(pl.Float64).to_numpy()
+    apart = psi(profile.counts, number_counts(profile, scores, weights=weights))
+    far = apart > UNLIKE
+    yield GateVerdict(
+        gate="scores against the champion",
+        outcome=GateOutcome.UNDECIDED if far else GateOutcome.PASS,
+        measured=apart,
+        threshold=UNLIKE,
+        n=paired.rows.height,
+        message=f"spread by a PSI of {apart:.2f} otherwise than the champion's"
+        + (": look at what acts on them, its limits may have to move" if far else ""),
         blocking=False,
     )
 

@@ -23,9 +23,6 @@ from tamid.stages.rig import Rig
 
 # A model that gives (nearly) everybody the same score tells nothing apart.
 CONSTANT_SHARE = 0.99
-# Scores of the new version spread this unlike the champion's on the same rows are looked at by a
-# person: it is no proof of harm (after a drift the new scores should differ), but worth a note.
-UNLIKE = 0.25
 # A model whose server told something within this time is served: its canary must answer people.
 SERVED = timedelta(days=7)
 

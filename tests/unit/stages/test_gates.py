@@ -275,6 +275,34 @@ def test_a_group_too_small_to_judge_is_named_beside_the_others() -> None:
     assert "d too small to judge" in named(found, "fairness sex").message
 
 
+def test_a_second_wide_gap_is_named_beside_the_worst() -> None:
+    """Of three groups one is let down most; the next is not hidden behind it."""
+    rng = np.random.default_rng(0)
+    y = np.ones(3000)
+    sex = rng.choice(["d", "f", "m"], 3000)
+    missed = rng.random(3000) < np.select([sex == "d", sex == "f"], [0.5, 0.3], 0.0)
+    gates = "{baselines: [], fairness: {protected: [sex], max_gap: 0.05}}"
+    found = judge(evidence(y, np.where(missed, 0.1, 0.9), gates=gates, sex=sex.tolist()))
+    told = named(found, "fairness sex")
+    assert told.outcome is FAIL
+    groups = {g for g in "dfm" if f" {g} " in told.message or f"of {g}:" in told.message}
+    assert len(groups) >= 2, told.message
+
+
+@pytest.mark.parametrize(
+    ("n", "moved", "told"), [(2000, 0.3, OPEN), (2000, 0.0, PASS), (900, 0.3, None)]
+)
+def test_scores_spread_otherwise_than_the_champion_s_are_told(
+    n: int, moved: float, told: GateOutcome | None
+) -> None:
+    """Told to a person and never failed; on few rows nothing is said."""
+    y, score = world(n)
+    found = judge(evidence(y, np.clip(score + moved, 0, 1), champion=score, threshold=0.6))
+    said = [v for v in found.verdicts if v.gate == "scores against the champion"]
+    assert [v.outcome for v in said] == ([] if told is None else [told])
+    assert not any(v.blocking for v in said)
+
+
 def test_alpha_is_shared_among_challengers() -> None:
     """What one challenger passes, the tenth on the same weeks does not."""
     y, score = world(400)
