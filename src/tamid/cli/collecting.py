@@ -9,14 +9,26 @@ from tamid.cli.desk import acting, actor, add_example, opened
 from tamid.cli.upkeep import still
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tamid.cli.output import Output
+    from tamid.upkeep.gc import Found
 
 OPERATOR = frozenset({"mlops_engineer"})
 
 
 def add_gc(parser: ArgumentParser) -> None:
     """Declare the arguments of `gc`."""
-    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+    parser.description = (
+        "Clear away what nobody needs: rows whose time is over by [keep] in tamid.toml, replaced "
+        "versions of tables by [retention], old rows of the servers' log by the contract, loose "
+        "files. Without these sections everything but the log stays for ever."
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only say what would go, what stays and why, and the rule of each table",
+    )
     parser.add_argument("--reason", default="", help="why; it is recorded with your name")
     add_example(parser, "tamid gc --dry-run", "tamid gc --as mlops_engineer")
 
@@ -45,18 +57,29 @@ def gc(args: Namespace, out: Output) -> int:
         {"done": not args.dry_run, "bytes": done.bytes, "files": done.files, "models": done.models}
     )
     word = "would go" if args.dry_run else "went"
-    for one in done.models:
-        for table, plan in one.plans.items():
-            if plan.gone:
-                out.text(f"{word}: {len(plan.gone)} old versions of {table}")
-        for table, periods in one.rows.items():
-            out.text(f"{word}: rows of {table} up to {periods[-1]}, {len(periods)} periods")
+    # What a feature view stores is told for each model that uses it, and went once.
+    for line in dict.fromkeys(line for one in done.models for line in _gone(one)):
+        out.text(f"{word}: {line}")
     for kind, (files, size) in done.files.items():
         out.text(f"{word}: {files} files, {size / 1024:.0f} kB: {kind}")
-    for one in done.models:
-        for text in one.stays:
-            out.text(f"stays: {text}")
+    for text in dict.fromkeys(text for one in done.models for text in one.stays):
+        out.text(f"stays: {text}")
     out.text(f"{done.bytes / 2**20:.2f} MB {'would be' if args.dry_run else 'were'} freed")
     if args.dry_run:
-        out.text("Nothing was done. How long tables keep what is old: [retention] in tamid.toml")
+        out.text("Nothing was done. How long what is in a table stays:")
+        rules = {table: rule for one in done.models for table, rule in one.rules.items()}
+        for table, rule in sorted(rules.items()):
+            out.text(f"  {table}: {rule}")
+        out.text("To change it: [keep] for rows, [retention] for versions, in tamid.toml")
     return 0
+
+
+def _gone(one: Found) -> Iterator[str]:
+    """Yield what goes of one model."""
+    for table, plan in one.plans.items():
+        if plan.gone:
+            yield f"{len(plan.gone)} old versions of {table}"
+    for table, periods in one.rows.items():
+        yield f"rows of {table} up to {periods[-1]}, {len(periods)} periods"
+    for table, rows in one.left.items():
+        yield f"{rows} rows of {table}, one by one"

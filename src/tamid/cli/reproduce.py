@@ -21,7 +21,8 @@ def add_reproduce(parser: ArgumentParser) -> None:
         parser,
         "It takes the recorded data, contract, code, parameters and seed, whatever stands in the",
         "folder now, and changes nothing. Exit status: 0 equal, 1 not equal (and where: in the",
-        "environment, the code or the data), 6 if what the run rests on is missing or altered.",
+        "environment, the code or the data), 2 if its data expired and was cleared away, 6 if what",
+        "the run rests on is missing or altered.",
     )
     add_example(parser, "tamid reproduce last", "tamid reproduce run-0003 --json")
 

@@ -690,13 +690,15 @@ class Collected(Event):
     """What nobody needs any more was cleared away.
 
     `report`: the blob that lists every version of a table that can no longer be read. `pins`:
-    tables that lost old rows, as they stand since; `periods`: the periods of such rows, by table.
+    tables that lost old rows, as they stand since; `periods`: the periods of such rows, by table;
+    `rows`: how many rows left a table one by one.
     """
 
     report: str
     versions: int = 0
     pins: tuple[TablePin, ...] = ()
     periods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

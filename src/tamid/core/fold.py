@@ -27,6 +27,8 @@ from tamid.core.values import Role
 
 # What servers wrote, which no decision looks at; the snapshots' own rows.
 LOGS, ROWS = ("served", "timings"), "rows"
+# What runs were judged on: registered ones, and those that never become versions.
+OF_RUNS = ("judged", "tried")
 
 
 def fold(records: Iterable[Recorded], state: State | None = None) -> State:
@@ -236,11 +238,14 @@ def _retired(s: State, e: ev.Retired, r: Recorded) -> State:
 
 def _collected(s: State, e: ev.Collected, r: Recorded) -> State:
     def left(held: Mapping[str, int], tables: tuple[str, ...]) -> Mapping[str, int]:
-        lost = [e.periods[t] for t in e.periods if t.rpartition(".")[2] in tables]
+        ours = (t for t in e.periods if not t.startswith("_"))  # a feature view may be called rows
+        lost = [e.periods[t] for t in ours if t.rpartition(".")[2] in tables]
         gone = {p for periods in lost for p in periods}
         return {p: seq for p, seq in held.items() if p not in gone}
 
-    pins = {**s.pins, **{p.table: p for p in e.pins}}
+    # Of runs' own tables each run pins its own version.
+    kept = (p for p in e.pins if p.table.rpartition(".")[2] not in OF_RUNS)
+    pins = {**s.pins, **{p.table: p for p in kept}}
     # A period without rows is none: it is neither trained on nor measured again.
     periods = left(s.periods, (ROWS,))
     return replace(s, pins=pins, answered=left(s.answered, LOGS), periods=periods)

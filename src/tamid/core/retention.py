@@ -59,7 +59,7 @@ def needed(
     found: dict[TablePin, str] = {}
     for pin, why in _asked(records, since, unread):
         found.setdefault(pin, why)
-    for run, why in _runs(state):
+    for run, why in runs_needed(state):
         started = state.runs[run].started
         finished = state.runs[run].finished
         judged = (finished.judged,) if finished and finished.judged else ()
@@ -148,7 +148,7 @@ def _asked(
         state = evolve(state, record)
 
 
-def _runs(state: State) -> Iterable[tuple[str, str]]:
+def runs_needed(state: State) -> Iterable[tuple[str, str]]:
     """Yield the runs whose data must stay, with the reason."""
     if state.run_in_flight is not None:
         yield state.run_in_flight.started.run, "a run is under way on it"

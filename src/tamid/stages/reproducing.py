@@ -24,6 +24,7 @@ from tamid.core.stats.calibration import calibration_from
 from tamid.core.values import ENTITY, TIME, canonical_json, digest_bytes
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages.jobs import job_of
+from tamid.stages.naming import cleared
 from tamid.stages.registry import judged_frame, overlay_of
 from tamid.stages.rig import Rig
 from tamid.stages.runbook import read_report
@@ -63,12 +64,14 @@ def reproduce(rig: Rig, records: Sequence[Recorded], name: str) -> Reproduction:
 
     Raises:
         UsageError: the run gave no candidate.
+        NotFound: data of the run was cleared away on purpose.
         IntegrityError: what the run rests on is missing or altered, or the ledger's chain broken.
     """
     verify_chain(records)
     whole = fold(records)
     run = whole.every_run[name]
     finished = finished_of(run)
+    _refuse_expired(rig, records, run.started, finished)
     manifest = _whole(rig, run.started, finished)
     report = read_report(rig.blobs, finished.report)
     job = job_again(rig, records, run)
@@ -120,6 +123,26 @@ def job_again(rig: Rig, records: Sequence[Recorded], run: Run) -> TrainingJob:
     before = fold(r for r in records if r.seq < begun.seq)
     params: Mapping[str, Param] = read_report(rig.blobs, finished.report).get("params", {})
     return dataclasses.replace(job_of(rig, before, run.started, begun.at), params=params)
+
+
+def _refuse_expired(
+    rig: Rig, records: Sequence[Recorded], started: ev.RunStarted, finished: ev.RunFinished
+) -> None:
+    """Raise NotFound, with when and by whom, where data of a run was cleared away."""
+    pins = [*started.pins, *([finished.judged] if finished.judged else [])]
+    gone: dict[str, str] = {}
+    for record in records:
+        for table, version in cleared([record], rig.blobs):
+            if any((pin.table, pin.version) == (table, version) for pin in pins):
+                why = f": {record.reason}" if record.reason else ""
+                gone[table] = f"on {record.at.date()} by {record.actor} ({record.role.value}){why}"
+    if gone:
+        raise NotFound(
+            f"{started.run} cannot be made again: its data expired ({', '.join(sorted(gone))})",
+            why=f"cleared away {'; '.join(sorted(set(gone.values())))}",
+            fix="Restore a backup from before, or look at what is recorded: `tamid runs show "
+            f"{started.run}`.",
+        )
 
 
 def _whole(rig: Rig, started: ev.RunStarted, finished: ev.RunFinished) -> Manifest:

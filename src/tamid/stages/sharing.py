@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from tamid.core.errors import Conflict
+from tamid.core.errors import Conflict, IntegrityError
 from tamid.core.events import DataAccepted, Event
 from tamid.core.repairs import lacking
 from tamid.core.state import State
@@ -91,7 +91,11 @@ def _stored(
     written, latest = rig.tables.find(feed.table, key), rig.tables.latest(feed.table)
     if written is None or latest is None:
         return None
-    frame = rig.tables.read(written, columns=[BATCH, PERIOD, ENTITY, TIME, RULE])
+    wanted = [BATCH, PERIOD, ENTITY, TIME, RULE]
+    try:
+        frame = rig.tables.read(written, columns=wanted)
+    except IntegrityError:  # that version was cleared away: what is left of the batch is told
+        frame = rig.tables.read(latest, columns=wanted)
     frame = frame.filter((pl.col(BATCH) == batch.name) & pl.col(RULE).ne_missing(REMOVED))
     broken = frame.get_column(RULE).drop_nulls().value_counts().sort(RULE)
     return DataAccepted(

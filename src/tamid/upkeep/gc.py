@@ -6,39 +6,45 @@ half-way, the same command finds what is left. All models stand still meanwhile.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamid.core.errors import UsageError
 from tamid.core.events import Collected
-from tamid.core.fold import LOGS
+from tamid.core.fold import LOGS, OF_RUNS, ROWS
 from tamid.core.retention import NOW, Plan, Replaced, needed, plan
 from tamid.core.values import Role, TablePin, canonical_json, digest_of
 from tamid.stages.audit import UNREAD
 from tamid.stages.feeds import VIEWS
-from tamid.upkeep.rows import ORDER, outlived_rows, span_of
+from tamid.stages.naming import cleared, newest_named
+from tamid.upkeep.events import shared_slices
+from tamid.upkeep.rows import outlived_rows
+from tamid.upkeep.rules import AUDIT, refuse_unknown, rules_of, span_of, view_rule
+from tamid.upkeep.singly import without, young_judged
 
 if TYPE_CHECKING:
     from tamid.app import App
     from tamid.core.chain import Recorded
 
-AUDIT = "audit"
 # Younger things that nothing names may be about to be named.
 _GRACE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What may go of one model: versions and rows by table; what stays though it is old."""
+    """What may go of one model: versions, rows by period and single rows, by table.
+
+    `stays`: what stays though it is old. `rules`: by table how long what is in it stays.
+    """
 
     model: str
     plans: Mapping[str, Plan] = field(default_factory=dict)
     rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
     stays: tuple[str, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +64,15 @@ def collect(app: App, *, actor: str, role: Role, reason: str, dry_run: bool = Fa
     """Clear away what nobody needs; all models must stand still.
 
     Raises:
-        UsageError: `[retention]` or `[keep]` names a table that no model has, or `[keep]` one whose
-            rows all stay.
+        UsageError: `[retention]` or `[keep]` names a table that no model has, or `[keep]` one that
+            goes by another rule.
     """
-    _known_names(app)
+    refuse_unknown(app)
     now = app.clock.now()
-    found = tuple(_found(app, model, now) for model in app.models() if app.state(model).contract)
+    models = [model for model in app.models() if app.state(model).contract]
+    needs = {model: _needs(app, model, now) for model in models}
+    each = [_found(app, model, needs[model], now) for model in models]
+    found = tuple(_with_shared(app, each, needs, now))
     if not dry_run:
         for one in found:
             _tell(app, one, now, actor=actor, role=role, reason=reason)
@@ -76,14 +85,19 @@ def collect(app: App, *, actor: str, role: Role, reason: str, dry_run: bool = Fa
     return Cleared(models=found, files={k: v for k, v in counts.items() if v[0]})
 
 
-def _found(app: App, model: str, now: datetime) -> Found:
-    state, records = app.state(model), app.records(model)
-    audit = app.config.retention.get(AUDIT)
+def _needs(app: App, model: str, now: datetime) -> dict[TablePin, str]:
+    """Return every version that somebody needs of what a model reads, with the reason."""
+    state, audit = app.state(model), app.config.retention.get(AUDIT)
     since = None if audit is None else now - audit
-    unread = {f"{model}.{name}" for name in UNREAD}
-    needs = needed(state, records, since, unread)
+    needs = needed(state, app.records(model), since, {f"{model}.{name}" for name in UNREAD})
+    spans = {name: span_of(app.config.keep, f"{model}.{name}") for name in OF_RUNS}
+    return {**young_judged(state, spans, now), **needs}
+
+
+def _found(app: App, model: str, needs: Mapping[TablePin, str], now: datetime) -> Found:
     plans, stays = {}, []
-    for table, versions in _pasts(app, model):
+    gone = cleared(app.records(model), app.blobs)
+    for table in (t for t in _tables(app) if t.startswith(f"{model}.")):
         keep = span_of(app.config.retention, table)
         log = table.removeprefix(f"{model}.") in LOGS
         # Of a table that loses rows no version stays longer than somebody needs it.
@@ -91,39 +105,97 @@ def _found(app: App, model: str, now: datetime) -> Found:
         before = now - keep if keep is not None and not log else now if loses else None
         # Runs name the log, too, and read it no more: labels by id were joined when they came.
         asked = {p: w for p, w in needs.items() if not log or w == NOW}
-        mine = {pin.version: why for pin, why in asked.items() if pin.table == table}
-        made = plan(versions, mine, before)
-        plans[table] = made
-        for why in sorted(set(made.kept.values())):
-            old = sum(reason == why for reason in made.kept.values())
-            stays.append(f"{old} old versions of {table}: {why}")
-    aged = outlived_rows(app, model, state, now)
-    return Found(model=model, plans=plans, rows=aged.periods, stays=(*stays, *aged.stays))
+        plans[table], why = _planned(app, table, gone, asked, before)
+        stays += why
+    aged = outlived_rows(app, model, app.state(model), now)
+    return Found(
+        model=model,
+        plans=plans,
+        rows=aged.periods,
+        left={table: cut.rows for table, cut in aged.cuts.items()},
+        stays=(*stays, *aged.stays),
+        rules=rules_of(app, model),
+    )
 
 
-def _pasts(app: App, model: str) -> Iterator[tuple[str, list[Replaced]]]:
-    """Yield the tables of a model with those of their versions that are still there."""
-    from tamid.adapters._delta_past import past
-    from tamid.adapters.rewriting import tables_below
-    from tamid.stages.naming import cleared
-
-    root = app.config.store / "tables"
-    gone = cleared(app.records(model), app.blobs)
-    for table in tables_below(root):
-        if not table.startswith(f"{model}."):
+def _with_shared(
+    app: App, found: list[Found], needs: Mapping[str, Mapping[TablePin, str]], now: datetime
+) -> list[Found]:
+    """Return the same with the tables of feature views, told to every model that names them."""
+    named = {one.model: newest_named(app.records(one.model)) for one in found}
+    told = {m: cleared(app.records(m), app.blobs) for m in named}
+    leaving = {one.model: one.rows.get(f"{one.model}.{ROWS}", ()) for one in found}
+    for table in (t for t in _tables(app) if t.startswith(VIEWS)):
+        users = [m for m, tables in named.items() if table in tables]
+        if not users:
             continue
-        known = list(past(root / table))
-        # The next version took its place when it was written.
-        until = [datetime.fromtimestamp(p.written / 1000, UTC) for p in known[1:]]
-        ends = (*until, None)
-        yield (
-            table,
-            [
-                Replaced(version=p.version, until=end)
-                for p, end in zip(known, ends, strict=True)
-                if (table, p.version) not in gone
-            ],
-        )
+        view = VIEWS + table.removeprefix(VIEWS).partition(".")[0]
+        kept, old = span_of(app.config.keep, view), span_of(app.config.retention, view)
+        before = now - old if old is not None else now if kept is not None else None
+        gone = frozenset.intersection(*(told[m] for m in users))
+        asked = {pin: why for some in needs.values() for pin, why in some.items()}
+        made, stays = _planned(app, table, gone, asked, before)
+        periods: tuple[str, ...] = ()
+        if table == view and kept is not None:
+            periods, why = shared_slices(app, table, kept, leaving, now)
+            stays += why
+        rule = {table: view_rule(kept, old)} if table == view else {}
+        found = [
+            replace(
+                one,
+                plans={**one.plans, table: made},
+                rows={**one.rows, **({table: periods} if _reads(app, one, table, periods) else {})},
+                stays=tuple(dict.fromkeys((*one.stays, *stays))),
+                rules={**one.rules, **rule},
+            )
+            if one.model in users
+            else one
+            for one in found
+        ]
+    return found
+
+
+def _reads(app: App, one: Found, table: str, periods: tuple[str, ...]) -> bool:
+    """Say whether a model has to be told that a table stands without some periods."""
+    state = app.state(one.model)
+    return bool(periods) and table in state.pins and not state.retired
+
+
+def _planned(
+    app: App,
+    table: str,
+    gone: Collection[tuple[str, int]],
+    needs: Mapping[TablePin, str],
+    before: datetime | None,
+) -> tuple[Plan, list[str]]:
+    """Return which versions of a table may go, and in words which old ones stay."""
+    mine = {pin.version: why for pin, why in needs.items() if pin.table == table}
+    made = plan(_versions(app, table, gone), mine, before)
+    return made, [
+        f"{sum(reason == why for reason in made.kept.values())} old versions of {table}: {why}"
+        for why in sorted(set(made.kept.values()))
+    ]
+
+
+def _versions(app: App, table: str, gone: Collection[tuple[str, int]]) -> list[Replaced]:
+    """Return those versions of a table that are still there."""
+    from tamid.adapters._delta_past import past
+
+    known = list(past(app.config.store / "tables" / table))
+    # The next version took its place when it was written.
+    later = [datetime.fromtimestamp(p.written / 1000, UTC) for p in known[1:]]
+    ends = [*later, None][: len(known)]
+    return [
+        Replaced(version=p.version, until=end)
+        for p, end in zip(known, ends, strict=True)
+        if (table, p.version) not in gone
+    ]
+
+
+def _tables(app: App) -> list[str]:
+    from tamid.adapters.rewriting import tables_below
+
+    return tables_below(app.config.store / "tables")
 
 
 def _tell(app: App, found: Found, now: datetime, *, actor: str, role: Role, reason: str) -> None:
@@ -131,10 +203,15 @@ def _tell(app: App, found: Found, now: datetime, *, actor: str, role: Role, reas
     from tamid.adapters.trimming import drop_slices
 
     pins = []
-    state = app.state(found.model)
+    state, lost = app.state(found.model), dict(found.rows)
+    cuts = outlived_rows(app, found.model, state, now).cuts if found.left else {}
     for table, periods in found.rows.items():
-        key = f"gc/{digest_of([table, periods])[7:31]}"
-        pins.append(drop_slices(app.config.store / "tables", state.pins[table], periods, key))
+        pin = state.pins[table]
+        key = f"gc/{digest_of([table, pin.version, periods])[7:31]}"
+        pins.append(drop_slices(app.config.store / "tables", pin, periods, key))
+    for table, cut in cuts.items():
+        pins.append(without(app, cut))
+        lost |= {table: cut.emptied} if cut.emptied else {}
     versions = {table: list(one.gone) for table, one in found.plans.items() if one.gone}
     for pin in pins:  # of a log that lost rows, no version that has them stays
         if pin.table.removeprefix(f"{found.model}.") not in LOGS:
@@ -148,7 +225,8 @@ def _tell(app: App, found: Found, now: datetime, *, actor: str, role: Role, reas
         report=report,
         versions=sum(len(v) for v in versions.values()),
         pins=tuple(pins),
-        periods=found.rows,
+        periods=lost,
+        rows=found.left,
     )
     app.record(found.model, event, role=role, actor=actor, reason=reason)
 
@@ -166,7 +244,7 @@ def _files(
     """Yield the files that may go, by kind."""
     from tamid.adapters.rewriting import tables_below
     from tamid.adapters.trimming import half_written, loose_blobs, unread_files
-    from tamid.stages.naming import blobs_named, cleared
+    from tamid.stages.naming import blobs_named
 
     store, before = app.config.store, (now - _GRACE).timestamp()
     streams = {name: app.ledger.read(name) for name in app.ledger.streams()}
@@ -211,41 +289,3 @@ def _spools(app: App, before: float) -> Iterator[Path]:
         for path in sorted((app.config.store / "spool" / model).rglob("*.seg")):
             if path.stat().st_mtime < before - keep:
                 yield path
-
-
-def _known_names(app: App) -> None:
-    from tamid.adapters.rewriting import tables_below
-
-    tables = set(tables_below(app.config.store / "tables"))
-    known = {AUDIT, "rows", "labels", "predictions", "judged", *LOGS, *tables}
-    known |= {table.partition(".")[2] for table in tables}
-    ours = {*ORDER, *(f"{model}.{name}" for model in app.models() for name in ORDER)}
-    for section, named, there in (
-        ("retention", app.config.retention, known),
-        ("keep", app.config.keep, ours),
-    ):
-        for name in sorted(set(named) - there):
-            if name in known and name != AUDIT:
-                raise _keeps_all(name)
-            near = difflib.get_close_matches(name, sorted(there), n=1)
-            raise UsageError(
-                f"[{section}] names {name!r}, which is no table of this kind"
-                + (f"; did you mean {near[0]!r}?" if near else ""),
-                why=f"there are {', '.join(sorted(there))}",
-                fix="Correct tamid.toml.",
-            )
-
-
-def _keeps_all(name: str) -> UsageError:
-    """Say why `[keep]` cannot be said of a table that there is."""
-    if name.rpartition(".")[2] in LOGS:
-        why = "what servers answered goes by the contract's `service.log.keep`"
-        fix = f"Change that, or give {name} a time in [retention]; take it out of [keep]."
-    else:
-        many = ", those of a view for several models" if name.startswith(VIEWS) else ""
-        why = f"what rests on its rows is computed again at any moment{many}"
-        fix = (
-            f"Take {name} out of [keep]. What was replaced in it goes by [retention], and one "
-            "entity's rows by `tamid erase`."
-        )
-    return UsageError(f"[keep] names {name!r}, whose rows all stay", why=why, fix=fix)

@@ -1,7 +1,8 @@
 """Rows whose time is over: servers' answers by the log's rule, all others by `[keep]`.
 
-A period goes whole, and in an order: first its rows, then what was predicted of them, its labels
-last. A label that is missing may mean "no", so no answer may be left that its truth has left.
+A period goes whole, and in an order: first its rows, then what was predicted of them, its labels,
+the acts of campaigns last. A label that is missing may mean "no", so no answer may be left that its
+truth has left; nor one that an act had changed. Events follow the rows that look back on them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tamid.core.fold import LOGS, ROWS
+from tamid.core.fold import LOGS, OF_RUNS, ROWS
 from tamid.core.retention import Needed, outlived
 from tamid.core.values import KNOWN_AT, PERIOD, STATIC_PERIOD, TIME
 from tamid.core.windows import LONG, SHORT
 from tamid.stages.answered import SERVED
 from tamid.stages.feeds import LABELS
-from tamid.stages.named import PREDICTIONS
 from tamid.stages.registry import judged_frame
+from tamid.upkeep.events import outlived_slices, own_tables, reach_of
+from tamid.upkeep.rules import ORDER, span_of
+from tamid.upkeep.singly import Cut, first_seen_cuts, run_cuts
 
 if TYPE_CHECKING:
     from tamid.app import App
@@ -28,23 +31,27 @@ if TYPE_CHECKING:
     from tamid.core.state import State
 
 _STILL = "labels may still come, or a last score be given again"
-_TIMELESS = "[keep] goes by a row's own moment, and the contract names no column of it (data.time)"
-# In the order in which a period leaves them.
-ORDER = (ROWS, PREDICTIONS, LABELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlived:
-    """Periods that may go, by table; what stays though its time is over, and why."""
+    """Periods that may go, by table, and single rows; what stays though it is old, and why."""
 
     periods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cuts: Mapping[str, Cut] = field(default_factory=dict)
     stays: tuple[str, ...] = ()
 
 
 def outlived_rows(app: App, model: str, state: State, now: datetime) -> Outlived:
-    """Return the periods of a model's tables whose time is over and that nobody needs."""
+    """Return what of a model's own tables is over its time and needed by nobody."""
     logs, kept = _logs(app, model, state, now), _content(app, model, state, now)
-    return Outlived(periods={**logs.periods, **kept.periods}, stays=(*logs.stays, *kept.stays))
+    runs = run_cuts(app, model, {n: span_of(app.config.keep, f"{model}.{n}") for n in OF_RUNS}, now)
+    events = _events(app, model, kept.periods.get(f"{model}.{ROWS}", ()), now)
+    return Outlived(
+        periods={**logs.periods, **kept.periods, **events.periods},
+        cuts={**kept.cuts, **runs.cuts},
+        stays=(*logs.stays, *kept.stays, *runs.stays, *events.stays),
+    )
 
 
 def _logs(app: App, model: str, state: State, now: datetime) -> Outlived:
@@ -71,14 +78,31 @@ def _content(app: App, model: str, state: State, now: datetime) -> Outlived:
     keep = {name: span_of(app.config.keep, f"{model}.{name}") for name in ORDER}
     if not any(keep.values()):
         return Outlived()
-    if app.contract(model).data.time is None:
-        return Outlived(stays=(f"rows of {model}: {_TIMELESS}",))
+    contract = app.contract(model)
+    if contract.data.time is None:
+        made = first_seen_cuts(app, model, keep, ORDER, _awaited(contract), now)
+        return Outlived(cuts=made.cuts, stays=made.stays)
     lasts = {name: _lasts(app, model, state, name) for name in ORDER}
     found, whys = outlived(ORDER, keep, lasts, _needed(app, model, state, sorted(lasts[ROWS])), now)
     return Outlived(
         periods={f"{model}.{name}": periods for name, periods in found.items()},
         stays=tuple(f"rows of {model}.{name}: {why}" for name, why in whys),
     )
+
+
+def _events(app: App, model: str, leaving: tuple[str, ...], now: datetime) -> Outlived:
+    """Return the slices of the model's own tables of events that may go."""
+    gone, stays = dict[str, tuple[str, ...]](), list[str]()
+    for table in own_tables(app, model):
+        span = span_of(app.config.keep, table)
+        if span is None:
+            continue
+        reach = reach_of(app, model, table, leaving, now)
+        pin = app.state(model).pins[table]
+        some, why = outlived_slices(app, pin, span, [reach] if reach else [], now)
+        gone |= {table: some} if some else {}
+        stays += why
+    return Outlived(periods=gone, stays=tuple(stays))
 
 
 def _lasts(app: App, model: str, state: State, name: str) -> dict[str, datetime]:
@@ -119,8 +143,3 @@ def _awaited(contract: Contract) -> timedelta:
     label = contract.data.label
     due = label.horizon + label.reporting_lag + 2 * contract.delivery.every
     return max([due, *(rung.max_age for rung in contract.service.fallback if rung.max_age)])
-
-
-def span_of(asked: Mapping[str, timedelta], table: str) -> timedelta | None:
-    """Return what a section says of a table, by its whole name or by the part after the model's."""
-    return asked.get(table, asked.get(table.rpartition(".")[2]))

@@ -118,3 +118,11 @@ def materialised_words(e: ev.ViewMaterialised) -> str:
         f"Feature view {e.view} version {e.number} was computed: {count(e.rows, 'change')} "
         f"of {count(e.entities, 'entity', 'entities')}{late}"
     )
+
+
+def collected_words(e: ev.Collected) -> str:
+    """Tell what was cleared away."""
+    told = [f"{count(e.versions, 'old version')} of tables"] if e.versions else []
+    told += [f"{count(len(p), 'old period')} of {t}" for t, p in sorted(e.periods.items())]
+    told += [f"{count(n, 'old row')} of {t}" for t, n in sorted(e.rows.items())]
+    return f"Cleared away: {', '.join(told) or 'nothing'}"

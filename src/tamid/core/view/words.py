@@ -18,6 +18,7 @@ from tamid.core.view.intake_words import (
     answers_words,
     checked_words,
     cleaned_words,
+    collected_words,
     labels_words,
     materialised_words,
     refused_words,
@@ -261,10 +262,7 @@ _WORDS: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.CaseClosed: lambda e: f"Case {e.case} closed: {e.resolution}",
     ev.Paused: lambda e: "The loop was paused" + (f" until {e.until}" if e.until else ""),
     ev.Resumed: lambda e: "The loop was resumed",
-    ev.Collected: lambda e: (
-        f"{e.versions} old versions of tables were cleared away"
-        + "".join(f", {t} lost {len(p)} old periods" for t, p in e.periods.items())
-    ),
+    ev.Collected: collected_words,
     ev.Retired: lambda e: (
         "The model was retired: it is neither scored nor trained any more"
         + (f"; version {e.champion} was live" if e.champion else "")
