@@ -23,8 +23,10 @@ from tamid.loopbench.world import World
 # One setting for all sets.
 PARAMS: dict[str, Param] = {"num_iterations": 60}
 SEED = 1
-# Windows as the product names them; decay halves a week's weight in half the long window.
-WINDOWS = ("all", "long", "short", f"decay:{LONG // 2}")
+# What a run of the product chooses among, and what the grid has beside it: `decay` halves a week's
+# weight in half the long window.
+OFFERED = ("all", "long", "short")
+WINDOWS = (*OFFERED, f"decay:{LONG // 2}")
 _LENGTHS = {"all": 0, "long": LONG, "short": SHORT}
 # Enough rows to place a threshold to within a percent of the scores.
 _ROWS_FOR_THRESHOLD = 3000
