@@ -28,6 +28,9 @@ CONSTANT, TOLD_APART = 0.99, 0.9
 # Largest distance of two distributions of scores over the same population (Kolmogorov-Smirnov),
 # beyond chance. After a drift new scores should differ; a third of everybody elsewhere is a bug.
 UNLIKE = 0.3
+# Nor may it call so many times as many, or as few, as the champion: a threshold that went astray
+# moves no score. Fewer calls of both arms than this say nothing.
+CALLS_TIMES, LEAST_CALLS = 1.5, 50
 _BINS, _STEPS, _FARTHEST = 20, 4, 100
 
 
@@ -36,9 +39,10 @@ class ArmCounts:
     """What one arm did, as counts that can be added up over processes.
 
     `failed`: rows without a usable answer of this arm (error, time-out, no number). `slow`: answers
-    past the contract's time. `same`: answers equal to the most frequent one. `scores`: answers by
-    bin (:func:`score_bin`), `times`: by bin of time (:func:`time_bin`). `skipped`: rows that a
-    shadow was not asked for, as it was busy.
+    past the contract's time. `same`: answers equal to the most frequent one. `called`: answers that
+    reach the version's own threshold, where there is one. `scores`: answers by bin
+    (:func:`score_bin`), `times`: by bin of time (:func:`time_bin`). `skipped`: rows that a shadow
+    was not asked for, as it was busy.
     """
 
     rows: int = 0
@@ -46,6 +50,7 @@ class ArmCounts:
     slow: int = 0
     same: int = 0
     skipped: int = 0
+    called: int = 0
     scores: Mapping[int, int] = field(default_factory=dict)
     times: Mapping[int, int] = field(default_factory=dict)
 
@@ -80,10 +85,13 @@ class Ruling:
     reasons: tuple[str, ...] = ()
 
 
-def rule(trial: ArmCounts, champion: ArmCounts, expected: float = 0.0) -> Ruling:
+def rule(
+    trial: ArmCounts, champion: ArmCounts, expected: float = 0.0, calls: float = 1.0
+) -> Ruling:
     """Judge a version on trial by its own counts and the champion's over the same time.
 
     `expected`: how far apart the scores were on the same rows before (they may be twice that).
+    `calls`: how many times as many it called there as the champion.
     Laws: too few answers never pass; what fails the champion alike stops nobody.
 
     >>> well = ArmCounts(rows=300, same=3, scores={1: 150, 9: 150})
@@ -97,6 +105,7 @@ def rule(trial: ArmCounts, champion: ArmCounts, expected: float = 0.0) -> Ruling
         *_worse("were answered late", trial.slow, champion.slow, trial.rows, champion.rows),
         *_constant(trial, champion),
         *_shifted(trial, champion, expected),
+        *_calls(trial, champion, calls),
     )
     if against:
         return Ruling(verdict="fail", reasons=against)
@@ -185,6 +194,28 @@ def _shifted(trial: ArmCounts, champion: ArmCounts, expected: float) -> tuple[st
     return (f"its scores lie {apart:.2f} from the champion's ({most:.2f} is allowed)",)
 
 
+def _calls(trial: ArmCounts, champion: ArmCounts, usual: float) -> tuple[str, ...]:
+    """Say that the share of calls is another one: the whole interval of the ratio is out of bounds.
+
+    Formula: r = s / (1 - s) * m / n, s the trial's part of both arms' calls, by Wilson's interval.
+    Source: Przyborowski and Wilenski (1940), Biometrika 31: given their sum, one count is binomial.
+    """
+    n, m, both = trial.answered, champion.answered, trial.called + champion.called
+    if min(n, m) < LEAST_SPREAD or both < LEAST_CALLS:
+        return ()
+    part = wilson(trial.called, both, LEVEL)
+    point, low, high = (
+        s / (1.0 - s) * m / n if s < 1.0 else math.inf for s in (part.point, part.low, part.high)
+    )
+    least, most = min(1.0, usual) / CALLS_TIMES, max(1.0, usual) * CALLS_TIMES
+    if low <= most and high >= least:
+        return ()
+    return (
+        f"it calls {trial.called} of {n}, the champion {champion.called} of {m}: {point:.2f} times "
+        f"as many ({least:.2f} to {most:.2f} is allowed)",
+    )
+
+
 def _combined(one: ArmCounts, other: ArmCounts, sign: int) -> ArmCounts:
     return ArmCounts(
         rows=one.rows + sign * other.rows,
@@ -192,6 +223,7 @@ def _combined(one: ArmCounts, other: ArmCounts, sign: int) -> ArmCounts:
         slow=one.slow + sign * other.slow,
         same=max(0, one.same + sign * other.same),
         skipped=one.skipped + sign * other.skipped,
+        called=max(0, one.called + sign * other.called),
         scores=_merged(one.scores, other.scores, sign),
         times=_merged(one.times, other.times, sign),
     )

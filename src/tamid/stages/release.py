@@ -85,11 +85,14 @@ def _shadow(rig: Rig, state: State, number: int, now: datetime) -> tuple[dict[st
     evidence = {"rows": float(len(scores)), "seconds": answered.seconds}
     fault = _fault(scores, contract.task)
     if not fault and state.champion and contract.task is not Task.MULTICLASS:
-        served = _served(rig, state, period)
+        served, called = _served(rig, state, period)
         if len(served):
             profile = profile_numbers("score", served)
             evidence["score_psi"] = psi(profile.counts, number_counts(profile, scores))
             evidence["shift"] = distance(_binned(served, contract), _binned(scores, contract))
+            if who.threshold is not None:
+                mine = _share(scores >= who.threshold)
+                evidence["calls"] = mine / _share(called)
     return {k: v for k, v in evidence.items() if math.isfinite(v)}, fault
 
 
@@ -104,13 +107,19 @@ def _fault(scores: np.ndarray, task: Task) -> str:
     return ""
 
 
-def _served(rig: Rig, state: State, period: str) -> np.ndarray:
-    """Return the scores that the champion gave in a period, (n,)."""
+def _served(rig: Rig, state: State, period: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores that the champion gave in a period, and whom it called, (n,) each."""
     pin = state.pins.get(rig.table("predictions"))
     if pin is None or period not in state.scored:
-        return np.empty(0)
+        return np.empty(0), np.empty(0, dtype=bool)
     served = dataset.in_force(rig.tables, state, pin, [period]).filter(pl.col("rung") == "champion")
-    return served.get_column("score").cast(pl.Float64).to_numpy()
+    called = served.get_column("decision").eq(1).fill_null(value=False)
+    return served.get_column("score").cast(pl.Float64).to_numpy(), called.to_numpy()
+
+
+def _share(called: np.ndarray) -> float:
+    # Half a call more: nobody called is a small share, not none.
+    return (float(called.sum()) + 0.5) / (len(called) + 0.5)
 
 
 def _binned(scores: np.ndarray, contract: Contract) -> Counter[int]:

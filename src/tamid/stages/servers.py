@@ -69,7 +69,9 @@ def _tried(version: Version, heard: Sequence[ServerReport]) -> Iterator[TrialMea
     until = max(at for at, _ in mine)
     arm = version.stage.partition(" ")[0]
     counts = {name: _sum([t for _, t in mine], name) for name in (arm, _CHAMPION)}
-    ruling = rule(counts[arm], counts[_CHAMPION], version.evidence.get("shift", 0.0))
+    seen = version.evidence
+    shift, calls = seen.get("shift", 0.0), seen.get("calls", 1.0)
+    ruling = rule(counts[arm], counts[_CHAMPION], shift, calls)
     if stopped := sorted({t.stopped for _, t in mine if t.stopped}):
         ruling = Ruling(verdict="fail", reasons=tuple(stopped))
     known = version.trial
@@ -99,6 +101,7 @@ def _told(counts: ArmCounts, champion: ArmCounts) -> Mapping[str, float]:
         "failed": counts.failed,
         "slow": counts.slow,
         "skipped": counts.skipped,
+        "called": counts.called,
         "p99_s": counts.p99(),
         "apart": distance(counts.scores, champion.scores),
     }

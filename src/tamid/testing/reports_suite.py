@@ -8,7 +8,7 @@ from tamid.core.trial import ArmCounts
 from tamid.ports import Reports, ServerReport, TrialReport
 
 ONE = ServerReport(process="p1", began="2026-01-04T06:00:00Z", at="2026-01-04T06:00:05Z")
-COUNTS = ArmCounts(rows=7, failed=1, same=2, scores={3: 2, -4: 4}, times={40: 6})
+COUNTS = ArmCounts(rows=7, failed=1, same=2, called=3, scores={3: 2, -4: 4}, times={40: 6})
 
 
 class ReportsSuite:

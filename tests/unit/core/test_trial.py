@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +60,35 @@ def test_a_constant_score_stops() -> None:
     assert rule(constant, constant).verdict == "pass"
 
 
+def test_another_share_of_calls_stops_unless_it_was_expected() -> None:
+    """A threshold that went astray moves no score; too few calls, or a part more, stop nobody."""
+    usual = replace(WELL, called=120)
+    assert rule(replace(WELL, called=130), usual).verdict == "pass"
+    assert rule(replace(WELL, called=170), usual).verdict == "pass"
+    for odd in (replace(WELL, called=300), replace(WELL, called=30), replace(WELL, called=0)):
+        assert rule(odd, usual).verdict == "fail"
+    assert "it calls 300 of 399" in rule(replace(WELL, called=300), usual).reasons[0]
+    assert rule(replace(WELL, called=300), usual, calls=2.5).verdict == "pass"
+    assert rule(replace(WELL, called=9), replace(WELL, called=1)).verdict == "pass"
+
+
+def test_shares_of_calls_that_are_alike_hardly_ever_stop() -> None:
+    """Type I, looked at after every 50 rows of 5,000: both arms call alike, or a tenth apart."""
+    rng = np.random.default_rng(0)
+    for share, times in ((0.02, 1.0), (0.1, 1.1), (0.3, 0.9)):
+        stopped = 0
+        for _ in range(150):
+            a = (rng.random(5000) < share * times).cumsum()[49::50]
+            b = (rng.random(5000) < share).cumsum()[49::50]
+            rows = range(50, 5001, 50)
+            pairs = zip(a.tolist(), b.tolist(), rows, strict=True)
+            stopped += any(
+                rule(ArmCounts(rows=n, called=x), ArmCounts(rows=n, called=y)).verdict == "fail"
+                for x, y, n in pairs
+            )
+        assert stopped == 0
+
+
 def test_a_shift_stops_unless_it_was_expected() -> None:
     """Scores that lie elsewhere than the champion's over the same people."""
     moved = arm(scores={18: 400})
@@ -91,7 +123,8 @@ def test_bins(chance: float, number: float, seconds: float) -> None:
 
 def test_sums_and_differences() -> None:
     """Counts of two processes add up; an earlier look is taken away again."""
-    both = WELL + arm(skipped=3)
+    both = replace(WELL, called=9) + arm(skipped=3, called=7)
     assert (both.rows, both.failed, both.skipped, both.scores) == (800, 1, 3, {3: 400, 12: 399})
+    assert (both.called, (both - WELL).called, (WELL - both).called) == (16, 16, 0)
     assert (both - WELL).scores == {3: 200, 12: 200}
     assert 0.0009 < WELL.p99() < 0.0015

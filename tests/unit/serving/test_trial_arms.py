@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -91,6 +92,27 @@ def test_a_stopped_trial_takes_nobody() -> None:
         found.beside([row("a")])
         assert not found.takes(row("a"), "a")
         assert not found.tallies[stage].rows
+
+
+def test_calls_are_counted_by_each_arms_own_threshold() -> None:
+    """A shadow whose threshold went astray is stopped, though its scores are the champion's."""
+    found = trial("shadow", Slow(0))
+    found.voice = replace(found.voice, threshold=0.4)
+    answers = [
+        Answer(id="a", score=0.5, version=1, rung="champion", decision=int(i % 4 == 0))
+        for i in range(200)
+    ]
+
+    async def play() -> None:
+        found.beside([row(str(i)) for i in range(200)])
+        end = time.perf_counter() + 100
+        while found.tallies["shadow"].rows < 200 and time.perf_counter() < end:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(play())
+    found.heard("champion", answers, 0.001, time.monotonic() + 1)
+    assert (found.tallies["shadow"].called, found.tallies["champion"].called) == (200, 50)
+    assert "it calls 200 of 200, the champion 50 of 200" in found.look(time.monotonic())
 
 
 def test_a_compiled_shadow_works_in_slices() -> None:

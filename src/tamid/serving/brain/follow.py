@@ -28,12 +28,13 @@ _AGAIN = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnTrial:
-    """A version in shadow or canary; `expected`: how far its scores lay from the champion's."""
+    """A version in shadow or canary; `expected`, `calls`: how its answers differed beforehand."""
 
     ref: VersionRef
     stage: str
     since: str
     expected: float = 0.0
+    calls: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +223,7 @@ class Follower:
             self._trial = None
             return None
         share = stage.share if stage.kind == CANARY else 0.0
-        made = Trial(stage.kind, share, voice, about, wanted.expected)
+        made = Trial(stage.kind, share, voice, about, wanted.expected, wanted.calls)
         self._trial = (wanted, made)
         world.say(f"version {wanted.ref.number} is in {wanted.stage}")
         return made
@@ -285,6 +286,7 @@ def _wanted(state: State) -> Wanted | None:
             stage=tried.stage,
             since=instant(tried.stage_at) if tried.stage_at else "",
             expected=tried.evidence.get("shift", 0.0),
+            calls=tried.evidence.get("calls", 1.0),
         )
     return Wanted(
         champion=state.versions[state.champion].registered.ref,

@@ -33,15 +33,16 @@ class Tally:
 
     def __init__(self, served: Served) -> None:
         self._served = served
-        self.rows = self.failed = self.slow = self.skipped = 0
+        self.rows = self.failed = self.slow = self.skipped = self.called = 0
         self._same: dict[float, int] = {}
         self._scores: dict[int, int] = {}
         self._times: dict[int, int] = {}
 
-    def add(self, score: float, seconds: float, late: bool = False) -> None:
-        """Count one answer."""
+    def add(self, score: float, seconds: float, late: bool = False, called: bool = False) -> None:
+        """Count one answer; `called`: it lies above the version's own threshold."""
         self.rows += 1
         self.slow += late
+        self.called += called
         if score in self._same or len(self._same) < _MOST_KEPT:
             self._same[score] = self._same.get(score, 0) + 1
         place = score_bin(score, self._served.task)
@@ -61,6 +62,7 @@ class Tally:
             failed=self.failed,
             slow=self.slow,
             skipped=self.skipped,
+            called=self.called,
             same=max(self._same.values(), default=0),
             scores=dict(self._scores),
             times=dict(self._times),
@@ -71,15 +73,22 @@ class Trial:
     """One version in one stage of its release, for as long as the ledger says so.
 
     `stage`: canary or shadow. `share`: of the entities that a canary answers. `expected`: how far
-    its scores lay from the champion's on the same rows before.
+    its scores lay from the champion's on the same rows before. `calls`: how many times as many it
+    called there.
     """
 
     def __init__(
-        self, stage: str, share: float, voice: Voice, served: Served, expected: float = 0.0
+        self,
+        stage: str,
+        share: float,
+        voice: Voice,
+        served: Served,
+        expected: float = 0.0,
+        calls: float = 1.0,
     ) -> None:
         self.stage, self.share, self.voice, self.stopped = stage, share, voice, ""
-        self.number, self.expected = voice.number, expected
-        self._served = served
+        self.number, self._usual = voice.number, (expected, calls)
+        self._served, self._binary = served, served.task is Task.BINARY
         self.tallies = {stage: Tally(served), "champion": Tally(served)}
         self._own, self._champion = self.tallies[stage], self.tallies["champion"]
         self._waiting: deque[Row] = deque(maxlen=_MOST_WAITING)
@@ -100,7 +109,7 @@ class Trial:
         late = time.monotonic() > end
         for answer in answers:
             if isinstance(answer, Answer) and answer.score is not None:
-                tally.add(answer.score, seconds, late)
+                tally.add(answer.score, seconds, late, self._binary and answer.decision == 1)
             else:
                 tally.fail()
 
@@ -124,10 +133,10 @@ class Trial:
         while len(self._looks) > 1 and now - self._looks[1][0] >= _WINDOW:
             self._looks.popleft()
         _, own_before, champion_before = self._looks[0]
-        found = rule(own - own_before, champion - champion_before, self.expected)
+        found = rule(own - own_before, champion - champion_before, *self._usual)
         if found.verdict != "fail":
             # What creeps in too slowly for a window is seen in the whole.
-            found = rule(own, champion, self.expected)
+            found = rule(own, champion, *self._usual)
         if found.verdict != "fail":
             return ""
         self.stop("; ".join(found.reasons))
@@ -179,8 +188,9 @@ class Trial:
         if not usable(score, self._served):
             self._own.fail()
             return
-        binary = self._served.task is Task.BINARY
-        self._own.add(min(max(score, 0.0), 1.0) if binary else score, seconds)
+        limit = self.voice.threshold
+        called = self._binary and limit is not None and score >= limit
+        self._own.add(min(max(score, 0.0), 1.0) if self._binary else score, seconds, called=called)
 
 
 def lot(key: str, number: int) -> float:
