@@ -471,6 +471,21 @@ class RowModel(Protocol):
         ...
 
 
+class RowForm(Protocol):
+    """What requests of one client have in common: all but the values of one row.
+
+    Law: a row that was read gets the score that its lane gives its values, and no other.
+    """
+
+    def read(self, body: bytes, at: int) -> bool:
+        """Say whether the bytes from a place on are such a request with plain values; keep them."""
+        ...
+
+    def score(self) -> float | None:
+        """Return the score of the row that the lane read last, as the lane would."""
+        ...
+
+
 class RowLane(Protocol):
     """The shortest way from a decoded row to its score, for rows that plainly keep the contract.
 
@@ -486,6 +501,23 @@ class RowLane(Protocol):
 
     def scores(self, rows: list[tuple[Any, ...]]) -> list[float | None]:
         """Return what :meth:`score` says of each row."""
+        ...
+
+    def form(
+        self,
+        between: tuple[bytes, ...],
+        places: tuple[int, ...],
+        parts: tuple[tuple[int, int, int], ...],
+    ) -> RowForm | None:
+        """Return a form; None where the lane reads no bytes.
+
+        `between`: the bytes around the values that stand in JSON, one more than these, or none.
+        `places`: which rule each value is under, those in JSON first. `parts`: what is packed
+        behind: kind (0 FP64, 1 INT64, 2 texts with their lengths), bytes, and values of each.
+
+        Raises:
+            ValueError: the values are not one for each rule.
+        """
         ...
 
 

@@ -141,6 +141,39 @@ def test_tensors_get_what_rows_get(server: Server, count: int) -> None:
     assert answers[1][1]["id"] != answers[2][1]["id"]
 
 
+def test_requests_of_a_known_form_get_what_others_get(server: Server) -> None:
+    """One client's requests, again and again: other values, missing ones, and what is refused."""
+    values: list[dict[str, Any]] = [
+        {}, {"calls": 7}, {"calls": -1e-9, "minutes": 12345678901234567890.5}, {"age": 61.5},
+        {"גיל": None}, {"plan": "basic"}, {"plan": "plus", "age": 0},
+    ]  # fmt: skip
+    broken: list[dict[str, Any]] = [
+        {"calls": -50.5},
+        {"plan": "other"},
+        {"calls": "1"},
+        {"calls": None},
+    ]
+    for change in [*values, *broken, *values]:
+        row = {**ROW, **change}
+        wanted, told = server.predict(row, "?road=ordinary")
+        status, answer = server.predict(row)
+        assert status == wanted == (422 if change in broken else 200), change
+        body, length = packed(server, [row]) if wanted == 200 else (b"", 0)
+        headers = {"inference_header_content_length": str(length)}
+        tensors = [
+            server.call("POST", INFER, {"inputs": columns([row])}),
+            server.call("POST", INFER, {"inputs": two(server, [row])}),
+        ]
+        if status == 200:
+            assert nameless(answer) == nameless(told)
+            octets = "application/octet-stream"
+            tensors.append(server.call("POST", INFER, body, content_type=octets, **headers))
+        for code, found in tensors:
+            assert code == status
+            if code == 200:
+                assert found["outputs"][0]["data"] == [told["score"]]
+
+
 def test_a_row_is_logged_alike_however_it_was_asked(server: Server) -> None:
     """Plain, a tensor a column, two tensors, two packed ones: one row in the log, four times."""
     row = {**ROW, "calls": 7.25, "minutes": 1e-7}

@@ -9,7 +9,7 @@ from tamid.serving.values import Answer, Request, Row, Served
 
 if TYPE_CHECKING:
     from tamid.core.learning.bundle import Opened
-    from tamid.ports import Known
+    from tamid.ports import Known, RowForm
 
 
 class Lane(Protocol):
@@ -33,6 +33,15 @@ class Lane(Protocol):
 
     def scores(self, rows: list[tuple[Any, ...]]) -> list[float] | None:
         """Return the score of each row; None if one of them must take the ordinary road."""
+        ...
+
+    def form(
+        self,
+        between: tuple[bytes, ...],
+        places: tuple[int, ...],
+        parts: tuple[tuple[int, int, int], ...],
+    ) -> RowForm | None:
+        """Return a form of requests, as a :class:`tamid.ports.RowLane` has it, if there is one."""
         ...
 
     def kind(self, score: float) -> int:

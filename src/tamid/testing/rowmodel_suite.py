@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 
@@ -103,6 +104,25 @@ class RowModelSuite:
             odd[place[name]] = value
             assert lane.score(tuple(odd)) is None
             assert lane.scores([plain[0], tuple(odd)]) == [wanted[0], None]
+
+    def test_a_form_reads_from_bytes_what_its_lane_reads_from_values(
+        self, model: RowModel, rows: Sequence[Row], number: str, word: str
+    ) -> None:
+        """The score of each plain row; nothing of a row that breaks a rule, or of other bytes."""
+        lane = _lane(model, rows[0], number, word)
+        width = len(rows[0])
+        between = (b"[", *[b","] * (width - 1), b"]")
+        form = None if lane is None else lane.form(between, tuple(range(width)), ())
+        if lane is None or form is None:
+            return
+        for row in filter(_plain, rows):
+            body = json.dumps(list(row.values()), ensure_ascii=False, separators=(",", ":"))
+            assert form.read(body.encode(), 0)
+            assert form.score() == lane.score(tuple(row.values()))
+            for other in (f" {body}", f"{body} ", body[:-1], body.replace(",", ", ", 1)):
+                assert not form.read(other.encode(), 0)
+            odd = json.dumps([True, *list(row.values())[1:]], separators=(",", ":"))
+            assert not form.read(odd.encode(), 0)
 
     def test_contributions_name_the_features(self, model: RowModel, rows: Sequence[Row]) -> None:
         """Each feature gets a number, and something moves some row."""

@@ -6,6 +6,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#define LANE "Lane"
+#define FORM "Form"
+
 enum { NUMBER, INTEGER, BOOLEAN, WORD_KNOWN, WORD_ANY };
 
 typedef struct {
@@ -86,6 +89,8 @@ static PyObject *score_of(const Lane *lane, PyObject *values)
     }
     return PyFloat_FromDouble(tamid_one(lane->program, (const char *)lane->x));
 }
+
+#include "form.c"
 
 static PyObject *lane_score(PyObject *self, PyObject *values)
 {
@@ -171,6 +176,7 @@ static PyObject *lane_make(PyTypeObject *type, PyObject *args, PyObject *names)
 static PyMethodDef lane_methods[] = {
     {"score", lane_score, METH_O, "Return the score of a row, or None."},
     {"scores", lane_scores, METH_O, "Return what `score` says of each row of a list."},
+    {"form", lane_form, METH_VARARGS, "Return a form of requests."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -182,13 +188,19 @@ static PyType_Spec lane_spec = {
     "tamid_kernel.Lane", sizeof(Lane), 0, Py_TPFLAGS_DEFAULT, lane_slots,
 };
 
-static int module_fill(PyObject *module)
+static int type_added(PyObject *module, PyType_Spec *spec, const char *name)
 {
-    PyObject *type = PyType_FromSpec(&lane_spec);
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
     if (type == NULL) return -1;
-    int done = PyModule_AddObjectRef(module, "Lane", type);
+    int done = PyModule_AddObjectRef(module, name, type);
     Py_DECREF(type);
     return done;
+}
+
+static int module_fill(PyObject *module)
+{
+    int done = type_added(module, &lane_spec, LANE);
+    return done < 0 ? done : type_added(module, &form_spec, FORM);
 }
 
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_fill}, {0, NULL}};

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tamid.core.compiled.program import Program
     from tamid.core.compiled.rows import Row, RowCoder
     from tamid.core.stats.calibration import Calibration
-    from tamid.ports import LanedModel, RowLane
+    from tamid.ports import LanedModel, RowForm, RowLane
 
 
 class CompiledRowModel:
@@ -105,6 +105,28 @@ class _Calibrated:
         """Return the calibrated score of each."""
         made = self._lane.scores(rows)
         return [None if s is None else calibrate(self._calibration, s) for s in made]
+
+    def form(
+        self,
+        between: tuple[bytes, ...],
+        places: tuple[int, ...],
+        parts: tuple[tuple[int, int, int], ...],
+    ) -> RowForm | None:
+        """Return a form with the calibration behind it."""
+        form = self._lane.form(between, places, parts)
+        return None if form is None else _CalibratedForm(form, self._calibration)
+
+
+class _CalibratedForm:
+    """A form with the overlay's calibration behind it."""
+
+    def __init__(self, form: RowForm, calibration: Calibration) -> None:
+        self.read, self._score, self._calibration = form.read, form.score, calibration
+
+    def score(self) -> float | None:
+        """Return the calibrated score."""
+        score = self._score()
+        return None if score is None else calibrate(self._calibration, score)
 
 
 def _best(chances: Sequence[float]) -> int:

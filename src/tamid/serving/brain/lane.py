@@ -11,7 +11,7 @@ from typing import Any
 from tamid.core.compiled.lane import Rule
 from tamid.core.ladder import unsure
 from tamid.core.values import Task
-from tamid.ports import LanedModel, RowLane, RowModel
+from tamid.ports import LanedModel, RowForm, RowLane, RowModel
 from tamid.serving.brain.breaker import Breaker
 from tamid.serving.values import Answer, Served
 
@@ -32,6 +32,7 @@ class QuickLane:
     ) -> None:  # fmt: skip
         """Stand before a model's own lanes; to `whole` a value that did not come is not plain."""
         self._score, self._scores, self._breaker = rows.score, rows.scores, breaker
+        self._form = whole.form
         self._cuts = sorted(cuts)
         chance = served.task is Task.BINARY
         self._least = -_ROUNDING if chance else float("-inf")
@@ -65,8 +66,7 @@ class QuickLane:
         self, score_of: Callable[[tuple[Any, ...]], float | None]
     ) -> Callable[[tuple[Any, ...]], float | None]:
         """Return :meth:`score` as one function, to which a score that has to be cut is none."""
-        breaker, low, high = self._breaker, self._low, self._high
-        least, most = (0.0, 1.0) if self._chance else (-sys.float_info.max, sys.float_info.max)
+        breaker, (least, most), low, high = self._breaker, self._plain(), self._low, self._high
 
         def whole(values: tuple[Any, ...]) -> float | None:
             if breaker.failing:
@@ -78,6 +78,22 @@ class QuickLane:
 
         return whole
 
+    def form(
+        self,
+        between: tuple[bytes, ...],
+        places: tuple[int, ...],
+        parts: tuple[tuple[int, int, int], ...],
+    ) -> RowForm | None:
+        """Return a form whose scores are usable; None where the model reads no bytes."""
+        made = self._form(between, places, parts)
+        if made is None:
+            return None
+        return _UsableForm(made, self._breaker, self._plain(), (self._low, self._high))
+
+    def _plain(self) -> tuple[float, float]:
+        """Return the least and the largest score that need not be looked at again."""
+        return (0.0, 1.0) if self._chance else (-sys.float_info.max, sys.float_info.max)
+
     def _usable(self, score: float | None) -> float | None:
         if score is None or not self._least <= score <= self._most or score - score != 0:
             return None
@@ -86,6 +102,31 @@ class QuickLane:
         if self._chance and not 0.0 <= score <= 1.0:
             return min(max(score, 0.0), 1.0)
         return score
+
+
+class _UsableForm:
+    """A form to which a score that has to be cut, or decided by a person, is none."""
+
+    __slots__ = ("_breaker", "_high", "_least", "_low", "_most", "_score", "read")
+
+    def __init__(
+        self,
+        form: RowForm,
+        breaker: Breaker,
+        plain: tuple[float, float],
+        unsure: tuple[float, float],
+    ) -> None:
+        self.read, self._score, self._breaker = form.read, form.score, breaker
+        (self._least, self._most), (self._low, self._high) = plain, unsure
+
+    def score(self) -> float | None:
+        """Return a usable score; None: the ordinary road."""
+        if self._breaker.failing:
+            return None
+        score = self._score()
+        if score is None or not self._least <= score <= self._most:
+            return None
+        return None if self._low <= score <= self._high else score
 
 
 def row_lane(model: RowModel, served: Served, unset: Any) -> RowLane | None:

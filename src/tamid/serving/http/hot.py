@@ -16,6 +16,7 @@ from tamid.serving import told
 from tamid.serving.http.batch import LazyAnswers, LazyRows
 from tamid.serving.http.metrics import Counts
 from tamid.serving.http.plain_row import plain_row
+from tamid.serving.http.tensor_row import tensor_row
 from tamid.serving.http.v2_lane import V2Lane
 from tamid.serving.http.wire import Call, Reply
 from tamid.serving.seams import Brain, Lane, LogBook, Turn
@@ -32,7 +33,8 @@ _PER_ROW = 0.0005
 class Hot:
     """Answers plain rows of one turn; whatever is not plain gets None and the ordinary road.
 
-    `one(body)` answers the object of one row. `new_id`: makes the id of a row that brings none,
+    `one(body)` answers the object of one row, `one_v2(body, length)` tensors of one row, `length`
+    as :meth:`V2Lane.read` has it. `new_id`: makes the id of a row that brings none,
     `ids`: the parts of such ids.
     """
 
@@ -58,6 +60,9 @@ class Hot:
         self._some_row = (Row(values={}),)
         self._tails = [(tail.encode(), like) for tail, like in self._kinds]
         self.one = plain_row(codec, lane, turn.served, self._tails, count, book, ids, self._other)
+        self.one_v2 = tensor_row(
+            self._v2, lane, turn.served, self._tails, self._count_v2, book, ids, self._other_v2
+        )
 
     def _other(self, given: tuple[Any, ...], body: bytes, started: float) -> bytes | None:
         """Answer one row that brings ids, or lacks inputs."""
@@ -86,9 +91,8 @@ class Hot:
         self._note(self._served, rows, answers, spent, len(body), body, reply)
         return reply
 
-    def one_v2(self, body: bytes, length: int) -> tuple[bytes, int] | None:
-        """Answer a request of V2 with one row; `length` as :meth:`V2Lane.read` has it."""
-        started = time.monotonic()
+    def _other_v2(self, body: bytes, length: int, started: float) -> tuple[bytes, int] | None:
+        """Answer a request of V2 with one row whose form is not known."""
         asked = self._v2.read(body, length)
         if asked is None or len(asked.rows) != 1:
             return None
@@ -102,15 +106,15 @@ class Hot:
         name = given if asked.whole or score is None else self._named(values, given)
         if score is None or name is None:
             return None
-        asked.id = asked.id or name
-        kind = self._kind(score)
-        reply = self._v2.told_one(asked, score, kind)
+        kind, text, quoted = self._kind(score), _encode(score), _encode(name)
+        own = _encode(asked.id) if asked.id else quoted
+        reply = self._v2.told_one(own, asked.packed, score, text, kind)
         ended = time.monotonic()
         self._count_v2(ended - started)
         spent = (read - started, 0.0, 0.0, ended - read, ended - started)
         if bytes_only:
             end, like = self._tails[kind]
-            plain = b'{"id":%b,"score":%b%b' % (_encode(name), _encode(score), end)
+            plain = b'{"id":%b,"score":%b%b' % (quoted, text, end)
             sent = kept(body[:length], body[length:])
             self._note(self._served, self._some_row, like, spent, len(body), sent, plain)
             return reply

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tamid.core.errors import TamidError
+from tamid.serving.http.forms import Laid, laid_tensors
 from tamid.serving.http.tensors import pack, plain_values
 from tamid.serving.http.v2_words import Asked, Tensor, all_keys, top_keys
 from tamid.serving.strict import ENTITY, ID, UNSET
@@ -31,7 +32,6 @@ _TYPES: dict[str, set[type]] = {
 _NONE = {type(None)}
 # Forms of requests that are remembered; clients send the same one again and again.
 _MOST_FORMS = 64
-_MOST_HEADS = 256
 _MOST_ROWS = 1_000_000
 # Stands for a score, and is none.
 _MARK = -12345.0625
@@ -49,23 +49,14 @@ _ODD = (
 class _Form:
     """How requests of one form are read; `rows` is 0 where they are not plain.
 
-    `whole`: rows have all their inputs and nothing else.
+    `places`: of the values among the inputs, if rows have all of these and nothing else.
     """
 
     rows: int
     width: int
     floats: tuple[bool, ...]
     order: Callable[[Any], Any]
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """What the JSON before packed tensors of one row says: datatype, bytes and count of each."""
-
-    parts: tuple[tuple[str, int, int], ...]
-    form: _Form
-    packed: bool
+    places: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,7 +83,6 @@ class V2Lane:
                 self._kind_of[name] = "text"
         self._parts = served.tensors
         self._forms: dict[_Key, _Form] = {}
-        self._heads: dict[bytes, _Head] = {}
         about = f'"model_name":{_text(served.name)},"model_version":"{served.number}"'
         self._about, self._begin = about, about.encode()
         self._decisions = [-1 if k.decision is None else k.decision for k in kinds]
@@ -103,15 +93,20 @@ class V2Lane:
         """Return a plain request; `length`: of its JSON, behind which packed tensors stand."""
         head = body if length == len(body) else body[:length]
         try:
-            known = self._heads.get(head)
-            if known is not None:
-                return _unpacked(known, body, length)
             asked = self._decode(head)
             if head.count(b":") != all_keys(asked):
                 return None
             return self._laid(asked, head, body[length:])
         except _ODD:
             return None
+
+    def laid(self, head: bytes) -> Laid | None:
+        """Return how a request for one whole row, which was read, is laid out; None: oddly."""
+        asked = self._decode(head)
+        form = self._forms.get(tuple([(t.name, t.datatype, t.shape) for t in asked.inputs]))
+        # An id is another one each time.
+        named = asked.id is not UNSET and asked.id != ""
+        return None if form is None or named else laid_tensors(asked, head, form.places)
 
     def told(self, read: Read, scores: list[float], kinds: list[int]) -> tuple[bytes, int]:
         """Return the answer, and the length of its JSON if packed tensors follow, else 0."""
@@ -134,18 +129,20 @@ class V2Lane:
         head = f'{{{self._about},"id":{_text(read.id)},"outputs":[{",".join(outputs)}]}}'.encode()
         return head + b"".join(raws), len(head) if read.packed else 0
 
-    def told_one(self, read: Read, score: float, kind: int) -> tuple[bytes, int]:
-        """Return what :meth:`told` does for one row."""
-        if (kind, read.packed) not in self._ends:
-            whole, length = self.told(Read(rows=[], id="", packed=read.packed), [_MARK], [kind])
+    def told_one(
+        self, name: bytes, packed: bool, score: float, text: bytes, kind: int
+    ) -> tuple[bytes, int]:
+        """Return what :meth:`told` does for one row; `name` and `text`: id and score in JSON."""
+        if (kind, packed) not in self._ends:
+            whole, length = self.told(Read(rows=[], id="", packed=packed), [_MARK], [kind])
             head = whole[: length or len(whole)]
             end = head[head.index(b',"outputs":') :]
-            raw = whole[len(head) + 8 :] if read.packed else b""
-            self._ends[kind, read.packed] = (*end.partition(repr(_MARK).encode()), raw)
-        begin, _, end, raw = self._ends[kind, read.packed]
-        head = b'{%b,"id":%b%b' % (self._begin, _encode(read.id), begin)
-        if not read.packed:
-            return b"%b%b%b" % (head, _encode(score), end), 0
+            raw = whole[len(head) + 8 :] if packed else b""
+            self._ends[kind, packed] = (*end.partition(repr(_MARK).encode()), raw)
+        begin, _, end, raw = self._ends[kind, packed]
+        if not packed:
+            return b'{%b,"id":%b%b%b%b' % (self._begin, name, begin, text, end), 0
+        head = b'{%b,"id":%b%b' % (self._begin, name, begin)
         return head + _double(score) + raw, len(head)
 
     def _laid(self, asked: Asked, head: bytes, packed: bytes) -> Read | None:
@@ -167,7 +164,7 @@ class V2Lane:
                 flat = [float(v) if type(v) is int and fp else v
                         for v, fp in zip(flat, form.floats, strict=True)]  # fmt: skip
             flat.append(UNSET)
-            return Read([form.order(flat)], name, wants, form.whole)
+            return Read([form.order(flat)], name, wants, bool(form.places))
         if head.count(b":") != all_keys(asked):
             return None
         held: list[Any] = []
@@ -183,20 +180,8 @@ class V2Lane:
         if packed:
             return None
         if form.rows == 1:
-            if not name and all(t.data is UNSET for t in tensors):
-                self._remember(head, form, tensors, wants)
-            return Read([form.order((*held, UNSET))], name, wants, form.whole)
+            return Read([form.order((*held, UNSET))], name, wants, bool(form.places))
         return Read(rows=_rows(held, form), id=name, packed=wants)
-
-    def _remember(self, head: bytes, form: _Form, tensors: list[Tensor], wants: bool) -> None:
-        """Keep what a head without an id says, where all values stand behind it."""
-        if len(self._heads) >= _MOST_HEADS:
-            self._heads.clear()
-        parts = []
-        for tensor in tensors:
-            size = tensor.parameters["binary_data_size"]  # type: ignore[index]
-            parts.append((tensor.datatype, size, tensor.shape[-1] if len(tensor.shape) == 2 else 1))
-        self._heads[head] = _Head(tuple(parts), form, wants)
 
     def _form(self, key: _Key) -> _Form:
         """Return how a request of this form is read, and remember it."""
@@ -213,7 +198,8 @@ class V2Lane:
             floats = tuple(kind.startswith("FP") for _, kind in columns)
             if order is not None:
                 whole = {name for name, _ in columns} == self._models
-                found = _Form(rows, len(columns), floats, order, whole)
+                places = tuple(self._inputs[name] for name, _ in columns) if whole else ()
+                found = _Form(rows, len(columns), floats, order, places)
         if len(self._forms) >= _MOST_FORMS:
             self._forms.clear()
         self._forms[key] = found
@@ -268,22 +254,6 @@ def _values(tensor: Tensor, count: int, packed: bytes) -> tuple[Sequence[Any] | 
     if type(size) is not int or not 0 <= size <= len(packed):
         return None, packed
     return plain_values(kind, packed[:size], count), packed[size:]
-
-
-def _unpacked(known: _Head, body: bytes, at: int) -> Read | None:
-    """Read the one row of a body whose JSON is known."""
-    flat: list[Any] = []
-    for kind, size, count in known.parts:
-        values = plain_values(kind, body[at : at + size], count)
-        if values is None:
-            return None
-        flat += values
-        at += size
-    flat.append(UNSET)
-    if at != len(body) or len(flat) != known.form.width + 1:
-        return None
-    form = known.form
-    return Read([form.order(flat)], "", known.packed, form.whole)
 
 
 def _text(given: str) -> str:
