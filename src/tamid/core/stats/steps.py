@@ -15,7 +15,8 @@ def step_share(series: Sequence[float], usual: float) -> float:
     """Return the share of the way from the usual to the latest value made in the last step.
 
     Formula: (x_T - max(x_{T-4}, ..., x_{T-1})) / (x_T - usual) for a value above the usual, within
-    0..1; larger means worse.
+    0..1; larger means worse. Source: our own, and no test: it speaks for a cause or against it
+    (docs/adr/0015-diagnosis-before-training.md).
 
     >>> round(step_share([0.1, 0.1, 0.1, 0.9], usual=0.1), 2)
     1.0
