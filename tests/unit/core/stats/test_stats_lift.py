@@ -49,7 +49,8 @@ def test_the_interval_holds_the_effect(weeks: int) -> None:
 def test_order_means_nothing_and_the_wanted_outcome_turns_the_sign() -> None:
     """Rows in another order give the same; "prevent" and "bring about" are mirror images."""
     rng = np.random.default_rng(2)
-    outcome, offered = (rng.random(300) < 0.3) * 1.0, rng.random(300) < 0.5
+    outcome = (rng.random(300) < 0.3).astype(np.float64)
+    offered = rng.random(300) < 0.5
     who, order = rng.integers(0, 120, 300), rng.permutation(300)
     one = lift(outcome, offered, who, reduces=True)
     other = lift(outcome[order], offered[order], who[order], reduces=True)
