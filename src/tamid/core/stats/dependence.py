@@ -142,7 +142,8 @@ def unexplained(bins: Bins, model: Sums, weeks: Sequence[Sums]) -> Floats:
     array([0. , 1.9])
     """
     width = bins.offsets[-1]
-    precision = np.linalg.inv(model.covariance + _RIDGE * np.eye(width))
+    usual = model.covariance
+    precision = np.linalg.inv(usual + _RIDGE * np.eye(width))
     maps = []
     for low, high in zip(bins.offsets[:-1], bins.offsets[1:], strict=True):
         own = precision[low:high]
@@ -154,8 +155,8 @@ def unexplained(bins: Bins, model: Sums, weeks: Sequence[Sums]) -> Floats:
             low, high = bins.offsets[j], bins.offsets[j + 1]
             left = float(np.einsum("ij,ij->", take @ spread, take))
             here = float(np.trace(spread[low:high, low:high]))
-            usual = float(np.trace(model.covariance[low:high, low:high]))
-            found[i, j] = left / (max(here, usual) + _LEAST_VARIANCE)
+            known = float(np.trace(usual[low:high, low:high]))
+            found[i, j] = left / (max(here, known) + _LEAST_VARIANCE)
     return found
 
 
@@ -168,8 +169,9 @@ def marginal_psi(bins: Bins, reference: Sums, week: Sums) -> Floats:
     array([0.])
     """
     found = []
+    usual, mine = reference.counts, week.counts
     for low, high in zip(bins.offsets[:-1], bins.offsets[1:], strict=True):
-        a, b = reference.counts[low:high], week.counts[low:high]
+        a, b = usual[low:high], mine[low:high]
         used = (a + b) > 0
         p, q = a[used] + 0.5, b[used] + 0.5
         p, q = p / p.sum(), q / q.sum()

@@ -6,7 +6,7 @@ measure of what is odd: a price that always brings new values is no news, a code
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def unseen_shares(weeks: Sequence[Floats], measured: Bools) -> Floats:
         column = stacked[:, j]
         some = np.bincount(owner[~np.isnan(column)], minlength=len(weeks))
         if measured[j]:
-            least, most = _others(low[:, j], np.min), _others(high[:, j], np.max)
+            least, most = _others(low[:, j]).min(axis=1), _others(high[:, j]).max(axis=1)
             inside = (column >= least[owner]) & (column <= most[owner])
             column = np.where(inside, column, np.nan)
         found.append(_unseen(column, owner, len(weeks)) / np.maximum(some, 1))
@@ -161,9 +161,10 @@ def _unseen(
     return new
 
 
-def _others(ends: Floats, most: Callable[[Floats], float]) -> Floats:
-    """Return the least (or largest) of the other weeks for each week."""
-    return np.array([most(np.delete(ends, k)) for k in range(len(ends))])
+def _others(ends: Floats) -> Floats:
+    """Return for each week (n,) the ends of the other weeks: (n, n - 1)."""
+    weeks = len(ends)
+    return np.tile(ends, (weeks, 1))[~np.eye(weeks, dtype=bool)].reshape(weeks, -1)
 
 
 def _ranges(weeks: Sequence[Floats]) -> tuple[Floats, Floats]:
