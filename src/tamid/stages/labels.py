@@ -87,7 +87,11 @@ def resolve(
     the contract says that absence is negative, and known from the moment it was due.
     """
     label = contract.data.label
-    heard = None if inbox is None else latest_revisions(inbox.filter(pl.col(KNOWN_AT) <= now))
+    heard = None
+    if inbox is not None:
+        told = pl.col(KNOWN_AT) <= now
+        told = told & _about(frame, label.horizon) if label.event_time is not None else told
+        heard = latest_revisions(inbox.filter(told))
     if heard is None or heard.is_empty():
         frame = frame.with_columns(
             pl.lit(None, pl.Float64).alias(LABEL), pl.lit(None, MOMENT).alias(LABEL_KNOWN_AT)
@@ -222,6 +226,13 @@ def _ages(frame: pl.DataFrame, now: datetime) -> npt.NDArray[np.float64]:
 
 def _weighted(frame: pl.DataFrame) -> pl.DataFrame:
     return frame if WEIGHT in frame.columns else frame.with_columns(pl.lit(1.0).alias(WEIGHT))
+
+
+def _about(frame: pl.DataFrame, horizon: timedelta) -> pl.Expr:
+    """Say which events some of the rows may be about: a week's rows need not look through years."""
+    starts = frame.get_column(TIME).to_physical()
+    event = pl.col(EVENT).to_physical()
+    return (event >= starts.min()) & (event < pl.lit(starts.max(), pl.Int64) + horizon // _MICRO)
 
 
 def _by_event(frame: pl.DataFrame, heard: pl.DataFrame, horizon: timedelta) -> pl.DataFrame:

@@ -149,8 +149,10 @@ def _staying_away(
     pin = state.pins.get(f"{contract.name}.{LABELS}")
     if pin is None or contract.data.label.event_time is None:
         return away
-    heard = latest_revisions(tables.read(pin).filter(pl.col(KNOWN_AT) <= heard_by))
-    gone = heard.filter((pl.col(VALUE) > 0) & (pl.col(EVENT) <= heard_by)).select(ENTITY, EVENT)
+    # Only who left after the row can be gone: what was heard of earlier leavers is not looked at.
+    about = pl.col(EVENT).is_between(away.get_column(TIME).min(), heard_by)
+    heard = latest_revisions(tables.read(pin).filter((pl.col(KNOWN_AT) <= heard_by) & about))
+    gone = heard.filter(pl.col(VALUE) > 0).select(ENTITY, EVENT)
     left = away.join(gone, on=ENTITY).filter(pl.col(EVENT) >= pl.col(TIME))
     return away.join(left, on=ENTITY, how="anti")
 
