@@ -59,8 +59,9 @@ def ordered(entities: Ints, times: Ints, ties: Sequence[Floats] = ()) -> Ordered
 def windows(events: Ordered, entities: Ints, moments: Ints, window: int | None) -> Windows:
     """Return the windows of rows; `moments` and `window` in the unit of the events' times."""
     base = entities * events.width
-    ends = base + np.searchsorted(events.times, moments)
-    starts = base if window is None else base + np.searchsorted(events.times, moments - window)
+    in_time = np.argsort(moments)
+    ends = base + _search(events.times, moments, in_time)
+    starts = base if window is None else base + _search(events.times, moments - window, in_time)
     # Of one entity a later end has a later start: one order serves both.
     order = np.argsort(ends)
     low, high = _search(events.keys, starts, order), _search(events.keys, ends, order)

@@ -152,17 +152,16 @@ def entity_codes(
     rows: pl.DataFrame, events: pl.DataFrame
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Number the rows' entities from 0, and the events' alike; an entity without rows is -1."""
-    names = rows.select(pl.col(ENTITY).unique()).with_row_index("code")
-    owners, codes = (
-        frame.select(ENTITY)
-        .join(names, on=ENTITY, how="left", maintain_order="left", nulls_equal=True)
-        .get_column("code")
-        .cast(pl.Int64)
-        .fill_null(-1)
-        .to_numpy()
-        for frame in (rows, events)
-    )
-    return owners, codes
+    names = rows.select(pl.col(ENTITY).unique(maintain_order=True)).with_row_index("code")
+
+    def codes_of(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+        keys = frame.select(ENTITY)
+        found = keys.join(names, on=ENTITY, how="left", maintain_order="left", nulls_equal=True)
+        return found.get_column("code").cast(pl.Int64).fill_null(-1).to_numpy()
+
+    # Where every row has an entity of its own, their numbers are their places.
+    own = names.height == rows.height
+    return np.arange(rows.height) if own else codes_of(rows), codes_of(events)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
