@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,7 @@ def play(options: Options, tell: Callable[[Told], None]) -> Played:
         try:
             for line in _live(year):
                 tell(line)
-            figures = replace(figures_of(year), policies=policies_of(year))
-            figures = replace(figures, campaign=_campaign(year, tell))
+            figures = replace(_figures(year), campaign=_campaign(year, tell))
             page = _write(year, figures)
         finally:
             year.close()
@@ -108,6 +108,13 @@ def _live(year: Year) -> Iterator[Told]:
     for day in year.days():
         yield from narrator.tell(day)
     yield from narrator.rest(year.world.last_day)
+
+
+def _figures(year: Year) -> Figures:
+    """Work out the figures while the policies are walked beside them."""
+    with ThreadPoolExecutor(1) as beside:
+        policies = beside.submit(policies_of(year))
+        return replace(figures_of(year), policies=policies.result())
 
 
 def _campaign(year: Year, tell: Callable[[Told], None]) -> Campaign:

@@ -7,18 +7,20 @@ end, so that what differs is when they were trained, and on which window.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
-from time import process_time
+from time import thread_time
 
 import numpy as np
 import polars as pl
 
+from tamid.app import Quiet
 from tamid.core.contract.model import Contract
 from tamid.core.control import in_control, rotation
 from tamid.core.policies.account import Accounts, compare
-from tamid.core.policies.money import Tariff, bill, tariff
+from tamid.core.policies.money import Prices, Tariff, bill, tariff
 from tamid.core.policies.policy import calendar, never, policy_from
 from tamid.core.values import ENTITY, TIME
 from tamid.examples.telecom.demo_year import MODEL, Year
@@ -87,16 +89,25 @@ class Policies:
     currency: str
 
 
-def policies_of(year: Year) -> Policies | None:
-    """Walk four policies over a year that was played; None while too few weeks are judged."""
-    app = year.app
-    contract = app.contract(MODEL)
+def policies_of(year: Year) -> Callable[[], Policies | None]:
+    """Return what walks four policies over a year that was played; None: too few weeks are judged.
+
+    All that it needs of the year is read here: the walk may go on beside other work on the year.
+    """
+    contract = year.app.contract(MODEL)
     rows, share = _history(year, contract)
     first = int(np.searchsorted(rows.weeks, str(year.world.first_live))) - _LAG
+    prices = prices_in(year.app.config)
+    return partial(_walked, contract, rows, share, first, _bench(year, contract), prices)
+
+
+def _walked(
+    contract: Contract, rows: Matrix, share: float, first: int, bench: Bench, prices: Prices
+) -> Policies | None:
     if first + EVERY >= len(rows.weeks):
         return None
     plan = Layout(first=first, step=EVERY, windows=WINDOWS, lag=_LAG)
-    made = tensor(rows, plan, _bench(year, contract), app.progress)
+    made = tensor(rows, plan, bench, Quiet())
     ours = policy_from(contract, OURS)
     # The contract may also choose half a year, which was not fitted: it chooses among these.
     ours = ours if ours.window in WINDOWS else replace(ours, window="auto")
@@ -104,7 +115,7 @@ def policies_of(year: Year) -> Policies | None:
         made.tensor,
         (never(), calendar("4-weekly", EVERY), calendar("quarterly", _QUARTER), ours),
     )
-    price = tariff(contract, prices_in(app.config), made.fit_seconds)
+    price = tariff(contract, prices, made.fit_seconds)
     return Policies(
         rows=_rows(found, price, share),
         first=rows.weeks[made.tensor.first],
@@ -162,7 +173,7 @@ def _bench(year: Year, contract: Contract) -> Bench:
         learner=learner_of(alone, user_code(contract, year.options.folder), classes=2),
         params=dict(contract.training.params),
         seed=contract.training.seed,
-        seconds=process_time,
+        seconds=thread_time,
     )
 
 
