@@ -7,6 +7,7 @@ first weekday. All moments are UTC; arrays hold whole microseconds since 1970.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -53,6 +54,7 @@ def micros_of(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
+@functools.lru_cache(maxsize=256)
 def period_of(rule: PeriodRule, moment: datetime) -> str:
     """Return the period that holds a moment.
 

@@ -191,8 +191,9 @@ def _revised(
         (pl.col("_old_revision").fill_null(0) + 1).alias(REVISION),
     )
     fresh = fresh.select(*heard.columns, REVISION)
-    standing = latest_revisions(pl.concat([latest.select(fresh.columns), fresh]))
-    fresh = pl.concat([fresh, _history(older, standing, before)])
+    if not older.is_empty():
+        standing = latest_revisions(pl.concat([latest.select(fresh.columns), fresh]))
+        fresh = pl.concat([fresh, _history(older, standing, before)])
     if not replaces:
         return fresh
     gone = latest.filter((pl.col(BATCH) == name) & pl.col(VALUE).is_not_null()).join(
