@@ -217,9 +217,11 @@ class App:
     ) -> Replay:
         """Turn the loop over the model's own history, and keep nothing of it."""
         from tamid.backtest import backtest
+        from tamid.rehearsal import reality_of
 
         path, contract = self.models()[model], self.folder_contract(model)
-        return backtest(contract, path, begin, end, rivals=rivals, progress=self.progress)
+        real = reality_of(self, model)
+        return backtest(contract, path, begin, end, rivals, self.progress, real)
 
     def record(self, model: str, event: Event, *, role: Role, actor: str, reason: str) -> State:
         """Append a person's act. Raises Conflict if the ledger grew meanwhile."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tamid.core.errors import UsageError
-from tamid.rehearsal import dealt, rehearsed, whole
+from tamid.rehearsal import Reality, dealt, really, rehearsed, whole
 from tamid.wiring import contract_text, sources_of, user_code
 
 if TYPE_CHECKING:
@@ -27,14 +27,15 @@ def backtest(
     path: Path,
     begin: datetime,
     end: datetime,
-    *,
     rivals: tuple[str, ...],
     progress: Progress,
+    real: Reality | None = None,
 ) -> Replay:
     """Turn the loop over the files of a contract as they became known from `begin` to `end`.
 
     `path` is the contract's file, beside which its code and data are found. The user's code runs in
-    this process. Bundles are signed by a key that is thrown away.
+    this process. Bundles are signed by a key that is thrown away. `real`: whom the workspace had
+    treated or held back.
 
     Raises:
         UsageError: there is nothing to replay; DataError, UserCodeError: as the loop itself.
@@ -44,17 +45,22 @@ def backtest(
 
     _refuse_senseless(contract, begin, end)
     clock = SimulatedClock(begin)
-    past = _past(contract, sources_of(contract, path.parent), clock, begin, end)
+    sources = sources_of(contract, path.parent)
+    past = _past(contract, sources, clock, begin, end)
     code = user_code(contract, path.parent)
     lasts = [source.last for source in past.values() if source.last is not None]
     wait = contract.data.label.horizon + contract.data.label.reporting_lag
+    later = max([*lasts, end + wait]) + timedelta(days=1)
+    facts, unread = really(contract, sources, real or Reality(), later)
     course = Course(
         begin=begin,
         end=end,
-        later=max([*lasts, end + wait]) + timedelta(days=1),
+        later=later,
         move=clock.set,
         rivals=rivals,
         progress=progress,
+        facts=facts,
+        unread=unread,
     )
     with TemporaryDirectory(prefix="tamid-replay-") as keys:
         rig = rehearsed(contract, past, clock, Path(keys))

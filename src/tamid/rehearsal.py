@@ -6,8 +6,10 @@ A backtest turns the loop over them, a comparison of policies takes them in once
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
@@ -17,11 +19,31 @@ from tamid.workshop import inline_scorer, inline_trainer, parse
 
 if TYPE_CHECKING:
     from tamid.adapters.history import HistorySource
+    from tamid.config import Config
     from tamid.core.contract.model import Contract
+    from tamid.core.state import State
     from tamid.ports import Clock, Scorer, Source
     from tamid.stages.rig import Rig
 
 Dealer = Callable[[pl.DataFrame, pl.Series], "HistorySource"]
+
+
+class Place(Protocol):
+    """What is asked of an opened workspace."""
+
+    config: Config
+
+    def state(self, model: str) -> State:
+        """Return a model's present."""
+        ...
+
+    def contract(self, model: str) -> Contract:
+        """Return a model's contract in force."""
+        ...
+
+    def rig(self, model: str) -> Rig:
+        """Return a model's ports."""
+        ...
 
 
 class Silent:
@@ -44,6 +66,38 @@ class Untimed:
         """Return the difference from the golden scores, and zero for what needs a clean process."""
         found = self._scorer.probe(bundle, overlay, frame, 1)
         return {name: v if name == "golden_difference" else 0.0 for name, v in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reality:
+    """Whom a workspace treated or held back, by rows; `unread`: why that is not known."""
+
+    planned: pl.DataFrame | None = None
+    unread: str = ""
+
+
+def reality_of(place: Place, model: str) -> Reality:
+    """Return whom the live loop of a model treated, and with which chance it held others back."""
+    from tamid.stages import dataset
+
+    state = place.state(model)
+    if f"{model}.predictions" not in state.pins:
+        return Reality()
+    if place.config.entities == "pseudonyms":
+        return Reality(unread="the store knows entities by pseudonym, the files by name")
+    rig = place.rig(model)
+    return Reality(planned=dataset.planned(rig.tables, place.contract(model), state))
+
+
+def really(
+    contract: Contract, sources: Mapping[str, Source], real: Reality, until: datetime
+) -> tuple[pl.DataFrame | None, str]:
+    """Return whom campaigns really acted on, by the inbox and the workspace, and what is unread."""
+    from tamid.core.contract.running import ACTIONS
+    from tamid.stages.in_fact import facts, known_acts
+
+    acts, lost = known_acts(contract, sources.get(ACTIONS), until)
+    return facts(contract, acts, real.planned), "; ".join(filter(None, (lost, real.unread)))
 
 
 def whole(source: Source) -> pl.DataFrame:

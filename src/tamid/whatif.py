@@ -15,7 +15,7 @@ import polars as pl
 
 from tamid.core.errors import DataError, NotFound
 from tamid.core.values import ENTITY, digest_of
-from tamid.rehearsal import dealt, rehearsed, whole
+from tamid.rehearsal import Reality, dealt, really, rehearsed, whole
 from tamid.wiring import sources_of, user_code
 from tamid.workshop.tools import learner_of, load_features
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # A batch costs a check and a write, whatever its size: single weeks would outlast the fits.
 _PERIODS_A_BATCH = 8
+_NOTHING = Reality()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +56,12 @@ def performance(
     asked: Asked,
     progress: Progress,
     kept: MutableMapping[str, bytes] | None = None,
+    real: Reality = _NOTHING,
 ) -> Made:
     """Fit and score the models of a contract's history; `path` is the contract's file.
 
     The user's code runs in this process. What `kept` holds of an earlier time is taken from there.
+    `real`: whom the workspace had treated or held back.
 
     Raises:
         DataError: no history, or too short; UserCodeError: as in training.
@@ -67,7 +70,7 @@ def performance(
     from tamid.stages.tensor import layout, tensor
 
     code = user_code(contract, path.parent)
-    rows = history(contract, path, asked.until)
+    rows = history(contract, path, asked.until, real)
     plan = layout(rows, asked.windows, lag=asked.lag)
     plan = replace(
         plan,
@@ -140,7 +143,7 @@ def prices_in(config: Config) -> Prices:
     return Prices(currency=config.currency, **config.prices)
 
 
-def history(contract: Contract, path: Path, until: datetime) -> Matrix:
+def history(contract: Contract, path: Path, until: datetime, real: Reality = _NOTHING) -> Matrix:
     """Return the labelled rows of a contract's files as one matrix.
 
     Raises:
@@ -150,9 +153,10 @@ def history(contract: Contract, path: Path, until: datetime) -> Matrix:
 
     code = user_code(contract, path.parent)
     entry = contract.features.code
+    facts, unread = really(contract, sources_of(contract, path.parent), real, until)
     with taken_in(contract, path, until) as (rig, state):
         features = load_features(code, entry) if entry else None
-        return matrix(rig, contract, state, features, until)
+        return matrix(rig, contract, state, features, until, facts, unread)
 
 
 def supplied(contract: Contract, path: Path, until: datetime) -> Supply:

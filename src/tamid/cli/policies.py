@@ -144,12 +144,13 @@ def proposal(policy: ReplayPolicy) -> str:
 
 
 def _made(app: App, model: str, args: Namespace, until: datetime | None) -> Made:
+    from tamid.rehearsal import reality_of
     from tamid.whatif import Asked, performance, shelf
 
     asked = Asked(until=until or app.clock.now(), step=args.every, lag=args.lag)
     store = shelf(app.config.store)
     contract, path = app.folder_contract(model), app.models()[model]
-    return performance(contract, path, asked, app.progress, store)
+    return performance(contract, path, asked, app.progress, store, reality_of(app, model))
 
 
 def _tariff(app: App, model: str, made: Made) -> Tariff:

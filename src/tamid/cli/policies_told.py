@@ -42,6 +42,7 @@ def as_json(tried: Tried) -> Mapping[str, object]:
         "policies": [_row(a) | {"cost": bill(found, a, tried.tariff)} for a in found.accounts],
         "staleness": {age: one.quality for age, one in staleness(found.tables).items()},
         "running": tried.running,
+        "acted": tried.made.acted,
         "computing": {"seconds": tried.made.seconds, "bare": tried.made.bare,
                       "fits": tried.made.fits, "kept": tried.made.kept},
     }  # fmt: skip
@@ -125,4 +126,4 @@ def notes(tried: Tried) -> Sequence[str]:
         )
     else:
         cost += "; name [prices] in tamid.toml, or goal.value_per_saved, to see money"
-    return [*told, cost]
+    return [*told, *tried.made.acted.words, cost]

@@ -134,6 +134,8 @@ def _say(found: Replay, out: Output) -> None:
         f"{found.ticks} ticks, {found.runs} runs, {found.releases} releases; mean {found.metric}: "
         f"{means or 'no period could be judged'}"
     )
+    for line in found.acted.words:
+        out.text(line)
 
 
 def _audit(args: Namespace, out: Output) -> int:

@@ -54,6 +54,7 @@ def page(found: Replay) -> str:
             f"<p>{found.ticks} ticks, {found.runs} runs, {found.releases} releases. "
             f"{escape(found.metric)} of what was served ({better}), judged afterwards on all "
             "labels there are; the loop saw only what was known at the time.</p>",
+            *(f"<p>{escape(line)}.</p>" for line in found.acted.words),
             picture(found),
             f"<h2>Mean over all periods</h2><table>{means}</table>",
             f"<h2>Periods</h2>{_weeks(found)}",

@@ -24,14 +24,14 @@ from tamid.core.values import (
     Task,
 )
 from tamid.ports import Tables
-from tamid.stages import data, filing, joining, labels, treated
+from tamid.stages import data, filing, in_fact, joining, labels, treated
 from tamid.stages.feeds import LABELS, ROWS, rule_of
 
 Pins = Mapping[str, TablePin]
 Reader = tuple[str, Callable[[str], Contract]]
 
 # A control row of a small group stands for many; beyond this one row would outshout the rest.
-LARGEST_WEIGHT = 50.0
+LARGEST_WEIGHT = in_fact.LARGEST_WEIGHT
 
 
 def good(frame: pl.DataFrame) -> pl.DataFrame:
@@ -106,15 +106,18 @@ def observed(
     pin = pins.get(f"{contract.name}.predictions")
     if WEIGHT not in frame.columns:
         frame = frame.with_columns(pl.lit(1.0).alias(WEIGHT))
-    if pin is None or not contract.delivery.control_group:
+    if not contract.delivery.control_group:
         return frame
-    mine = acted_on(tables, state, pin, frame.get_column(PERIOD).unique().to_list())
+    if pin is None:
+        known = in_fact.pin_of(pins, contract.name)
+        return frame if known is None else _spared(frame, tables.read(known))
+    mine = _handed(tables, state, pin, frame.get_column(PERIOD).unique().to_list())
     acted = mine.select(ENTITY, TIME, "treated", "propensity")
     both = frame.join(acted, on=[ENTITY, TIME], how="left", maintain_order="left")
     both = both.with_columns(
         pl.col("treated").fill_null(value=False), pl.col("propensity").fill_null(1.0)
     )
-    both = until_decided(tables, contract, state, pin, both)
+    both = until_decided(tables, contract, state, pin, _in_fact(tables, pins, pin, both))
     kept = both.filter(~pl.col("treated"))
     weight = (1.0 / pl.col("propensity")).clip(upper_bound=LARGEST_WEIGHT)
     return kept.with_columns(pl.col(WEIGHT) * weight).drop("treated", "propensity")
@@ -131,8 +134,12 @@ def acted_on(tables: Tables, state: State, pin: TablePin, periods: Sequence[str]
 
     A correction comes after consumers may have acted on what they were handed first: who stood in
     the high band of any revision that was handed over counts as acted on, or as held back by the
-    same draw of the control group.
+    same draw of the control group. In a rehearsal so does who was really acted on.
     """
+    return _in_fact(tables, state.pins, pin, _handed(tables, state, pin, periods))
+
+
+def _handed(tables: Tables, state: State, pin: TablePin, periods: Sequence[str]) -> pl.DataFrame:
     latest = [(p, state.scored[p].revision) for p in periods if p in state.scored]
     handed = {(period, revision) for period, revision, _ in state.delivered}
     earlier = [(p, r) for p, last in latest for r in range(1, last) if (p, r) in handed]
@@ -148,6 +155,33 @@ def acted_on(tables: Tables, state: State, pin: TablePin, periods: Sequence[str]
         pl.col("treated") | pl.col("_treated").fill_null(value=False),
         pl.min_horizontal("propensity", "_propensity"),
     ).drop("_treated", "_propensity")
+
+
+def _in_fact(tables: Tables, pins: Pins, pin: TablePin, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows; in a rehearsal `treated` and `propensity` tell of real acts as well."""
+    known = in_fact.pin_of(pins, pin.table.rpartition(".")[0])
+    return rows if known is None else in_fact.in_fact(rows, tables.read(known))
+
+
+def _spared(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return a rehearsal's rows before its first delivery that nobody acted on, weighted."""
+    both = in_fact.beside(frame, known).filter(~pl.col(in_fact.DONE))
+    weight = (1.0 / pl.col(in_fact.CHANCE)).clip(upper_bound=LARGEST_WEIGHT)
+    both = both.with_columns(pl.col(WEIGHT) * weight)
+    return both.drop(in_fact.DONE, in_fact.CHANCE, in_fact.BLIND)
+
+
+def planned(tables: Tables, contract: Contract, state: State) -> pl.DataFrame | None:
+    """Return every scored row with whether it was acted on, and its chance of not being.
+
+    None where nobody is said to act on the scores, or nothing was scored.
+    """
+    pin = state.pins.get(f"{contract.name}.predictions")
+    if pin is None or not contract.delivery.control_group:
+        return None
+    rows = acted_on(tables, state, pin, sorted(state.scored))
+    rows = until_decided(tables, contract, state, pin, rows)
+    return rows.select(ENTITY, TIME, "treated", "propensity")
 
 
 def until_decided(

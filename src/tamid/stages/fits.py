@@ -125,6 +125,7 @@ class Fits:
         self._recent[origin, window] = (begin, raw[: soon - begin])
         judged = Judged(
             y=rows.y[begin:],
+            weight=rows.weights[begin:],
             score=calibrated(raw, tuned.calibration),
             week=rows.week[begin:],
             block=rows.block[begin:],
@@ -143,7 +144,7 @@ class Fits:
     ) -> Model:
         rows, bench = self._rows, self._bench
         values = narrow(rows.table.values[mine], rows.table.features, places)
-        base = np.ones(int(mine.sum())) if weight is None else weight[mine]
+        base = rows.weights[mine] if weight is None else weight[mine] * rows.weights[mine]
         weighed = window_weights(window, rows.told[mine], np.zeros(len(base), dtype=bool), base)
         table = FeatureTable(features=later.features, values=values)
         return bench.learner.fit(table, rows.y[mine], weighed, bench.params, bench.seed)
@@ -179,7 +180,7 @@ class Fits:
         if _enough(rows.y[seen], self._task):
             raw = self._unseen(origin, window, start, seen)
             if len(raw):
-                return tune(contract, window, rows.y[seen], raw, np.ones(len(seen)))
+                return tune(contract, window, rows.y[seen], raw, rows.weights[seen])
         threshold = contract.training.threshold.fixed if fixed else _UNTUNED
         return Tuned(
             window=window, score=_EMPTY, calibration=Calibration(), threshold=threshold or _UNTUNED

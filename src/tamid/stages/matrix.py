@@ -6,7 +6,7 @@ told by then about a row's own columns (a later correction of it) stays as it fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -32,6 +32,7 @@ from tamid.core.windows import quarter
 from tamid.stages import dataset, joining, labels
 from tamid.stages.answering import FeatureCode, encode, learn_features, model_frame
 from tamid.stages.feeds import rule_of
+from tamid.stages.in_fact import Acted, fairly
 from tamid.stages.rig import Rig
 
 # A week is cut into so many parts, which are drawn as blocks: its days.
@@ -51,8 +52,9 @@ class Matrix:
     `week`, `block`: where a row is judged. `told`: the week in which its label became known, in the
     sense in which windows count weeks (trickling labels), else its own week. `row_known`,
     `label_known`, `starts` (T + 1): microseconds. `table`: features with the vocabulary of all
-    rows. `delay`: weeks until a week's labels are known; `slow`: labels trickle in. `digest` names
-    the content.
+    rows. `weight` (n): one over the chance of being left alone; `acted`: what became of rows that
+    campaigns had acted on. `delay`: weeks until a week's labels are known; `slow`: labels trickle
+    in. `digest` names the content.
     """
 
     contract: Contract
@@ -72,6 +74,13 @@ class Matrix:
     slow: bool
     season: Ints
     digest: str
+    weight: Floats = field(default_factory=lambda: np.zeros(0))
+    acted: Acted = field(default_factory=Acted)
+
+    @property
+    def weights(self) -> Floats:
+        """Return what each row weighs; 1 where nothing else is known."""
+        return self.weight if len(self.weight) else np.ones(len(self.y))
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -79,9 +88,17 @@ class Matrix:
 
 
 def matrix(
-    rig: Rig, contract: Contract, state: State, code: FeatureCode | None, until: datetime
+    rig: Rig,
+    contract: Contract,
+    state: State,
+    code: FeatureCode | None,
+    until: datetime,
+    facts: pl.DataFrame | None = None,
+    unread: str = "",
 ) -> Matrix:
     """Return the history up to `until`, without the last weeks whose labels are not in.
+
+    `facts`: whom campaigns really acted on; `unread`: what is not known of that.
 
     Raises:
         DataError: no time, no labelled row, or no whole week; what features raise.
@@ -92,15 +109,13 @@ def matrix(
             why="rows without a moment all become known at once",
             fix="Name a time column in the contract's data block.",
         )
-    rows = dataset.good(joining.joined(rig.tables, contract, state.pins, None, until))
-    rows = rows.filter(pl.col(TIME).is_not_null())
-    rows = _own_weeks(dataset.resolved(rig.tables, contract, state.pins, rows, until), contract)
+    rows = _with_labels(rig, contract, state, until)
     rule, slow = rule_of(contract), dataset.trickling(contract)
     assert rule is not None
     weeks = _weeks(rows, contract, rule, slow, until)
-    rows = rows.filter(pl.col(labels.KNOWN) & pl.col(PERIOD).is_in(weeks)).sort(
-        PERIOD, TIME, ENTITY
-    )
+    rows = rows.filter(pl.col(labels.KNOWN) & pl.col(PERIOD).is_in(weeks))
+    rows, acted = fairly(contract, rows, facts, WEIGHT)
+    rows = rows.sort(PERIOD, TIME, ENTITY)
     starts = np.array(
         [micros_of(start_of(rule, w)) for w in weeks] + [micros_of(end_of(rule, weeks[-1]))]
     )
@@ -113,7 +128,9 @@ def matrix(
     table = encode(made, learn_features(made))
     row_known = _row_known(rows, contract, time)
     block = _blocks(rows, time, starts, week)
+    weight = rows.get_column(WEIGHT).to_numpy()
     held = [table.values, y, time, row_known, known, block, starts]
+    held += [] if facts is None else [weight]
     return Matrix(
         contract=contract,
         weeks=weeks,
@@ -131,6 +148,8 @@ def matrix(
         delay=_delay(starts, week, time, known, slow),
         slow=slow,
         season=np.array([quarter(w) for w in weeks]),
+        weight=weight,
+        acted=replace(acted, unread=unread),
         digest=digest_of(
             [[digest_bytes(np.ascontiguousarray(part).tobytes()) for part in held], table.features]
         ),
@@ -194,6 +213,13 @@ def known_weights(rows: Matrix, now: int) -> Floats:
     found = np.zeros(len(rows))
     found[known.get_column(_PLACE).to_numpy()] = known.get_column(WEIGHT).to_numpy()
     return found
+
+
+def _with_labels(rig: Rig, contract: Contract, state: State, until: datetime) -> pl.DataFrame:
+    """Return all good rows that have a moment, with what is known of their labels."""
+    rows = dataset.good(joining.joined(rig.tables, contract, state.pins, None, until))
+    rows = rows.filter(pl.col(TIME).is_not_null())
+    return _own_weeks(dataset.resolved(rig.tables, contract, state.pins, rows, until), contract)
 
 
 def _own_weeks(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.contract.model import Contract
 from tamid.core.values import KNOWN_AT
+from tamid.stages.in_fact import Acted
 from tamid.stages.quarantine import moments
 from tamid.stages.reading import MOMENT
 
@@ -32,7 +33,8 @@ class Happening:
 class Week:
     """One period of a replay: the quality of what was served, and what others would have given.
 
-    `version`: the one that answered for most rows. `others`: quality by rival.
+    `version`: the one that answered for most rows. `others`: quality by rival. `acted`: what became
+    of rows that campaigns had really acted on.
     """
 
     period: str
@@ -42,13 +44,15 @@ class Week:
     low: float
     high: float
     others: Mapping[str, float] = field(default_factory=dict)
+    acted: Acted = field(default_factory=Acted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """What the loop would have done over a stretch of history, and how good it would have been.
 
-    `means`: the mean over the weeks that all have, by "served" and rival.
+    `means`: the mean over the weeks that all have, by "served" and rival. `acted`: what became of
+    judged rows that campaigns had really acted on.
     """
 
     model: str
@@ -62,6 +66,7 @@ class Replay:
     weeks: tuple[Week, ...]
     means: Mapping[str, float]
     happenings: tuple[Happening, ...]
+    acted: Acted = field(default_factory=Acted)
 
 
 def known_rows(contract: Contract, frame: pl.DataFrame) -> pl.Series:

@@ -19,10 +19,10 @@ from tamid.core.contract.model import Contract
 from tamid.core.periods import end_of, period_of
 from tamid.core.quality import Realised, realised
 from tamid.core.state import State
-from tamid.core.values import ENTITY, LABEL, PERIOD, STATIC_PERIOD, TIME, Task
+from tamid.core.values import ENTITY, LABEL, PERIOD, STATIC_PERIOD, TIME, WEIGHT, Task
 from tamid.core.windows import holdout
 from tamid.ports import Progress, TrainingJob
-from tamid.stages import dataset, inbox, joining
+from tamid.stages import dataset, in_fact, inbox, joining
 from tamid.stages.feeds import LABELS, ROWS, rule_of
 from tamid.stages.filing import numbered
 from tamid.stages.loop import adopt, tick
@@ -45,7 +45,8 @@ class Course:
 
     `move` sets the rig's clock; `later` is a moment at which all labels are known. `rivals`:
     "frozen" (the first version for ever), "always" (trained anew at each period's start on all
-    that was known then, live at once, without gates).
+    that was known then, live at once, without gates). `facts`: whom campaigns really acted on;
+    `unread`: what is not known of that, and why.
     """
 
     begin: datetime
@@ -54,6 +55,8 @@ class Course:
     move: Callable[[datetime], object]
     progress: Progress
     rivals: tuple[str, ...] = (FROZEN,)
+    facts: pl.DataFrame | None = None
+    unread: str = ""
 
 
 def replay(rig: Rig, text: str, code: dict[str, str], course: Course) -> Replay:
@@ -64,6 +67,7 @@ def replay(rig: Rig, text: str, code: dict[str, str], course: Course) -> Replay:
     """
     state = adopt(rig, text, code, course.begin, reason="a replay begins")
     contract = rig.contract(state.contract)
+    state = in_fact.stored(rig.tables, state, rig.table(in_fact.IN_FACT), course.facts)
     steps = (course.end - course.begin) // contract.monitoring.every + 1
     trained: dict[str, Voice] = {}
     for step in range(steps):
@@ -157,6 +161,7 @@ def _judged(
         weeks=weeks,
         means=means_of(weeks, course.rivals),
         happenings=tuple(h for r in records if (h := happening(r)) is not None),
+        acted=sum((w.acted for w in weeks), in_fact.Acted(unread=course.unread)),
     )
 
 
@@ -174,6 +179,7 @@ def _week(
     first = answers.unique([ENTITY, TIME], keep="first", maintain_order=True)
     first = first.filter(pl.col("score").is_not_null())
     rows = dataset.labelled(rig.tables, contract, truth.pins, first, course.later)
+    rows, acted = in_fact.fairly(contract, rows, course.facts, WEIGHT)
     if rows.is_empty():
         return None
     served = _measured(contract, rows)
@@ -191,6 +197,7 @@ def _week(
         low=served.interval.low,
         high=served.interval.high,
         others=others,
+        acted=acted,
     )
 
 
@@ -211,17 +218,16 @@ def _answered(
 
 
 def _measured(contract: Contract, rows: pl.DataFrame) -> Realised:
-    """Measure the contract's metric on answers of any version, unweighted."""
+    """Measure the contract's metric on answers of any version, by the rows' weights."""
     metric = quality_metric(contract)
     decided = contract.task is Task.BINARY and metric not in _ON_CHANCES
     answer = rows.get_column("decision" if decided else "score").cast(pl.Float64)
-    weight = pl.Series([1.0]).new_from_index(0, rows.height)
     return realised(
         metric,
         contract.task,
         rows.get_column(LABEL).cast(pl.Float64).to_numpy(),
         answer.fill_null(0.0).to_numpy(),
         threshold=0.5,
-        weights=weight.to_numpy(),
+        weights=rows.get_column(WEIGHT).to_numpy(),
         entities=numbered(rows),
     )

@@ -20,12 +20,13 @@ _CLIP = 1e-15
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judged:
-    """Rows that a model answered, in order of weeks: label, score, week, block (all (n,)).
+    """Rows that a model answered, in order of weeks: label, weight, score, week, block ((n,) each).
 
     `score` of classes is (n, k). `first`, `weeks`: the first week there is, and how many in all.
     """
 
     y: Floats
+    weight: Floats
     score: Floats
     week: Ints
     block: Ints
@@ -53,7 +54,8 @@ def sums(rows: Judged, names: tuple[str, ...], task: Task, threshold: float) -> 
     values = _values(rows, names, task, threshold)
     columns = []
     for name in names:
-        weights = values[name]
+        # What each row counts; how many rows there are is no matter of weights.
+        weights = values[name] if name == "rows" else values[name] * rows.weight
         found = np.bincount(cells, weights=weights, minlength=shape[0] * shape[1])
         columns.append(found.reshape(shape))
     return np.stack(columns, axis=-1).astype(np.float64)
@@ -136,8 +138,9 @@ def _values(
 
 def _spread(rows: Judged) -> Floats:
     """Return each row's squared distance from the mean of its week."""
-    counts = np.maximum(np.bincount(rows.week, minlength=rows.weeks), 1)
-    mean = np.bincount(rows.week, rows.y, minlength=rows.weeks) / counts
+    mass = np.bincount(rows.week, rows.weight, minlength=rows.weeks)
+    total = np.bincount(rows.week, rows.y * rows.weight, minlength=rows.weeks)
+    mean = total / np.where(mass > 0, mass, 1.0)
     return np.asarray((rows.y - mean[rows.week]) ** 2)
 
 
@@ -147,7 +150,7 @@ def _weekly_auc(rows: Judged) -> Floats:
     edges = np.searchsorted(rows.week, np.arange(rows.weeks + 1))
     for week in range(rows.first, rows.weeks):
         part = slice(edges[week], edges[week + 1])
-        value = auc(rows.y[part], rows.score[part], np.ones(edges[week + 1] - edges[week]))
+        value = auc(rows.y[part], rows.score[part], rows.weight[part])
         if np.isfinite(value):
             found[part] = value
     return found

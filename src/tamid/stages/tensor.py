@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from tamid.core.values import digest_of
 from tamid.core.windows import FEWEST_TO_START
 from tamid.ports import Progress
 from tamid.stages.fits import Bench, Fits, gap_of
+from tamid.stages.in_fact import Acted
 from tamid.stages.matrix import Matrix
 
 WINDOWS = ("all", "long", "short")
@@ -48,7 +49,8 @@ class Made:
     """A tensor with what it took: computing seconds, of which `bare` in fits and predictions.
 
     `fit_seconds`: of one fit; `score_seconds`: of 1,000 rows; `stored_bytes`: of one model, all as
-    measured when they were made. `fits`: models fitted now; `kept`: origins made earlier.
+    measured when they were made. `fits`: models fitted now; `kept`: origins made earlier. `acted`:
+    what became of rows that campaigns had acted on.
     """
 
     tensor: Tensor
@@ -59,6 +61,7 @@ class Made:
     stored_bytes: float
     fits: int
     kept: int
+    acted: Acted = field(default_factory=Acted)
 
 
 def layout(rows: Matrix, windows: tuple[str, ...] = WINDOWS, *, lag: int = 1) -> Layout:
@@ -127,6 +130,7 @@ def tensor(
         stored_bytes=stored / len(parts),
         fits=work.fits,
         kept=found,
+        acted=rows.acted,
     )
 
 

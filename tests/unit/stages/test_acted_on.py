@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 from polars.testing import assert_frame_equal
@@ -12,6 +14,7 @@ from tamid.core import events as ev
 from tamid.core.values import ENTITY, PERIOD, TIME, TablePin
 from tamid.stages import dataset
 from tamid.testing.histories import Story
+from tamid.wiring import load_contract
 
 SUNDAY = datetime(2026, 1, 4, tzinfo=UTC)
 PERIOD_NAME = "2026-01-04"
@@ -74,6 +77,21 @@ def test_a_revision_that_was_handed_over_still_counts() -> None:
     assert found["revision"].to_list() == [2] * 4
     assert found["treated"].to_list() == [True, True, False, False]
     assert found["propensity"].to_list() == [0.3, 0.3, 0.3, 1.0]
+
+
+def test_what_a_rehearsal_is_told_of_the_live_loop() -> None:
+    """Every scored row with its chance; nothing where nobody is said to act on the scores."""
+    tables, story, pin = told(handed_first=True)
+    contract = load_contract(Path(__file__).parents[2] / "assets" / "contracts" / "smallest.yaml")
+    pins = {f"{contract.name}.predictions": pin}
+    state = replace(story.state, pins=pins)
+    held = replace(contract, delivery=replace(contract.delivery, control_group=0.3))
+    found = dataset.planned(tables, held, state)
+    assert found is not None
+    assert found.sort(ENTITY)["treated"].to_list() == [True, True, False, False]
+    assert found.sort(ENTITY)["propensity"].to_list() == [0.3, 0.3, 0.3, 1.0]
+    assert dataset.planned(tables, contract, state) is None
+    assert dataset.planned(tables, held, replace(state, pins={})) is None
 
 
 def test_a_revision_that_nobody_got_does_not_count() -> None:
