@@ -116,9 +116,8 @@ def matrix(
     rows = rows.filter(pl.col(labels.KNOWN) & pl.col(PERIOD).is_in(weeks))
     rows, acted = fairly(contract, rows, facts, WEIGHT)
     rows = rows.sort(PERIOD, TIME, ENTITY)
-    starts = np.array(
-        [micros_of(start_of(rule, w)) for w in weeks] + [micros_of(end_of(rule, weeks[-1]))]
-    )
+    edges = [*(start_of(rule, w) for w in weeks), end_of(rule, weeks[-1])]
+    starts = np.array([micros_of(moment) for moment in edges])
     time = _micros(rows.get_column(TIME))
     week = np.searchsorted(starts, time, side="right") - 1
     known = _micros(rows.get_column(labels.LABEL_KNOWN_AT))
@@ -129,8 +128,7 @@ def matrix(
     row_known = _row_known(rows, contract, time)
     block = _blocks(rows, time, starts, week)
     weight = rows.get_column(WEIGHT).to_numpy()
-    held = [table.values, y, time, row_known, known, block, starts]
-    held += [] if facts is None else [weight]
+    held = [table.values, y, time, row_known, known, block, starts, weight]
     return Matrix(
         contract=contract,
         weeks=weeks,
