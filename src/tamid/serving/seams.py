@@ -72,6 +72,10 @@ class Turn(Protocol):
         """
         ...
 
+    def within(self, rows: int) -> float:
+        """Return the seconds that a request for so many rows may take."""
+        ...
+
     async def answers(self, request: Request) -> Sequence[Answer]:
         """Return an answer for each row, in order, within the deadline; it never raises."""
         ...

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from tamid.core.contract.model import Rung
+from tamid.core.errors import Waiting
 from tamid.core.ladder import ladder
 from tamid.core.values import Task
 from tamid.serving.brain.breaker import Breaker
@@ -18,6 +19,7 @@ from tamid.serving.brain.inline import Inline
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.turn import Ladder
 from tamid.serving.brain.voices import Voice
+from tamid.serving.http.app import Application
 from tamid.serving.seams import Nothing
 from tamid.serving.values import Answer, Request, Row, Served
 
@@ -282,3 +284,36 @@ def test_a_version_below_is_doubted_too() -> None:
     (answer,) = ask(leaving((0.4, 0.6)), row(float("nan")))
     assert answer.rung == "abstain"
     assert answer.reason == "champion: impossible answer, previous: unsure"
+
+
+def test_what_has_begun_gets_as_long_as_the_contract_lets_it_take() -> None:
+    """Ten seconds at least, also before there is a version; more where a request may last more."""
+
+    class Fixed:
+        """A brain whose turn was given to it."""
+
+        def __init__(self, now: Ladder | None) -> None:
+            self._now = now
+
+        @property
+        def turn(self) -> Ladder:
+            """Return it, if it was given."""
+            if self._now is None:
+                raise Waiting("there is no version yet")
+            return self._now
+
+        def ready(self) -> bool:
+            """Say whether there is a turn."""
+            return self._now is not None
+
+        def begin(self) -> None:
+            """Have nothing to do."""
+
+        async def close(self) -> None:
+            """Have nothing to let go."""
+
+    assert turn(deadline=60).within(1) == 60
+    assert turn(deadline=60).within(10_000) == pytest.approx(65, abs=0.1)
+    assert Application(Fixed(None), "m").longest() == 10
+    assert Application(Fixed(turn(deadline=0.05)), "m").longest() == 10
+    assert Application(Fixed(turn(deadline=60)), "m").longest() == pytest.approx(65, abs=0.1)

@@ -97,7 +97,7 @@ class Ladder:
             control=self.control(row.entity) if self.control is not None else None,
         )
         if trial is not None:
-            end = started + (self.deadline or self.served.deadline)
+            end = started + self.within(1)
             trial.heard(rung, (answer,), time.monotonic() - started, end)
             trial.beside((row,))
         return answer
@@ -128,6 +128,11 @@ class Ladder:
 
         return QuickLane(rows, whole, self.served, voice.breaker, cuts, like)
 
+    def within(self, rows: int) -> float:
+        """Return the seconds that a request for so many rows may take."""
+        late = max(0, rows - _FREE_ROWS) * _PER_ROW
+        return (self.deadline or self.served.deadline) + late
+
     async def answers(self, request: Request) -> Sequence[Answer]:
         """Return an answer for each row, in order, within the deadline; it never raises."""
         self.in_flight += 1
@@ -151,8 +156,7 @@ class Ladder:
 
     async def _climb(self, request: Request) -> Sequence[Answer]:
         rows = request.rows
-        late = max(0, len(rows) - _FREE_ROWS) * _PER_ROW
-        end = request.arrived + (self.deadline or self.served.deadline) + late
+        end = request.arrived + self.within(len(rows))
         found: list[Answer | None] = [None] * len(rows)
         why = [self.reason] * len(rows)
         steps = self.served.steps

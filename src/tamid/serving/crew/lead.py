@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tamid.serving.crew.mate import PLACE
-from tamid.serving.http.server import DRAIN, bound
+from tamid.serving.http.server import bound
 
 # Seconds before a process that ended is started again: none for the first time, then doubling.
 _FIRST, _LONGEST = 0.2, 30.0
+# Seconds after which a process that was told to end is killed.
+_HANGS = 600.0
 # One that lived so long is no longer counted as one that keeps dying.
 _LIVED = 30.0
 _LOOK = 0.05
@@ -95,8 +97,8 @@ def _end(places: Sequence[_Place]) -> int:
     for process in alive:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-    # One more than a process gives its own requests: it has a log to close, too.
-    end = time.monotonic() + DRAIN + 5
+    # Each ends its own requests in time, which the contract says; this is for what hangs.
+    end = time.monotonic() + _HANGS
     for process in alive:
         try:
             process.wait(max(0.0, end - time.monotonic()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 import sys
@@ -39,6 +40,8 @@ from tamid.serving.values import Answer, Request
 
 Route = Callable[[Call], Awaitable[Reply]]
 _EMPTY = b" \t\r\n"
+# Seconds that open requests get after SIGTERM, where the contract lets none take longer.
+_DRAIN = 10.0
 # Seconds after which a process that replaces another listens even with nothing to answer by, so
 # that it can say why; and between two looks.
 _OPENED_S, _LOOK_S = 20.0, 0.02
@@ -117,6 +120,12 @@ class Application:
             codec = Codec(turn.served, lower=settings.lower, most_rows=settings.most_rows)
             self._codec = (turn, codec)
         return self._codec
+
+    def longest(self) -> float:
+        """Return the seconds that what has begun gets when the server ends."""
+        with contextlib.suppress(TamidError):
+            return max(_DRAIN, self.brain.turn.within(self.settings.most_rows))
+        return _DRAIN
 
     async def answers(self, call: Call, turn: Turn, found: Decoded) -> Sequence[Answer]:
         """Return the answers to decoded rows, counted."""

@@ -26,8 +26,6 @@ from tamid.serving.values import Row
 _encode = msgspec.json.Encoder().encode
 # Rows after which others get a turn: less than two milliseconds.
 _AT_ONCE = 250
-# Seconds that each row of many may take, as on the ordinary road.
-_PER_ROW = 0.0005
 
 
 class Hot:
@@ -45,7 +43,7 @@ class Hot:
         self._codec, self._served, self._inputs = codec, turn.served, len(turn.served.inputs)
         self._score, self._whole, self._kind = lane.score, lane.whole, lane.kind
         self.kinds = tuple(lane.kinds)
-        self._lane, self._counts = lane, counts
+        self._lane, self._counts, self._within = lane, counts, turn.within
         self._v2 = V2Lane(turn.served, self.kinds)
         self._count_v2 = counts.shortcut("v2_infer", lane.kinds[0])
         self._kinds = [(told.tail(kind, turn.served), (kind,)) for kind in lane.kinds]
@@ -164,7 +162,7 @@ class Hot:
     async def _scored(self, rows: list[tuple[Any, ...]], call: Call) -> list[float] | None:
         """Score in slices, between which others get a turn; None when time runs out."""
         found: list[float] = []
-        end = call.arrived + self._served.deadline + len(rows) * _PER_ROW
+        end = call.arrived + self._within(len(rows))
         for start in range(0, len(rows), _AT_ONCE):
             if start:
                 await asyncio.sleep(0)

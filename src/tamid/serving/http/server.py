@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 
@@ -15,8 +16,6 @@ from tamid.core.errors import UsageError
 from tamid.serving.http.app import Application
 from tamid.serving.http.protocol import guarded
 
-# Seconds that open requests get after SIGTERM: longer than any deadline of a row.
-DRAIN = 10
 _BACKLOG = 2048
 
 
@@ -30,6 +29,7 @@ class _Server(UvicornServer):
     def handle_exit(self, sig: int, frame: object) -> None:
         """Drain."""
         self._application.draining = True
+        self.config.timeout_graceful_shutdown = math.ceil(self._application.longest())
         super().handle_exit(sig, frame)  # type: ignore[arg-type]
 
 
@@ -56,7 +56,7 @@ def run(application: Application, host: str, port: int, *, shared: bool = False)
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=DRAIN,
+        timeout_graceful_shutdown=math.ceil(application.longest()),
     )
     try:
         _Server(config, application).run(sockets=[listening])

@@ -17,8 +17,6 @@ from tamid.serving.http.wire import Call, Refused, from_error
 from tamid.serving.rpc import messages
 
 SERVICE = "inference.GRPCInferenceService"
-# Seconds that open requests get when the server ends.
-_DRAIN = 10.0
 _LABEL = "v2_grpc"
 # What gRPC says for the statuses of HTTP.
 _CODES = {
@@ -59,7 +57,7 @@ class Door:
         if self._starting is not None:
             await asyncio.gather(self._starting, return_exceptions=True)
         if self._server is not None:
-            await self._server.stop(_DRAIN)
+            await self._server.stop(self._app.longest())
 
     async def _start(self) -> None:
         grpc = self._grpc
