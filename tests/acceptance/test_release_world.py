@@ -9,8 +9,11 @@ import period_world
 import polars as pl
 
 from tamid.adapters.keys import Keys
+from tamid.adapters.memory_clock import SimulatedClock
 from tamid.core import events as ev
 from tamid.core.watching import AFTER, FIRST_ANSWERS, SHADOW, watched
+from tamid.stages.audit import audit
+from tamid.stages.loop import conclude
 
 WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
 ROWS, PAST = 400, 12
@@ -82,6 +85,12 @@ def test_a_release_that_harms_is_rolled_back_and_one_that_helps_is_not(keys: Key
     assert seen[-1].band.high < 0
     answers = [e for e in w.happened(ev.Measured) if e.signal == FIRST_ANSWERS]
     assert {e.value for e in answers} == {1.0}
+    # A week of rest, by the rules of today; decisions are repeated by those of their time.
+    moment = state.reigns[-1].since + DAY
+    rig = w.opened(SimulatedClock(moment))
+    assert conclude(rig, state, moment)[0].cooling
+    assert not conclude(rig, state, moment, 1)[0].cooling
+    assert audit(rig, rig.ledger.read(rig.model)).first is None
 
 
 def test_in_shadow_labels_that_come_in_time_decide(keys: Keys) -> None:

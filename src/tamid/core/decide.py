@@ -80,6 +80,9 @@ def _waiting(policy: Policy, state: State, signals: Signals, now: datetime) -> t
         found.append(signals.missing)
     elif text := awaited(state, signals):
         found.append(text)
+    if signals.cooling:
+        until = signals.cooling[:16]
+        found.append(f"after a rollback nothing but new code is trained until {until}")
     if text := too_dear(policy, state, signals):
         found.append(text)
     found.extend(undelivered(policy, state))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 # The rules by which a tick sees, counted: recorded with each decision, so that the audit repeats it
 # by those of its time. 1: a period of which no label came, though some always did, is not matured.
-RULES = 1
+# 2: for a week after a rollback nothing is trained.
+RULES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,8 @@ class Signals:
     past their deadline and not made. `short`: periods that have far fewer rows than usual, with
     what is missing in words. `lost`: periods in which more entities than usual stayed away, and
     more than the contract lets pass, in words. `shadow_until`: when the next labels of what the
-    version in shadow answered are due, "" if they come too late to wait for.
+    version in shadow answered are due, "" if they come too late to wait for. `cooling`: until when
+    nothing is trained after a rollback, "" if it may be.
     """
 
     due: tuple[str, ...] = ()
@@ -36,3 +38,4 @@ class Signals:
     short: Mapping[str, str] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
     shadow_until: str = ""
+    cooling: str = ""

@@ -14,6 +14,7 @@ from tamid.core.online_alarms import online_alarm
 from tamid.core.paging import level_of
 from tamid.core.periods import matured_at, period_of, shift, start_of
 from tamid.core.policy import policy_of
+from tamid.core.rules.release import cooling
 from tamid.core.signals import RULES, Signals
 from tamid.core.state import State
 from tamid.core.turnout import losses, periods_a_year
@@ -25,6 +26,9 @@ from tamid.stages.quality import error_of, matured, rule_of
 from tamid.stages.rig import Rig
 from tamid.stages.roster import shortfall
 from tamid.stages.usual import special_of
+
+# The rules that know of a pause after a rollback.
+COOLS = 2
 
 
 def alarms(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[AlarmRaised]:
@@ -86,6 +90,7 @@ def observe(
         short=short,
         lost=_lost(contract, state, now),
         shadow_until=_shadow_until(contract, state),
+        cooling=cooling(state, now) if rules >= COOLS else "",
     )
 
 

@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.decide import decide
+from tamid.core.rules.release import cooling
 from tamid.core.rules.retraining import drifted
 from tamid.core.rules.scoring import deliver, undelivered
 from tamid.core.signals import Signals
-from tamid.core.values import Interval, Role, TablePin, VersionRef
+from tamid.core.values import Interval, Role, TablePin, VersionRef, instant
 from tamid.testing.histories import PIN, Story, accepted, fallen, refused
 
 PERIODS = tuple(f"2026-01-{d:02d}" for d in (4, 11, 18, 25))
@@ -267,6 +268,29 @@ def test_rollback_when_the_new_champion_is_proven_worse() -> None:
     assert story.state.champion == 1
     assert story.state.versions[2].stopped
     assert story.state.previous == 0, "what was withdrawn is no way back"
+
+
+def test_for_a_week_after_a_rollback_only_new_code_is_trained() -> None:
+    """The fall is still there and its rows are new: it is tried again, but not at once."""
+    story = succeeded()
+    story.tell(worse(2, "2026-02-01"))
+    story.live(READY)
+    assert story.state.champion == 1
+    pause = cooling(story.state, story.now)
+    assert pause == instant(story.state.reigns[-1].since + timedelta(weeks=1))
+    story.now += timedelta(days=3)
+    story.tell(*fallen(1, "2026-02-01"))
+    seen = (*PERIODS, "2026-02-01")
+    warm = Signals(trainable=seen, matured=seen)
+    cold = replace(warm, cooling=cooling(story.state, story.now))
+    assert "Train" not in kinds(story.live(cold))
+    assert "Train" in kinds([*decide(story.policy, story.state, warm, story.now).actions])
+    said = decide(story.policy, story.state, cold, story.now).waiting
+    assert any(f"until {pause[:16]}" in text for text in said)
+    story.tell(ev.ContractAdopted(contract="c2"))
+    assert "Train" in kinds([*decide(story.policy, story.state, cold, story.now).actions])
+    story.now += timedelta(days=5)
+    assert cooling(story.state, story.now) == ""
 
 
 def test_a_rollback_is_no_release() -> None:

@@ -24,7 +24,7 @@ from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, State, Version
 from tamid.core.trial import CANARY
-from tamid.core.values import Role
+from tamid.core.values import Role, instant
 from tamid.core.watching import SHADOW, harmful, shadow_words, watched
 
 # What a case on a version that was withdrawn is about: this, and its number.
@@ -33,6 +33,9 @@ TRIAL = "trial"
 FIRST = "trigger/first"
 # A version stays in shadow for at least one turn of a daily loop before it goes on.
 LEAST_STAY = timedelta(hours=12)
+# After a rollback nothing is trained for so long: what went live did harm that its gates did not
+# see, and the next candidate would be judged by the same gates on nearly the same rows.
+COOLING = timedelta(weeks=1)
 
 
 def release(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
@@ -130,6 +133,14 @@ def roll_back(policy: Policy, state: State, signals: Signals, now: datetime) -> 
         return []
     key = f"rollback/{state.champion}"
     return [RollBack(key=key, reason=reason, number=state.champion, back_to=state.previous)]
+
+
+def cooling(state: State, now: datetime) -> str:
+    """Return until when nothing is trained after a rollback, or "" if it may be."""
+    if all(reign.number != state.champion for reign in state.reigns[:-1]):
+        return ""
+    until = state.reigns[-1].since + COOLING
+    return instant(until) if now < until else ""
 
 
 def undecided(policy: Policy, state: State, signals: Signals, now: datetime) -> str:

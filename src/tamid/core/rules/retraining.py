@@ -188,11 +188,11 @@ def _exhausted(
     degraded: tuple[str, ...],
     now: datetime,
 ) -> bool:
-    """Cooldown, yearly budget, and no second try on the same evidence."""
+    """Cooldown, a rollback of late, yearly budget, and no second try on the same evidence."""
     runs = list(state.runs.values())
     if not runs or (trigger in ("code", "first") and _changed(state)):
         return False
-    if now - runs[-1].at < policy.cooldown:
+    if signals.cooling or now - runs[-1].at < policy.cooldown:
         return True
     if sum(now - r.at < YEAR for r in runs) >= policy.runs_per_year:
         return True
