@@ -43,7 +43,7 @@ class Predictor:
             DataError: an input column of the model is missing.
             UserCodeError: the feature code failed, or made other columns than in training.
         """
-        shown = set(visible(frame, self.contract).columns)
+        shown = _shown(frame, self.contract)
         missing = [name for name in self.schema.inputs if name not in shown]
         if missing:
             raise DataError(
@@ -136,12 +136,7 @@ def score_columns(scores: Floats, schema: Schema) -> dict[str, pl.Series]:
 
 def visible(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Return the columns that feature code may see: no label, no forbidden, none of Tamid's own."""
-    hidden = {contract.data.label.column, contract.data.entity, *contract.data.forbidden}
-    shown = frame.select(c for c in frame.columns if not c.startswith("_") and c not in hidden)
-    time = contract.data.time
-    if time is not None and time not in shown.columns and TIME in frame.columns:
-        shown = shown.with_columns(frame.get_column(TIME).alias(time))
-    return shown
+    return frame.select(pl.col(here).alias(n) for n, here in _shown(frame, contract).items())
 
 
 def model_frame(frame: pl.DataFrame, contract: Contract, code: FeatureCode | None) -> pl.DataFrame:
@@ -242,6 +237,15 @@ def try_feature_code(frame: pl.DataFrame, contract: Contract, code: FeatureCode)
         )
 
 
+def _shown(frame: pl.DataFrame, contract: Contract) -> dict[str, str]:
+    """Return the names of the columns that feature code may see, each with its column here."""
+    hidden = {contract.data.label.column, contract.data.entity, *contract.data.forbidden}
+    shown = {c: c for c in frame.columns if not c.startswith("_") and c not in hidden}
+    if (time := contract.data.time) is not None and time not in shown and TIME in frame.columns:
+        shown[time] = TIME
+    return shown
+
+
 def _feature(column: pl.Series) -> Feature:
     if column.dtype in (pl.String, pl.Categorical, pl.Enum):
         counts = column.cast(pl.String).drop_nulls().value_counts(sort=True, name="_n")
@@ -257,9 +261,7 @@ def _encoded(column: pl.Series, feature: Feature) -> Floats:
         words = column.cast(pl.String).cast(pl.Enum(feature.categories), strict=False)
         return _numbers(words.to_physical())
     if texts and column.null_count() < len(column):
-        raise UserCodeError(
-            f"the feature {feature.name!r} was a number in training and is a text now"
-        )
+        raise UserCodeError(f"the feature {feature.name!r} was a number in training, is a text now")
     return _numbers(column)
 
 
