@@ -180,7 +180,10 @@ def _rows(
         return pl.DataFrame()
     last = parse_instant(state.latest[period]) if state.latest.get(period) else at
     source = _Source(rig, contract, state)
-    return _drawn(source, period, state.periods.get(period, 0), max(at, last), most, seed)
+    # In all sizes at once: a week that is estimated is a reference when its labels are in.
+    sizes = tuple(sorted({ROWS, ROWS_A_PERIOD, most}))
+    found = _drawn(source, period, state.periods.get(period, 0), max(at, last), sizes, seed)
+    return found[most]
 
 
 class _Source:
@@ -200,9 +203,14 @@ class _Source:
 
 @functools.lru_cache(maxsize=32)
 def _drawn(
-    source: _Source, period: str, arrived: int, known_by: datetime, most: int, seed: int
-) -> pl.DataFrame:
-    """Return a drawn sample of a period's good rows as they were known at a moment.
+    source: _Source,
+    period: str,
+    arrived: int,
+    known_by: datetime,
+    sizes: tuple[int, ...],
+    seed: int,
+) -> Mapping[int, pl.DataFrame]:
+    """Return samples of these sizes, drawn of a period's good rows as they were known at a moment.
 
     What was known then stays so unless more of the period arrives (`arrived`): rows once read need
     no second reading, and a controller that begins anew finds the same.
@@ -211,7 +219,10 @@ def _drawn(
     rows = joining.joined(tables, source.contract, source.pins, [period], known_by)
     rows = dataset.good(rows)
     rows = rows.sort(ENTITY, TIME, nulls_last=True)
-    if rows.height > most:
-        chosen = source.rig.generator(seed).choice(rows.height, most, replace=False)
-        rows = rows[np.sort(chosen).tolist()]
-    return rows
+    drawn = {}
+    for most in sizes:
+        drawn[most] = rows
+        if rows.height > most:
+            chosen = source.rig.generator(seed).choice(rows.height, most, replace=False)
+            drawn[most] = rows[np.sort(chosen).tolist()]
+    return drawn
