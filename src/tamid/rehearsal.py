@@ -15,14 +15,15 @@ import numpy as np
 import polars as pl
 
 from tamid.core.errors import DataError
+from tamid.core.values import ENTITY
 from tamid.workshop import inline_scorer, inline_trainer, parse
 
 if TYPE_CHECKING:
     from tamid.adapters.history import HistorySource
-    from tamid.config import Config
     from tamid.core.contract.model import Contract
     from tamid.core.state import State
     from tamid.ports import Clock, Scorer, Source
+    from tamid.pseudonyms import Edges
     from tamid.stages.rig import Rig
 
 Dealer = Callable[[pl.DataFrame, pl.Series], "HistorySource"]
@@ -31,7 +32,7 @@ Dealer = Callable[[pl.DataFrame, pl.Series], "HistorySource"]
 class Place(Protocol):
     """What is asked of an opened workspace."""
 
-    config: Config
+    edges: Edges
 
     def state(self, model: str) -> State:
         """Return a model's present."""
@@ -70,10 +71,9 @@ class Untimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reality:
-    """Whom a workspace treated or held back, by rows; `unread`: why that is not known."""
+    """Whom a workspace treated or held back, by rows."""
 
     planned: pl.DataFrame | None = None
-    unread: str = ""
 
 
 def reality_of(place: Place, model: str) -> Reality:
@@ -83,10 +83,14 @@ def reality_of(place: Place, model: str) -> Reality:
     state = place.state(model)
     if f"{model}.predictions" not in state.pins:
         return Reality()
-    if place.config.entities == "pseudonyms":
-        return Reality(unread="the store knows entities by pseudonym, the files by name")
-    rig = place.rig(model)
-    return Reality(planned=dataset.planned(rig.tables, place.contract(model), state))
+    rig, vault = place.rig(model), place.edges.vault
+    found = dataset.planned(rig.tables, place.contract(model), state)
+    if found is None or vault is None:
+        return Reality(planned=found)
+    # A rehearsal reads the files, which have names.
+    kept = vault.names(found.get_column(ENTITY).unique().to_list())
+    named = pl.Series(ENTITY, [kept.get(p) for p in found.get_column(ENTITY)], dtype=pl.String)
+    return Reality(planned=found.with_columns(named).filter(pl.col(ENTITY).is_not_null()))
 
 
 def really(
@@ -97,7 +101,7 @@ def really(
     from tamid.stages.in_fact import facts, known_acts
 
     acts, lost = known_acts(contract, sources.get(ACTIONS), until)
-    return facts(contract, acts, real.planned), "; ".join(filter(None, (lost, real.unread)))
+    return facts(contract, acts, real.planned), lost
 
 
 def whole(source: Source) -> pl.DataFrame:

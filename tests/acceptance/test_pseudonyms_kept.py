@@ -16,7 +16,9 @@ from tamid.app import App
 from tamid.config import find
 from tamid.core import events as ev
 from tamid.core.pseudonym import pseudonym
+from tamid.core.values import ENTITY
 from tamid.pseudonyms import key_in
+from tamid.rehearsal import reality_of
 from tamid.serving.wiring import lookup_of
 
 NAMES = {f"c{n}" for n in range(150)}
@@ -85,12 +87,30 @@ def test_servers_know_entities_under_the_same_pseudonym(shop: Path) -> None:
     assert found.get("c9") is None
 
 
+def test_a_rehearsal_knows_by_name_whom_the_loop_treated(shop: Path) -> None:
+    """The files that it reads have names; what stands for nobody any more is left out."""
+    app = App(find(shop), clock=SimulatedClock(PLAYED))
+    try:
+        planned = reality_of(app, "churn").planned
+        stored = app.tables.read(app.state("churn").pins["churn.predictions"])
+    finally:
+        app.close()
+    assert planned is not None
+    assert set(planned.get_column(ENTITY)) <= NAMES
+    assert planned.height >= stored.height - 2  # whom another test has erased
+    assert planned.get_column("treated").any()
+    assert (planned.get_column("propensity") < 1).any()
+
+
 def test_an_erased_entity_is_named_nowhere_again(shop: Path) -> None:
     """Its coming rows are passed over, its score goes to nobody, and the proof still holds."""
     told = here(shop, "erase", "c7", "--as", "mlops_engineer", "--reason", "ticket 812")
     assert told.returncode == 0, told.stderr
     made = pseudonym("c7", key_in(shop / ".tamid"))
     assert made in told.stdout
+    assert "Nothing of it was stored" not in told.stdout
+    strange = here(shop, "erase", "nobody-of-ours", "--as", "mlops_engineer", "--reason", "t")
+    assert "Nothing of it was stored" in strange.stdout
     assert Vault(shop / ".tamid").names([made]) == {}
     assert lookup_of(shop, "churn").get(made) is None
     put_week(shop, sunday(0))
@@ -100,7 +120,8 @@ def test_an_erased_entity_is_named_nowhere_again(shop: Path) -> None:
     app = App(find(shop))
     erased = [r for r in app.ledger.read("churn") if isinstance(r.event, ev.EntityErased)]
     app.close()
-    assert [(r.event.pseudonym, r.reason) for r in erased] == [(made, "ticket 812")]  # type: ignore[attr-defined]
+    mine = [r.reason for r in erased if r.event.pseudonym == made]  # type: ignore[attr-defined]
+    assert mine == ["ticket 812"]
     proof = here(shop, "verify")
     assert proof.returncode == 0, proof.stdout
 

@@ -45,10 +45,14 @@ def erase(args: Namespace, out: Output) -> int:
             "tables": {t: {"files": n, "rows": m} for t, (n, m) in done.tables.items()},
             "lookups": done.lookups,
             "left": done.left,
+            "known": done.known or bool(waiting),
             "waiting": waiting,
         }
     )
     out.text(f"Erased: {done.stands} names nobody any more.")
+    if not (done.known or waiting):
+        out.text("  Nothing of it was stored, or it was erased before: name it as its source does.")
+        out.text("  What comes later under this name is taken in without it.")
     for table, (files, _) in done.tables.items():
         out.text(f"  {table}: {files} files rewritten, in every version that reads them")
     for model in done.lookups:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ import polars as pl
 
 from tamid.core.errors import IntegrityError
 from tamid.core.events import EntityErased
+from tamid.core.pseudonym import pseudonym
 from tamid.core.values import ENTITY, Role, canonical_json
 from tamid.store import refuse_without_secrets
 
@@ -37,7 +38,7 @@ _ID = "id"
 class Erased:
     """What was done: what stands for the entity now, files and rows by table, look-ups, models.
 
-    `left`: where the name still stands, and cannot be taken out.
+    `left`: where the name still stands, and cannot be taken out. `known`: whether there was any.
     """
 
     stands: str
@@ -45,6 +46,7 @@ class Erased:
     lookups: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    known: bool = True
 
 
 def erase(app: App, name: str, *, actor: str, role: Role, reason: str) -> Erased:
@@ -55,8 +57,9 @@ def erase(app: App, name: str, *, actor: str, role: Role, reason: str) -> Erased
     """
     refuse_without_secrets(app.config.store, "erase an entity")
     if app.edges.vault is not None:
+        known = bool(app.edges.vault.names([pseudonym(name, app.edges.vault.key)]))
         stands = app.edges.vault.erase(name)
-        found = Erased(stands=stands, lookups=_out_of_lookups(app, stands))
+        found = Erased(stands=stands, lookups=_out_of_lookups(app, stands), known=known)
         said = {"store": "pseudonyms", "stands": stands, "lookups": found.lookups}
         return _told(app, found, said, actor, role, reason)
     marks = app.edges.marks
@@ -116,11 +119,13 @@ def _out_of_tables(app: App, name: str, mark: Mark, progress: Progress) -> Erase
         if made.files:
             done[table] = (made.files, made.rows)
         progress.step("tables rewritten", number, len(tables))
+    lookups, left = _out_of_lookups(app, name), _left(app, name)
     return Erased(
         stands=mark.stands,
         tables=done,
-        lookups=_out_of_lookups(app, name),
-        left=_left(app, name),
+        lookups=lookups,
+        left=left,
+        known=bool(done or lookups or left),
     )
 
 
@@ -226,13 +231,7 @@ def _told(
             event = EntityErased(key=key, pseudonym=found.stands, report=report)
             app.record(model, event, role=role, actor=actor, reason=reason)
         told.append(model)
-    return Erased(
-        stands=found.stands,
-        tables=found.tables,
-        lookups=found.lookups,
-        models=tuple(told),
-        left=found.left,
-    )
+    return replace(found, models=tuple(told))
 
 
 def _said(records: Sequence[Recorded], key: str) -> bool:
