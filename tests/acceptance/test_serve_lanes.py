@@ -175,7 +175,7 @@ def test_requests_of_a_known_form_get_what_others_get(server: Server) -> None:
 
 
 def test_a_row_is_logged_alike_however_it_was_asked(server: Server) -> None:
-    """Plain, a tensor a column, two tensors, two packed ones: one row in the log, four times."""
+    """Plain, a tensor a column, two tensors, two packed ones, twice in an array: one row always."""
     row = {**ROW, "calls": 7.25, "minutes": 1e-7}
     body, length = packed(server, [row], parameters={"binary_data_output": True})
     headers = {"inference_header_content_length": str(length)}
@@ -184,8 +184,14 @@ def test_a_row_is_logged_alike_however_it_was_asked(server: Server) -> None:
     assert server.call("POST", INFER, {"inputs": two(server, [row])})[0] == 200
     binary = server.raw("POST", INFER, body, content_type="application/octet-stream", **headers)
     assert binary[0] == 200
-    found = until(lambda: _logged(server, 7.25, 4))
-    assert [{n: asked[n] for n in row} for asked in found] == [row] * 4
+    assert server.predict([row, row])[0] == 200
+    assert server.predict([row, {**row, "customer": "c0001"}])[0] == 200
+    found = until(lambda: _logged(server, 7.25, 8))
+    assert [{n: asked[n] for n in row} for asked in found] == [row] * 8
+    assert [asked.get("_entity") or asked.get("customer") for asked in found[-2:]] == [
+        None,
+        "c0001",
+    ]
 
 
 def _logged(server: Server, calls: float, count: int) -> list[dict[str, Any]] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tamid.serving.values import Answer, Request, Row, Served
@@ -118,6 +118,23 @@ class Companion(Protocol):
         ...
 
 
+class Desk(Protocol):
+    """What the lanes ask of the application."""
+
+    @property
+    def ids(self) -> tuple[str, Iterator[int]]:
+        """Return what the ids of this process begin with, and the numbers that end them."""
+        ...
+
+    def new_id(self) -> str:
+        """Return an id that nobody else has."""
+        ...
+
+    def busy(self) -> bool:
+        """Say whether more is being worked on than may be at once."""
+        ...
+
+
 class LogBook(Protocol):
     """Where answers are written down; nothing waits for it.
 
@@ -148,7 +165,8 @@ class LogBook(Protocol):
         """Keep the answers to one request. Never raises; waits only where the contract says so.
 
         `seconds`: of read, features, queue, model, and of the whole; `size`: bytes of the body.
-        `sent`, `reply`: body and answer as they came and went, where both are one JSON object.
+        `sent`, `reply`: body and answer as they came and went, where both are one JSON object; of
+        many rows, an array and the object of its answers, if they may be kept and none is chosen.
         """
         ...
 

@@ -128,6 +128,28 @@ def test_rows_of_tensors_are_read_as_rows(book: Book, tmp_path: Path) -> None:
     assert asked == [{"calls": 3.5}, {"calls": 2.5, "phone": "050-1"}]
 
 
+def test_the_bytes_of_many_rows_are_stored_row_by_row(book: Book, tmp_path: Path) -> None:
+    """Each under its own answer; while little room is left, those of the sample by their values."""
+    asked = tuple(Row(values={"calls": float(n)}) for n in range(300))
+    told = tuple(Answer(id=f"a-{n}", score=n / 300, version=3, rung="champion") for n in range(300))
+    sent = json.dumps([{"calls": n, "phone": f"050-{n}"} for n in range(300)]).encode()
+    replies = [{"id": a.id, "score": a.score} for a in told]
+    reply = json.dumps({"answers": replies}).encode()
+    book.note(logged(bare=True), asked, told, SPENT, len(sent), sent, reply)
+    book.flush()
+    assert book.kept.answered == {(3, "champion"): 300}
+    found = rows(tmp_path / "spool")
+    assert [(r["id"], r["score"]) for r in found] == [(a.id, a.score) for a in told]
+    assert [r["asked"] for r in found] == json.loads(sent)
+    book.tight = True
+    book.note(logged(bare=True), asked, told, SPENT, len(sent), sent, reply)
+    book.flush()
+    kept_few = rows(tmp_path / "spool")[300:]
+    chosen_ids = [a.id for a in told if chosen(a.id, RESERVED)]
+    assert [r["id"] for r in kept_few] == chosen_ids
+    assert all(set(r["asked"]) == {"calls"} for r in kept_few)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.0])
 def test_a_share_is_kept_with_its_chance(book: Book, tmp_path: Path, share: float) -> None:
     """The chance is stored; the reserved sample comes at a share of nothing, too."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -19,7 +19,7 @@ from tamid.serving.http.plain_row import plain_row
 from tamid.serving.http.tensor_row import tensor_row
 from tamid.serving.http.v2_lane import V2Lane
 from tamid.serving.http.wire import Call, Reply
-from tamid.serving.seams import Brain, Lane, LogBook, Turn
+from tamid.serving.seams import Brain, Desk, Lane, LogBook, Turn
 from tamid.serving.strict import LONGEST_ID, UNSET, Codec
 from tamid.serving.values import Row
 
@@ -140,8 +140,16 @@ class Hot:
             for name, score, kind in zip(names, scores, kinds, strict=True)
         ]
         body = f'{{"answers":[{",".join(parts)}]}}'.encode()
-        self._noted(call, rows, kinds, ids, scores, read)
+        keeps = len(rows) > 1 and self._keeps(rows)
+        self._noted(call, rows, kinds, ids, scores, read, (call.body, body) if keeps else ())
         return Reply(body=body)
+
+    def _keeps(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Say whether the bytes of these rows are all that their note needs."""
+        if self._book.tight or not (self._bare_bytes or self._bytes_only):
+            return False
+        place = self._inputs + 1
+        return self._bytes_only or all(v is UNSET for values in rows for v in values[place:])
 
     async def many_v2(self, call: Call, length: int) -> tuple[bytes, int] | None:
         """Answer a request of V2."""
@@ -193,7 +201,7 @@ class Hot:
 
     def _noted(
         self, call: Call, rows: list[tuple[Any, ...]], kinds: list[int], ids: list[str],
-        scores: list[float], read: float,
+        scores: list[float], read: float, as_they_came: tuple[bytes, ...] = (),
     ) -> None:  # fmt: skip
         """Count and write down the answers of many rows."""
         ended, number = time.monotonic(), self._served.number
@@ -202,24 +210,8 @@ class Hot:
         self._counts.answered_alike(self.kinds[0], len(rows))
         spent = (read - call.began, 0.0, 0.0, ended - read, ended - call.began)
         answers = LazyAnswers(self.kinds, kinds, ids, scores)
-        self._note(self._served, LazyRows(self._codec.row, rows), answers, spent, len(call.body))
-
-
-class Desk(Protocol):
-    """What the lanes ask of the application."""
-
-    @property
-    def ids(self) -> tuple[str, Iterator[int]]:
-        """Return what the ids of this process begin with, and the numbers that end them."""
-        ...
-
-    def new_id(self) -> str:
-        """Return an id that nobody else has."""
-        ...
-
-    def busy(self) -> bool:
-        """Say whether more is being worked on than may be at once."""
-        ...
+        given = LazyRows(self._codec.row, rows)
+        self._note(self._served, given, answers, spent, len(call.body), *as_they_came)
 
 
 class Lanes:

@@ -34,9 +34,18 @@ _WHOLE = 2.0**32
 _TENSORED = f'{{"{REQUEST}"'.encode()
 
 
+class _Told(msgspec.Struct):
+    answers: list[msgspec.Raw]
+
+
+_rows_of = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_answers_of = msgspec.json.Decoder(_Told).decode
+
+
 # One request, a bare tuple, because it is made for each: when it was answered, by which turn, rows,
 # answers; seconds of read, features, queue, model and the whole; bytes of the body; the share that
-# is kept just now (0: what the contract says); body and reply, if it was one row in one object.
+# is kept just now (0: what the contract says); body and reply, if they are one JSON object of one
+# row, or arrays of as many.
 Noted = tuple[
     float, Served, Sequence[Row], Sequence[Answer], tuple[float, ...], int, float, bytes, bytes
 ]
@@ -89,12 +98,19 @@ def _bytes_alone(
     for request in requests:
         (plain if _as_it_came(request) else others).append(request)
     for request in plain:
-        rows += (b"[%d" % ((request[0] - at) * 1e6), request[7], request[8] + b"]")
+        later = b"[%d" % ((request[0] - at) * 1e6)
+        if len(request[2]) == 1:
+            rows += (later, request[7], request[8] + b"]")
+            continue
+        replies = _answers_of(request[8]).answers
+        for sent, reply in zip(_rows_of(request[7]), replies, strict=True):
+            rows += (later, bytes(sent), bytes(reply) + b"]")
     # Most have one and the same answer for their like.
-    likes = {id(request[3]): request[3][0] for request in plain}
+    likes = {id(request[3]): (request[3][0], len(request[2])) for request in plain}
     for which, n in Counter([id(request[3]) for request in plain]).items():
-        key = (likes[which].version, likes[which].rung)
-        counts[key] = counts.get(key, 0) + n
+        like, each = likes[which]
+        key = (like.version, like.rung)
+        counts[key] = counts.get(key, 0) + n * each
     return others
 
 
@@ -108,7 +124,7 @@ def _add(
     """Add the rows of a request: to the first place what is sampled, to the second what is not."""
     rows, left = places
     when, served, asked, answers, _, _, _, sent, reply = request
-    logged = served.logged
+    logged, as_it_came = served.logged, len(asked) == 1 and _as_it_came(request)
     later = int((when - at) * 1e6)
     for row, a in zip(asked, answers, strict=True):
         key = (a.version, a.rung)
@@ -118,7 +134,7 @@ def _add(
             into = left
         elif share < 1.0 and not chosen(a.id, share):
             continue
-        if _as_it_came(request):
+        if as_it_came:
             into += (b"[%d" % later, sent, reply + b"]")
             continue
         given = {name: row.values.get(name) for name in logged.names}
@@ -133,8 +149,11 @@ def _add(
 
 def _as_it_came(request: Noted) -> bool:
     """Say whether a request is kept as it came: what it holds may be stored, and it is known."""
-    logged = request[1].logged
-    return bool(request[7]) and (logged.whole or (logged.bare and request[2][0].entity is None))
+    logged, rows = request[1].logged, request[2]
+    # Whoever gives the bytes of many rows has looked at each.
+    return bool(request[7]) and (
+        logged.whole or (logged.bare and (len(rows) > 1 or rows[0].entity is None))
+    )
 
 
 def _of_tensors(row: bytes) -> bool:
