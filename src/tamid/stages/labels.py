@@ -231,8 +231,8 @@ def _weighted(frame: pl.DataFrame) -> pl.DataFrame:
 def _about(frame: pl.DataFrame, horizon: timedelta) -> pl.Expr:
     """Say which events some of the rows may be about: a week's rows need not look through years."""
     starts = frame.get_column(TIME).to_physical()
-    event = pl.col(EVENT).to_physical()
-    return (event >= starts.min()) & (event < pl.lit(starts.max(), pl.Int64) + horizon // _MICRO)
+    first, last = (pl.lit(moment, pl.Int64) for moment in (starts.min(), starts.max()))
+    return pl.col(EVENT).to_physical().is_between(first, last + horizon // _MICRO, closed="left")
 
 
 def _by_event(frame: pl.DataFrame, heard: pl.DataFrame, horizon: timedelta) -> pl.DataFrame:

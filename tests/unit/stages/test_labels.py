@@ -215,6 +215,27 @@ def test_an_event_belongs_to_the_rows_before_it() -> None:
     assert positive == {("a", 0), ("b", 1), ("c", 0)}
 
 
+def test_a_week_alone_has_the_labels_that_it_has_among_all() -> None:
+    """Events of other weeks say nothing about it; without rows or moments nothing is positive."""
+    inbox = Inbox(BY_EVENT)
+    inbox.hear(
+        "one", left(("a", 0, 2), ("b", 6.99, 9), ("b", 7, 9), ("c", 14, 15), ("a", 20.9, 21))
+    )
+    pin = inbox.tables.latest("churn.labels")
+    assert pin is not None
+    heard = inbox.tables.read(pin)
+    whole = inbox.resolved(NOW + HORIZON)
+    assert whole.get_column(LABEL).sum() == 5
+    for _, week in inbox.keys.group_by(PERIOD):
+        alone = labels.resolve(week, heard, BY_EVENT, NOW + HORIZON)
+        assert alone.equals(whole.join(week, on=[ENTITY, TIME], how="semi"))
+    timeless = inbox.keys.with_columns(pl.lit(None, MOMENT).alias(TIME))
+    for nothing in (inbox.keys.clear(), timeless):
+        found = labels.resolve(nothing, heard, BY_EVENT, NOW + HORIZON)
+        assert found.schema == whole.schema
+        assert not (found.get_column(LABEL) > 0).any()
+
+
 def test_a_long_horizon_gives_one_event_to_many_rows() -> None:
     """With a horizon of two weeks a leaver is a positive of both weeks before."""
     inbox = Inbox(contract(event_time="left_at", absence="negative", horizon=14 * DAY))
