@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from viewed_world import DAY, FIRST, MODELS, NOW, WEEK, Shop, calls, make, turn
 
+from tamid.core.state import State
 from tamid.core.values import ENTITY, TIME, Role
 from tamid.stages import dataset, joining
 from tamid.stages.audit import audit, prove
@@ -108,6 +110,36 @@ def test_a_user_that_is_behind_is_waited_for(world: Path) -> None:
     assert any("upsell has not taken in all of them yet" in t for t in found["churn"].stays)
     turn(world, NOW + 3 * HOUR)
     assert VIEW in swept(world, NOW + 4 * HOUR)["upsell"].rows
+
+
+class Dying(Shop):
+    """A workspace whose process dies once the first model was told."""
+
+    told = 0
+
+    def record(self, *args: Any, **more: Any) -> State:
+        """Append for one model, and die before the next."""
+        self.told += 1
+        if self.told > 1:
+            raise KeyboardInterrupt
+        return super().record(*args, **more)
+
+
+def test_a_clearing_that_died_between_two_models_goes_on(world: Path) -> None:
+    """The second is told of the same version, and no other one is made."""
+    keeping(world, f'"{VIEW}" = "30d"')
+    dying = Dying(world, NOW + HOUR)
+    with pytest.raises(KeyboardInterrupt):
+        collect(dying, actor="ada", role=Role.MLOPS_ENGINEER, reason="policy 7")
+    half = dying.tables.latest(VIEW)
+    assert [dying.state(m).pins[VIEW] == half for m in MODELS] == [True, False]
+    dying.close()
+    swept(world)
+    app = Shop(world)
+    assert [app.state(m).pins[VIEW] for m in MODELS] == [half, half]
+    assert app.tables.latest(VIEW) == half
+    app.close()
+    assert all(VIEW not in one.rows for one in swept(world).values())
 
 
 def test_versions_that_nobody_needs_leave_the_disk_and_are_told_to_all(world: Path) -> None:

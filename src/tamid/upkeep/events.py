@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tamid.core.events import Collected
 from tamid.core.fold import ROWS
 from tamid.core.values import PERIOD, RULE, TIME, TablePin
 from tamid.stages.feeds import VIEWS, stored_name
@@ -92,6 +93,8 @@ def shared_slices(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the slices of a view's events that no user needs, and why older ones stay.
 
+    Where an earlier call died before all users were told, it is that one's which are told again.
+
     `leaving`: by model, the periods of its rows that are about to go.
     """
     latest = app.tables.latest(table)
@@ -100,9 +103,22 @@ def shared_slices(
     if latest is None:
         return (), ()
     behind = [m for m in users if app.state(m).pins.get(table) != latest]
+    if behind and (told := _told_to_some(app, table, latest, behind)):
+        return told, ()
     if behind:
         return (), (f"rows of {table}: {', '.join(behind)} has not taken in all of them yet",)
     return outlived_slices(app, latest, span, [r for r in reaches.values() if r], now)
+
+
+def _told_to_some(
+    app: App, table: str, latest: TablePin, behind: Collection[str]
+) -> tuple[str, ...]:
+    """Return the slices of a clearing that was cut off before every user was told of it."""
+    if any(app.state(m).pins[table].version != latest.version - 1 for m in behind):
+        return ()
+    events = (r.event for m in app.models() for r in app.records(m))
+    done = [e for e in events if isinstance(e, Collected) and latest in e.pins]
+    return done[-1].periods.get(table, ()) if done else ()
 
 
 def _contracts(app: App, model: str, state: State) -> Iterator[Contract]:

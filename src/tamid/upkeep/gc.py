@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tamid.core.events import Collected
 from tamid.core.fold import LOGS, OF_RUNS, ROWS
 from tamid.core.retention import NOW, Plan, Replaced, needed, plan
-from tamid.core.values import Role, TablePin, canonical_json, digest_of
+from tamid.core.values import PERIOD, Role, TablePin, canonical_json, digest_of
 from tamid.stages.audit import UNREAD
 from tamid.stages.feeds import VIEWS
 from tamid.stages.naming import cleared, newest_named
@@ -156,9 +156,15 @@ def _with_shared(
 
 
 def _reads(app: App, one: Found, table: str, periods: tuple[str, ...]) -> bool:
-    """Say whether a model has to be told that a table stands without some periods."""
+    """Say whether a model has to be told that a table stands without some periods.
+
+    Whom a call that died has told already reads the table as it stands.
+    """
     state = app.state(one.model)
-    return bool(periods) and table in state.pins and not state.retired
+    if not periods or table not in state.pins or state.retired:
+        return False
+    held = app.tables.read(state.pins[table], columns=[PERIOD]).get_column(PERIOD)
+    return bool(set(held) & set(periods))
 
 
 def _planned(
