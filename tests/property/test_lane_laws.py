@@ -61,6 +61,28 @@ def program(of: tuple[Feature, ...]) -> Program:
     return Program(task=Task.REGRESSION, features=of, slots=plain_slots(len(of)), model=model)
 
 
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), told=rules())
+def test_usual_rows_get_the_same_from_both(data: st.DataObject, told: list[Rule]) -> None:
+    """Numbers and words as nearly all requests hold them, now and then another one between."""
+    told = [r for r in told if r.kind in ("number", "category", "text")]
+    told += [Rule(name=f"y{i}", kind="number", low=low) for i, low in enumerate((-1.0, None))]
+    of = features([*told, *(Rule(name="z", kind="number"),)])
+    fields = lane_fields([*told, Rule(name="z", kind="number")], of)
+    assert fields is not None
+    engine = KernelEngine(program(of))
+    quick = engine.lane(fields, UNSET)
+    if quick is None:
+        pytest.skip("the kernel was built without Python's headers")
+    plain = PlainLane(fields, len(of), engine.one, UNSET)
+    usual = {True: st.sampled_from(WORDS), False: st.floats(-2, 2)}
+    for _ in range(5):
+        row = [data.draw(usual[f.is_word]) for f in fields]
+        if data.draw(st.booleans()):
+            row[data.draw(st.integers(0, len(row) - 1))] = data.draw(VALUES)
+        assert repr(plain.score(tuple(row))) == repr(quick.score(tuple(row)))
+
+
 @settings(max_examples=400, deadline=None)
 @given(data=st.data(), told=rules())
 def test_both_lanes_say_the_same(data: st.DataObject, told: list[Rule]) -> None:

@@ -12,6 +12,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import ge, itemgetter, le
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # Whole numbers beyond this are for the ordinary road, which counts exactly.
 _WHOLE = 9.2e18
+_Laid = Callable[[tuple[Any, ...]], tuple[float, ...] | None]
 
 
 class FieldKind(enum.IntEnum):
@@ -54,6 +56,16 @@ class LaneField:
     high: float
     codes: Mapping[str, float]
 
+    @property
+    def is_number(self) -> bool:
+        """Say whether it holds any number."""
+        return self.kind is FieldKind.NUMBER
+
+    @property
+    def is_word(self) -> bool:
+        """Say whether it holds a word."""
+        return self.kind in (FieldKind.WORD_KNOWN, FieldKind.WORD_ANY)
+
 
 def lane_fields(rules: Sequence[Rule], features: Sequence[Feature]) -> tuple[LaneField, ...] | None:
     """Return the fields of a row whose values come in the order of the rules.
@@ -88,11 +100,15 @@ class PlainLane:
         self._each = [(f, f.feature, *_quick(f)) for f in fields]
         self._pack = struct.Struct(f"<{features}d").pack
         self._features = features
+        self._usual = _usual_row(fields, features)
 
     def score(self, values: tuple[Any, ...]) -> float | None:
         """Return the score, or None: the ordinary road decides."""
         if type(values) is not tuple or len(values) < self._count:
             raise TypeError("a tuple with a value for each field is wanted")
+        usual = None if self._usual is None else self._usual(values)
+        if usual is not None:
+            return self._one(self._pack(*usual))
         row = [math.nan] * (self._features + 1)
         for value, (field, place, kind, low, high, codes) in zip(values, self._each, strict=False):
             # What nearly all values are, first; a field that is no feature writes behind the row.
@@ -125,12 +141,53 @@ class PlainLane:
         """Read no bytes: decoders do that faster than Python."""
 
 
+def _usual_row(fields: Sequence[LaneField], features: int) -> _Laid | None:
+    """Return what lays a usual row out as features by a few calls over all values.
+
+    It gives None for any other row: a value is missing, of another type, out of bounds, or no known
+    word. There is nothing to gain (None) where a field is neither number nor word, or with few.
+    """
+    numbers = [i for i, f in enumerate(fields) if f.is_number]
+    words = [i for i, f in enumerate(fields) if f.is_word]
+    if len(numbers) + len(words) < len(fields) or len(numbers) < 2 or features < 2:
+        return None
+    bounded = [i for i in numbers if fields[i].low > -math.inf or fields[i].high < math.inf]
+    types = tuple(str if f.is_word else float for f in fields)
+    lows, highs = [fields[i].low for i in bounded], [fields[i].high for i in bounded]
+    # Once more at the end, so that there are at least two and a tuple comes out.
+    number_of, bounded_of = itemgetter(*numbers), itemgetter(*bounded, *numbers[:2])
+    tables = [(i, fields[i].codes) for i in words]
+    place = {fields[i].feature: at for at, i in enumerate((*numbers, *words))}
+    order = itemgetter(*(place[feature] for feature in range(features)))
+    count = len(fields)
+
+    def laid(values: tuple[Any, ...]) -> tuple[float, ...] | None:
+        if tuple(map(type, values[:count])) != types:
+            return None
+        found = number_of(values)
+        total = sum(found)
+        # What is missing or infinite leaves no finite sum.
+        if total - total != 0:
+            return None
+        some = bounded_of(values)
+        if not (all(map(le, lows, some)) and all(map(ge, highs, some))):
+            return None
+        try:
+            codes = [codes[values[i]] for i, codes in tables]
+        except KeyError:
+            return None
+        row: tuple[float, ...] = order((*found, *codes))
+        return row
+
+    return laid
+
+
 def _quick(field: LaneField) -> tuple[type | None, float, float, Mapping[str, float] | None]:
     """Return the type of which a value is plain without another look, and which values are."""
-    if field.kind in (FieldKind.WORD_KNOWN, FieldKind.WORD_ANY):
+    if field.is_word:
         return str, 0.0, 0.0, field.codes
     most = sys.float_info.max
-    kind = float if field.kind is FieldKind.NUMBER else None
+    kind = float if field.is_number else None
     return kind, max(field.low, -most), min(field.high, most), None
 
 
@@ -164,7 +221,7 @@ def _field(rule: Rule, place: int, feature: Feature | None) -> LaneField | None:
 
 
 def _number(field: LaneField, value: Any) -> float | None:
-    if field.kind in (FieldKind.WORD_KNOWN, FieldKind.WORD_ANY):
+    if field.is_word:
         other = None if field.kind is FieldKind.WORD_KNOWN else math.nan
         return field.codes.get(value, other) if type(value) is str else None
     if field.kind is FieldKind.BOOLEAN:
