@@ -21,6 +21,7 @@ from tamid.core.rules.release import (
     awaits_answers,
     release,
     roll_back,
+    stays_until,
     undecided,
     withdraw,
 )
@@ -30,6 +31,7 @@ from tamid.core.rules.suspicions import suspicions
 from tamid.core.rules.threshold import mend_threshold
 from tamid.core.signals import Signals
 from tamid.core.state import State
+from tamid.core.values import instant
 
 Rule = Callable[[Policy, State, Signals, datetime], list[Action]]
 
@@ -72,6 +74,10 @@ def _waiting(policy: Policy, state: State, signals: Signals, now: datetime) -> t
         found.append(f"version {state.challenger} waits for approval by {roles}")
     if text := undecided(policy, state, signals, now):
         found.append(text)
+    elif challenger and (stays := stays_until(policy, state, now)):
+        found.append(
+            f"version {state.challenger} stays in {challenger.stage} until {instant(stays)[:16]}"
+        )
     if challenger and awaits_answers(challenger):
         missing = "; ".join(challenger.trial.reasons) if challenger.trial else "none so far"
         said = f"version {state.challenger} waits in {challenger.stage} for answers of the server"

@@ -178,7 +178,10 @@ def wanted(state: State, signals: Signals, wish: Wish) -> Train:
         )
     if blocked := _blocked(state):
         raise Conflict(
-            f"no run can start: {blocked}", why="the loop has one matter in hand at once"
+            f"no run can start: {blocked}",
+            why="the loop has one matter in hand at once",
+            fix="Wait for its end (`tamid tick` says what for), or try without consequence: `tamid "
+            "train --experiment`.",
         )
     if why := forbidden(state):
         raise Conflict(

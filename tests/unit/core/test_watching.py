@@ -13,6 +13,7 @@ from tamid.core.decide import decide
 from tamid.core.rules.release import LEAST_STAY
 from tamid.core.signals import Signals
 from tamid.core.stats.betting import Bets, observe_differences
+from tamid.core.values import instant
 from tamid.core.watching import AFTER, FIRST_ANSWERS, SHADOW, harmful, watched, with_band
 from tamid.testing.histories import POLICY, Story, fallen
 
@@ -58,9 +59,11 @@ def released() -> Story:
 
 
 def test_without_labels_in_time_the_gates_verdict_stands() -> None:
-    """Nothing is waited for, and nothing is said to be undecided."""
+    """It stays for its least time, which is told, and nothing is said to be undecided."""
     story = in_shadow()
-    assert decide(POLICY, story.state, READY, story.now).waiting == ()
+    (told,) = decide(POLICY, story.state, READY, story.now).waiting
+    until = instant(story.now + LEAST_STAY)[:16]
+    assert told == f"version 2 stays in shadow until {until}"
     story.now += LEAST_STAY
     story.live(READY)
     assert story.state.champion == 2

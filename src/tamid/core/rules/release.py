@@ -159,6 +159,15 @@ def undecided(policy: Policy, state: State, signals: Signals, now: datetime) -> 
     )
 
 
+def stays_until(policy: Policy, state: State, now: datetime) -> datetime | None:
+    """Return until when the version on its way stays where it is whatever is known of it."""
+    version = state.versions.get(state.challenger)
+    if version is None or version.stage_at is None or version.stage not in policy.path:
+        return None
+    until = version.stage_at + LEAST_STAY
+    return until if now < until else None
+
+
 def aftermath(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
     """Settle what a release has settled: alarms of the version before it, the rung, cases.
 
