@@ -64,7 +64,8 @@ bench-serve: $(VENV)/.wheel ## serve one pipeline with Tamid and with its peers,
 # Images need podman (Debian: apt install podman runc).
 test-integration: $(INTEGRATION)/.ready $(CLIENTS)/.ready ## the long and destructive tests, and those against real servers
 	OMP_NUM_THREADS=1 TAMID_CLIENTS=$${TAMID_CLIENTS:-$(CURDIR)/$(CLIENTS)/bin/python} \
-	  $(INTEGRATION)/bin/pytest tests -m integration --timeout 1800 $(ARGS) || test $$? -eq 5
+	  $(INTEGRATION)/bin/pytest tests -m integration --timeout 1800 \
+	  -n $(WORKERS) --dist worksteal $(ARGS) || test $$? -eq 5
 
 picture: $(VENV)/.wheel ## draw docs/img/year.svg from a year played for it
 	rm -rf $(VENV)/picture

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import tamid
@@ -71,7 +71,7 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Say whether the process still runs."""
-        return self._end.alive and self._process.poll() is None
+        return self._end.alive and not _ended(self._process)
 
     @property
     def pid(self) -> int:
@@ -141,11 +141,12 @@ class Worker:
 
     def _died(self, what: str, seconds: float) -> WorkerDied:
         """Say how the process ended; what it left running is killed."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(2.0)
-        code = self._process.returncode
+        end = monotonic() + 2.0
+        while not (ended := _ended(self._process)) and monotonic() < end:
+            sleep(0.01)
         noise = _tail(self.folder / _NOISE)
         self.close()
+        code = self._process.returncode if ended else None
         if code is not None and code < 0:
             name = signal.Signals(-code).name
             how = f"was killed by {name}"
@@ -195,6 +196,19 @@ def _tail(path: Path) -> str:
     except OSError:
         return ""
     return " ".join(text.split())
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Say whether a process has ended; its number stays taken until :func:`_end` waits for it.
+
+    A number that is free may be another process's group a moment later, which must not be killed.
+    """
+    if not hasattr(os, "waitid"):  # macOS
+        return process.poll() is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _end(process: subprocess.Popen[bytes], read: int, folder: Path) -> None:

@@ -237,7 +237,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 self._start()
                 if self.replaces:
-                    await self._opened()
+                    await self.opened()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 for one in self.companions:
@@ -247,7 +247,7 @@ class Application:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _opened(self) -> None:
+    async def opened(self) -> None:
         """Wait until a version is open: until then the others of the crew take what comes."""
         end = time.monotonic() + _OPENED_S
         while not self.brain.ready() and time.monotonic() < end:

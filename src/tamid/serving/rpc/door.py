@@ -60,6 +60,9 @@ class Door:
             await self._server.stop(self._app.longest())
 
     async def _start(self) -> None:
+        if self._shared:
+            # Whoever has nothing to answer by leaves what comes to the others.
+            await self._app.opened()
         grpc = self._grpc
         options = [
             ("grpc.so_reuseport", int(self._shared)),
