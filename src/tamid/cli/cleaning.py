@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tamid.cli.desk import add_example, add_model, needs_contract, opened
+from tamid.cli.desk import add_example, add_model, add_words, needs_contract, opened
 
 if TYPE_CHECKING:
     from tamid.cli.output import Output
@@ -19,10 +19,11 @@ _HEAD = ("step", "columns", "rows before", "rows after", "values changed")
 
 def add_cleaning(parser: ArgumentParser) -> None:
     """Declare the arguments of `cleaning`."""
-    parser.description = (
-        "What each step of the contract's block `clean` did: to the rows that came in batches, and "
-        "to the rows that servers were asked, as far as their log keeps them. What it did to the "
-        "rows of a run: tamid runs show RUN."
+    add_words(
+        parser,
+        "What each step of the contract's block `clean` did: to the rows that came in batches, and",
+        "to the rows that servers were asked, as far as their log keeps them. What it did to the",
+        "rows of a run: tamid runs show RUN.",
     )
     parser.add_argument(
         "--all",

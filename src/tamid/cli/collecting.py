@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from tamid.cli.desk import acting, actor, add_example, opened
+from tamid.cli.desk import acting, actor, add_example, add_words, opened
 from tamid.cli.upkeep import still
 
 if TYPE_CHECKING:
@@ -19,10 +19,11 @@ OPERATOR = frozenset({"mlops_engineer"})
 
 def add_gc(parser: ArgumentParser) -> None:
     """Declare the arguments of `gc`."""
-    parser.description = (
-        "Clear away what nobody needs: rows whose time is over by [keep] in tamid.toml, replaced "
-        "versions of tables by [retention], old rows of the servers' log by the contract, loose "
-        "files. Without these sections everything but the log stays for ever."
+    add_words(
+        parser,
+        "Clear away what nobody needs: rows whose time is over by [keep] in tamid.toml, replaced",
+        "versions of tables by [retention], old rows of the servers' log by the contract, loose",
+        "files. Without these sections everything but the log stays for ever.",
     )
     parser.add_argument(
         "--dry-run",
