@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tamid.core.chain import Draft, Recorded
-    from tamid.core.compiled.lane import Rule
+    from tamid.core.compiled.lane import Laid, Rule
     from tamid.core.learning.advice import Ask, Study
     from tamid.core.learning.model import Param
     from tamid.core.spool import Segment
@@ -503,17 +503,8 @@ class RowLane(Protocol):
         """Return what :meth:`score` says of each row."""
         ...
 
-    def form(
-        self,
-        between: tuple[bytes, ...],
-        places: tuple[int, ...],
-        parts: tuple[tuple[int, int, int], ...],
-    ) -> RowForm | None:
+    def form(self, laid: Laid) -> RowForm | None:
         """Return a form; None where the lane reads no bytes.
-
-        `between`: the bytes around the values that stand in JSON, one more than these, or none.
-        `places`: which rule each value is under, those in JSON first. `parts`: what is packed
-        behind: kind (0 FP64, 1 INT64, 2 texts with their lengths), bytes, and values of each.
 
         Raises:
             ValueError: the values are not one for each rule.

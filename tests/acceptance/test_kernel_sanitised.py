@@ -31,14 +31,14 @@ def read_forms(lane, features, rows, rng):
     # Whole, altered and cut bodies, in JSON and packed; how many were plain is returned.
     width, read = len(features), 0
     between = (b"[", *[b","] * (width - 1), b"]")
-    json_form = lane.form(between, tuple(range(width)), ())
+    json_form = lane.form((between, tuple(range(width)), ()))
     for row in rows:
         words = [f.kind == "category" for f in features]
         values = [str(v)[:3] if word else float(v) for v, word in zip(row, words)]
         body = json.dumps(values, separators=(",", ":")).encode()
         raws = [pack(v) for v in values]
         parts = tuple((2 if w else 0, len(r), 1) for r, w in zip(raws, words))
-        packed_form = lane.form((), tuple(range(width)), parts)
+        packed_form = lane.form(((), tuple(range(width)), parts))
         for form, whole in ((json_form, body), (packed_form, b"".join(raws))):
             for _ in range(8):
                 read += form.read(whole, 0)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from test_lane_laws import BOUNDS, WORDS, features, program, rules
 
 from tamid.adapters.engines.kernel import KernelEngine
-from tamid.core.compiled.lane import Rule, lane_fields
+from tamid.core.compiled.lane import Laid, Rule, lane_fields
 from tamid.ports import RowForm, RowLane
-from tamid.serving.http.forms import Laid, laid_row
+from tamid.serving.http.forms import laid_row
 
 TOKENS = st.one_of(
     st.floats().map(repr), st.integers(-(2**70), 2**70).map(str),
@@ -52,7 +52,7 @@ def form_of(lane: RowLane, told: list[Rule], space: str) -> RowForm:
     like = ['"x"' if r.kind in ("category", "text") else "1" for r in told]
     laid = laid_row(body_of(told, like, space), {r.name: i for i, r in enumerate(told)})
     assert laid is not None
-    form = lane.form(*laid)
+    form = lane.form(laid)
     assert form is not None
     return form
 
@@ -151,7 +151,7 @@ def test_packed_values_are_read_alike(
         (i, len(raw), len(values))
         for i, (raw, values) in enumerate(zip(raws, given_values.values(), strict=True))
     )
-    form = lane.form((), tuple(range(len(told))), parts)
+    form = lane.form(Laid((), tuple(range(len(told))), parts))
     assert form is not None
     body = b"".join(raws)
     try:
@@ -181,18 +181,18 @@ def test_packed_values_are_read_alike(
         ((), (0, 1), ((0, -8, -1),)),
     ],
 )
-def test_a_form_that_fits_no_lane_is_refused(wrong: Laid) -> None:
+def test_a_form_that_fits_no_lane_is_refused(wrong: tuple[Any, ...]) -> None:
     """Whoever makes one is told so, before any bytes come."""
     lane = lane_of([Rule(name="a", kind="number"), Rule(name="b", kind="number")])
     with pytest.raises(ValueError, match="form"):
-        lane.form(*wrong)
+        lane.form(Laid(*wrong))
 
 
 @pytest.mark.parametrize("wrong", [("x", 0), (b"1",), (b"1", "0"), (bytearray(b"1"), 0)])
 def test_only_bytes_are_read(wrong: tuple[Any, ...]) -> None:
     """Everything else is an error of the program."""
     lane = lane_of([Rule(name="a", kind="number")])
-    form = lane.form((b"", b""), (0,), ())
+    form = lane.form(Laid((b"", b""), (0,)))
     assert form is not None
     with pytest.raises(TypeError):
         form.read(*wrong)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tamid.serving.values import Answer, Request, Row, Served
 
 if TYPE_CHECKING:
+    from tamid.core.compiled.lane import Laid
     from tamid.core.learning.bundle import Opened
     from tamid.ports import Known, RowForm
 
@@ -35,12 +36,7 @@ class Lane(Protocol):
         """Return the score of each row; None if one of them must take the ordinary road."""
         ...
 
-    def form(
-        self,
-        between: tuple[bytes, ...],
-        places: tuple[int, ...],
-        parts: tuple[tuple[int, int, int], ...],
-    ) -> RowForm | None:
+    def form(self, laid: Laid) -> RowForm | None:
         """Return a form of requests, as a :class:`tamid.ports.RowLane` has it, if there is one."""
         ...
 

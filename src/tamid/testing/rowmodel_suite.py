@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from tamid.core.compiled.lane import Rule
+from tamid.core.compiled.lane import Laid, Rule
 from tamid.core.errors import DataError
 from tamid.ports import LanedModel, RowLane, RowModel
 
@@ -112,7 +112,7 @@ class RowModelSuite:
         lane = _lane(model, rows[0], number, word)
         width = len(rows[0])
         between = (b"[", *[b","] * (width - 1), b"]")
-        form = None if lane is None else lane.form(between, tuple(range(width)), ())
+        form = None if lane is None else lane.form(Laid(between, tuple(range(width))))
         if lane is None or form is None:
             return
         for row in filter(_plain, rows):

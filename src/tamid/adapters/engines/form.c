@@ -314,13 +314,13 @@ static PyType_Spec form_spec = {
     "tamid_kernel.Form", sizeof(Form), 0, Py_TPFLAGS_DEFAULT, form_slots,
 };
 
-/* Returns the form of requests: (between, places, parts). */
-static PyObject *lane_form(PyObject *self, PyObject *args)
+/* Returns the form of requests that are laid out as (between, places, parts). */
+static PyObject *lane_form(PyObject *self, PyObject *laid)
 {
     PyObject *type = of_module(Py_TYPE(self), FORM);
     if (type == NULL) return NULL;
     PyObject *own = PyTuple_Pack(1, self);
-    PyObject *all = own == NULL ? NULL : PySequence_Concat(own, args);
+    PyObject *all = own == NULL ? NULL : PySequence_Concat(own, laid);
     PyObject *form = all == NULL ? NULL : PyObject_CallObject(type, all);
     Py_XDECREF(own);
     Py_XDECREF(all);

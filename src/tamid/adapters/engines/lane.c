@@ -176,7 +176,7 @@ static PyObject *lane_make(PyTypeObject *type, PyObject *args, PyObject *names)
 static PyMethodDef lane_methods[] = {
     {"score", lane_score, METH_O, "Return the score of a row, or None."},
     {"scores", lane_scores, METH_O, "Return what `score` says of each row of a list."},
-    {"form", lane_form, METH_VARARGS, "Return a form of requests."},
+    {"form", lane_form, METH_O, "Return a form of requests."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tamid.core.compiled.lane import PlainLane, Rule, lane_fields
+from tamid.core.compiled.lane import Laid, PlainLane, Rule, lane_fields
 from tamid.core.compiled.links import calibrate
 from tamid.core.compiled.shap import Explainer
 from tamid.core.values import Task
@@ -106,14 +106,9 @@ class _Calibrated:
         made = self._lane.scores(rows)
         return [None if s is None else calibrate(self._calibration, s) for s in made]
 
-    def form(
-        self,
-        between: tuple[bytes, ...],
-        places: tuple[int, ...],
-        parts: tuple[tuple[int, int, int], ...],
-    ) -> RowForm | None:
+    def form(self, laid: Laid) -> RowForm | None:
         """Return a form with the calibration behind it."""
-        form = self._lane.form(between, places, parts)
+        form = self._lane.form(laid)
         return None if form is None else _CalibratedForm(form, self._calibration)
 
 

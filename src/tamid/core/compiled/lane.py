@@ -13,14 +13,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import ge, itemgetter, le
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from tamid.core.learning.model import Feature
 
 # Whole numbers beyond this are for the ordinary road, which counts exactly.
 _WHOLE = 9.2e18
-_Laid = Callable[[tuple[Any, ...]], tuple[float, ...] | None]
+_Usual = Callable[[tuple[Any, ...]], tuple[float, ...] | None]
 
 
 class FieldKind(enum.IntEnum):
@@ -31,6 +31,19 @@ class FieldKind(enum.IntEnum):
     BOOLEAN = 2
     WORD_KNOWN = 3  # only words of the table
     WORD_ANY = 4  # a word that is not in the table counts as missing
+
+
+class Laid(NamedTuple):
+    """How requests of one form are laid out; a tuple, as kernel.c takes it.
+
+    `between`: the bytes around the values that stand in JSON, one more than these, or none.
+    `places`: which rule each value is under, those in JSON first. `parts`: what is packed behind:
+    kind (0 FP64, 1 INT64, 2 texts with their lengths), bytes, and values of each.
+    """
+
+    between: tuple[bytes, ...]
+    places: tuple[int, ...]
+    parts: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +145,11 @@ class PlainLane:
         """Return what :meth:`score` says of each."""
         return [self.score(values) for values in rows]
 
-    def form(
-        self,
-        between: tuple[bytes, ...],
-        places: tuple[int, ...],
-        parts: tuple[tuple[int, int, int], ...],
-    ) -> None:
+    def form(self, laid: Laid) -> None:
         """Read no bytes: decoders do that faster than Python."""
 
 
-def _usual_row(fields: Sequence[LaneField], features: int) -> _Laid | None:
+def _usual_row(fields: Sequence[LaneField], features: int) -> _Usual | None:
     """Return what lays a usual row out as features by a few calls over all values.
 
     It gives None for any other row: a value is missing, of another type, out of bounds, or no known

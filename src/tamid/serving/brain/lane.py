@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tamid.core.compiled.lane import Rule
+from tamid.core.compiled.lane import Laid, Rule
 from tamid.core.ladder import unsure
 from tamid.core.values import Task
 from tamid.ports import LanedModel, RowForm, RowLane, RowModel
@@ -78,14 +78,9 @@ class QuickLane:
 
         return whole
 
-    def form(
-        self,
-        between: tuple[bytes, ...],
-        places: tuple[int, ...],
-        parts: tuple[tuple[int, int, int], ...],
-    ) -> RowForm | None:
+    def form(self, laid: Laid) -> RowForm | None:
         """Return a form whose scores are usable; None where the model reads no bytes."""
-        made = self._form(between, places, parts)
+        made = self._form(laid)
         if made is None:
             return None
         return _UsableForm(made, self._breaker, self._plain(), (self._low, self._high))

@@ -11,12 +11,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from tamid.core.compiled.lane import Laid
 from tamid.ports import RowForm
 from tamid.serving.http.v2_words import Asked
 from tamid.serving.strict import UNSET
 
-# Bytes between the values in JSON, the place of each value, what is packed behind: see `RowLane`.
-Laid = tuple[tuple[bytes, ...], tuple[int, ...], tuple[tuple[int, int, int], ...]]
 # A value without anything that would have to be taken apart.
 _VALUE = rb'(?:"[^"\\\x00-\x1f]*"|-?[0-9][0-9.eE+-]*|true|false|null)'
 _PAIR = re.compile(rb'\s*("(?:[^"\\\x00-\x1f]|\\.)*")\s*:\s*(%b)\s*' % _VALUE)
@@ -33,9 +32,7 @@ class Forms:
 
     def __init__(
         self,
-        make: Callable[
-            [tuple[bytes, ...], tuple[int, ...], tuple[tuple[int, int, int], ...]], RowForm | None
-        ],
+        make: Callable[[Laid], RowForm | None],
     ) -> None:
         self._make, self._left = make, _SOUGHT
         # The newest first; whoever asks many times keeps this very list.
@@ -55,7 +52,7 @@ class Forms:
         if found is None:
             return None
         laid, score = found
-        form = self._make(*laid)
+        form = self._make(laid)
         known = form is not None and form.read(body, at) and form.score() == score
         return form if known else None
 
@@ -80,7 +77,7 @@ def laid_row(body: bytes, places: Mapping[str, int]) -> Laid | None:
     """Return how an object of one row is laid out, with a value for each of the places.
 
     >>> laid_row(b'{"b": 1.5, "a":"x"}', {"a": 0, "b": 1})
-    ((b'{"b": ', b', "a":', b'}'), (1, 0), ())
+    Laid(between=(b'{"b": ', b', "a":', b'}'), places=(1, 0), parts=())
     """
     begin = len(body) - len(body.lstrip())
     if body[begin : begin + 1] != b"{":
@@ -109,7 +106,7 @@ def laid_tensors(asked: Asked, head: bytes, places: Sequence[int]) -> Laid | Non
             if tensor.datatype not in _PACKED:
                 return None
             parts.append((_PACKED[tensor.datatype], size, count))
-        return (), tuple(places), tuple(parts)
+        return Laid((), tuple(places), tuple(parts))
     spans: list[tuple[int, int]] = []
     for data in _DATA.finditer(head):
         at = data.end()
@@ -127,4 +124,4 @@ def _laid(body: bytes, spans: Sequence[tuple[int, int]], found: Sequence[int]) -
     ends = [0, *(end for _, end in spans)]
     begins = [*(begin for begin, _ in spans), len(body)]
     between = tuple(body[end:begin] for end, begin in zip(ends, begins, strict=True))
-    return between, tuple(found), ()
+    return Laid(between, tuple(found))

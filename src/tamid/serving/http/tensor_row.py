@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from tamid.core.compiled.lane import Laid
 from tamid.core.tensored import kept
 from tamid.ports import RowForm
-from tamid.serving.http.forms import Forms, Laid
+from tamid.serving.http.forms import Forms
 from tamid.serving.http.v2_lane import V2Lane
 from tamid.serving.seams import Lane, LogBook
 from tamid.serving.values import Answer, Row, Served

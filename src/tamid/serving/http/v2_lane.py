@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from tamid.core.compiled.lane import Laid
 from tamid.core.errors import TamidError
-from tamid.serving.http.forms import Laid, laid_tensors
+from tamid.serving.http.forms import laid_tensors
 from tamid.serving.http.tensors import pack, plain_values
 from tamid.serving.http.v2_words import Asked, Tensor, all_keys, top_keys
 from tamid.serving.strict import ENTITY, ID, UNSET
