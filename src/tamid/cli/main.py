@@ -40,6 +40,13 @@ EXIT_CODES = (
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError instead of leaving the process."""
 
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """Return what the words say; arguments and options may stand in any order.
+
+        Behind `--` every word is an argument, which only the plain way of argparse keeps so.
+        """
+        return self.parse_args(words) if "--" in words else self.parse_intermixed_args(words)
+
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
         raise UsageError(message, fix=f"See `{self.prog} --help`.")
@@ -131,7 +138,7 @@ def _run(words: list[str], table: tuple[Group, ...]) -> int:
     if command is None:
         return 0
     parser = command_parser(command, table)
-    args = parser.parse_args([*before, *arguments])
+    args = parser.read([*before, *arguments])
     from tamid.cli.output import Output
 
     out = Output(as_json=args.json, quiet=args.quiet)

@@ -24,6 +24,20 @@ def run(args: argparse.Namespace, out: Output) -> int:
     return status
 
 
+def add_move(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `move`."""
+    parser.add_argument("data")
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--label")
+    parser.add_argument("--drop", action="append", default=[])
+
+
+def move(args: argparse.Namespace, out: Output) -> int:
+    """Say what was read."""
+    out.text(f"{args.data} to {args.folder}, {args.label} without {args.drop}")
+    return 0
+
+
 def add_fail(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `fail`."""
     parser.add_argument("kind")

@@ -17,6 +17,7 @@ TABLE = (
         title="Try it",
         commands=(
             Command(name="hello", target="sample_commands:run", summary="greet somebody"),
+            Command(name="move", target="sample_commands:move", summary="say where from and to"),
             Command(name="fail", target="sample_commands:fail", summary="raise an error"),
             Command(name="case show", target="sample_commands:show", summary="show a case"),
             Command(name="log", target="sample_commands:show", summary="list events"),
@@ -55,6 +56,30 @@ def test_global_options_stand_before_or_behind_the_command(
     assert main(words, TABLE) == 0
     expected = {"name": "Dana", "role": "ml_developer", "workspace": str(Path("shop"))}
     assert json.loads(capsys.readouterr().out) == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a.csv shop --label left --drop b",
+        "a.csv --label left shop --drop b",
+        "--label left a.csv --drop b shop",
+        "--label left --drop b a.csv shop",
+        "--label left --drop b -- a.csv shop",
+    ],
+)
+def test_arguments_and_options_stand_in_any_order(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second argument may stand behind an option, whatever the command."""
+    assert main(["move", *words.split()], TABLE) == 0
+    assert capsys.readouterr().out == "a.csv to shop, left without ['b']\n"
+
+
+def test_a_word_too_many_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever it stands."""
+    assert main(["move", "a.csv", "--label", "left", "shop", "more"], TABLE) == 2
+    assert "unrecognized arguments: more" in capsys.readouterr().err
 
 
 def test_json_leaves_out_the_text_and_text_the_json(capsys: pytest.CaptureFixture[str]) -> None:
