@@ -34,6 +34,8 @@ _WHOLE = 256 * 2**20
 _END = 2**20
 # A CSV file without a last line end is taken for whole once it was quiet for this many seconds.
 _QUIET = 60.0
+# Line ends in any encoding that is read; in UTF-16 the second byte of one may be a zero.
+_LINE_ENDS = (b"\n", b"\r", b"\n\x00", b"\r\x00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class FileSource:
             content,
             kind,
             self._hidden,
-            whole=time.time() - after.modified / 1e9 >= _QUIET,
+            whole=_noise(after, time.time()) <= 0,
             form=self._csv,
             kinds=self._kinds,
         )
@@ -162,6 +164,11 @@ def _stamp(path: str | Path) -> _Stamp:
     return _Stamp(found.st_size, found.st_mtime_ns, found.st_ino, stat.S_ISDIR(found.st_mode))
 
 
+def _noise(stamp: _Stamp, now: float) -> float:
+    """Return the seconds for which a file must still be left alone to be quiet; <= 0: it is."""
+    return stamp.modified / 1e9 + _QUIET - now
+
+
 def _fingerprint(path: Path, stamp: _Stamp, content: bytes | None) -> str:
     if stamp.size <= _WHOLE:
         return hashlib.sha256(path.read_bytes() if content is None else content).hexdigest()
@@ -171,6 +178,20 @@ def _fingerprint(path: Path, stamp: _Stamp, content: bytes | None) -> str:
         tail = file.read(_END)
     known = f"{stamp.size}/{stamp.modified}".encode()
     return hashlib.sha256(known + head + tail).hexdigest()
+
+
+def unfinished(path: Path, now: float) -> float:
+    """Return the seconds until a CSV file that ends within a line counts as whole; 0 if it does.
+
+    The law is that of :meth:`FileSource.read`; `now`: seconds since 1970.
+    """
+    if format_of(path.name) != "csv":
+        return 0.0
+    stamp = _stamp(path)
+    with path.open("rb") as file:
+        file.seek(max(0, stamp.size - 2))
+        ended = not stamp.size or file.read().endswith(_LINE_ENDS)
+    return 0.0 if ended else max(0.0, _noise(stamp, now))
 
 
 def read_whole(

@@ -90,7 +90,9 @@ def adopt(args: Namespace, out: Output) -> int:
     mine = brought(args, _taken_over(args.script))
     wishes = _wishes(args)
     from tamid.adoption.drafting import look
+    from tamid.adoption.settling import wait_until_whole
 
+    wait_until_whole(files, out.note)
     path, shown = _path(args.data, root), False
     while True:
         seen = look(files, path, wishes)

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tamid.adapters.files import FileSource
+from tamid.adapters.files import FileSource, unfinished
 from tamid.core.errors import BatchNotReady, DataError, UsageError
 
 LONG_AGO = 1_700_000_000.0
@@ -117,6 +117,29 @@ def test_a_file_that_ends_within_a_line_is_half_written(tmp_path: Path) -> None:
         read(tmp_path)
     os.utime(path, (time.time() - 61, time.time() - 61))
     assert read(tmp_path).height == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "age", "left"),
+    [
+        ("a.csv", b"x\n1", 20.0, 40.0),
+        ("a.csv", b"x\n1", 60.0, 0.0),
+        ("a.csv", b"x\n1", -30.0, 90.0),
+        ("a.csv", b"x\n1\n", 0.0, 0.0),
+        ("a.csv", b"x\r1\r", 0.0, 0.0),
+        ("a.csv", "x\n1\n".encode("utf-16"), 0.0, 0.0),
+        ("a.csv", "x\n1".encode("utf-16"), 0.0, 60.0),
+        ("a.csv", b"", 0.0, 0.0),
+        ("a.parquet", b"PAR1", 0.0, 0.0),
+    ],
+)
+def test_how_long_a_file_is_still_waited_for_is_told(
+    tmp_path: Path, name: str, content: bytes, age: float, left: float
+) -> None:
+    """A minute after its last change if it ends within a line; else it is whole now."""
+    path, now = put(tmp_path / name, content), 1_800_000_000.0
+    os.utime(path, (now - age, now - age))
+    assert unfinished(path, now) == left
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pty
 import select
 import subprocess
 import sys
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,39 @@ def told(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> di
     body = json.loads(capsys.readouterr().out)
     assert isinstance(body, dict)
     return body
+
+
+def test_a_file_that_may_still_be_written_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything of it is shown; the draft is then of rows that the loop takes in at once."""
+    path = Path(put(tmp_path, table()))
+    path.write_bytes(path.read_bytes().rstrip())
+    written = time.time() - 58.5
+    os.utime(path, (written, written))
+    # The folder behind the options: where a user who adds it last writes it.
+    assert main(["adopt", str(path), "--label", "left", str(tmp_path / "new")]) == 0
+    said = capsys.readouterr()
+    assert said.err.index("shop.csv ends in the middle of a line") < said.err.index("baseline")
+    assert time.time() - written >= 60
+    assert (tmp_path / "new" / "contract.yaml").is_file()
+
+
+def test_a_file_that_is_written_to_all_the_time_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says that it is waited for, one why it is not read; no row was shown."""
+    path = Path(put(tmp_path, table()))
+    path.write_bytes(path.read_bytes().rstrip())
+    ahead = time.time() + 3600  # never quiet, as one that is written to all the time
+    os.utime(path, (ahead, ahead))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tamid.adoption.settling._PATIENCE_S", 0.1)
+        assert main(["adopt", str(path), "--label", "left", "-C", str(tmp_path / "new")]) == 1
+    said = capsys.readouterr()
+    assert "still being written" in said.err
+    assert not said.out
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_plain_file_becomes_a_contract(
