@@ -25,6 +25,8 @@ from tamid.core.contract.csvform import CsvForm
 from tamid.core.errors import BatchNotReady, DataError
 from tamid.ports import Batch
 
+__all__ = ["FileSource", "format_of", "read_whole", "unfinished"]
+
 # What storages say of a file that is not there just now, or of a line that broke.
 _GONE = re.compile(
     r"(?i)not found|no such|os error|nosuchkey|timed? ?out|connection|generic \w+ error"

@@ -11,7 +11,7 @@ from typing import cast
 
 import polars as pl
 
-from tamid.adapters.files import read_whole
+from tamid.adapters.files import format_of, read_whole
 from tamid.core.adoption.columns import Kind
 from tamid.core.adoption.encodings import LOOKED_AT, readings
 from tamid.core.adoption.forms import TextColumn, date_form, number_form, numeric, whole
@@ -20,13 +20,16 @@ from tamid.core.adoption.roles import Wishes
 from tamid.core.adoption.separators import LINES, separators
 from tamid.core.contract.csvform import CsvForm, Dates, Encoding
 from tamid.core.contract.kinds import name_fault
-from tamid.core.errors import DataError, UsageError
+from tamid.core.errors import BatchNotReady, DataError, UsageError
 from tamid.core.written import NumberForm
 from tamid.stages.counting import texts
 
 _TRUTHS = {"true", "false"}
 # A number with a sign of money, a unit or a share: for a contract it is a word.
 _AMOUNT = re.compile(r"[^\w\s]?\s*[+-]?[0-9][0-9.,' ]*\s*(?:[^\w\s]|[A-Za-z]{1,3})?\Z")
+# How the files of Excel and older Office begin, and UTF-16, the one text with zero bytes.
+_SPREADSHEETS = (b"PK", b"\xd0\xcf\x11\xe0")
+_TWO_BYTES = (b"\xff\xfe", b"\xfe\xff")
 _TYPED: tuple[tuple[Kind, tuple[type[pl.DataType], ...]], ...] = (
     ("boolean", (pl.Boolean,)),
     ("datetime", (pl.Date, pl.Datetime)),
@@ -57,19 +60,54 @@ def read(paths: Sequence[Path], wishes: Wishes) -> Read | Question:
         DataError: no table can be made of a file; UsageError: a format that is not read.
     """
     if paths[0].name.lower().endswith((".parquet", ".pq")):
-        return _with_types(_together([read_whole(p) for p in paths]))
+        return _with_types(_together([_rows(p) for p in paths]))
+    refuse_unread(paths)
     content = paths[0].read_bytes()
-    if content[:2] == b"PK" or content[:4] == b"\xd0\xcf\x11\xe0":
-        raise UsageError(
-            f"{paths[0].name} is a spreadsheet's own file",
-            why="only CSV and Parquet are read",
-            fix="Save it as CSV (UTF-8) in the spreadsheet, and adopt that.",
-        )
     form = _outer_form(paths[0].name, content, wishes)
     if isinstance(form, Question):
         return form
-    raw = _together([read_whole(p, form) for p in paths])
+    raw = _together([_rows(p, form) for p in paths])
     return _as_texts(paths, raw, form, wishes)
+
+
+def refuse_unread(paths: Sequence[Path]) -> None:
+    """Refuse what is neither CSV nor Parquet, by its name and the beginning of its content.
+
+    Raises:
+        UsageError: a format that is not read; DataError: no text in any encoding.
+    """
+    for path in paths:
+        with path.open("rb") as file:
+            begin = file.read(LOOKED_AT)
+        if begin.startswith(_SPREADSHEETS):
+            raise UsageError(
+                f"{path.name} is a spreadsheet's own file",
+                why="only CSV and Parquet are read",
+                fix="Save it as CSV (UTF-8) in the spreadsheet, and adopt that.",
+            )
+        kind = format_of(path.name)
+        if kind is None:
+            raise UsageError(
+                f"{path.name} has the name of neither a CSV nor a Parquet file",
+                why="these two are read, and the ending tells the loop which one a file is",
+                fix="Save it as Parquet or CSV; a table of texts may be called .csv, .tsv or .txt.",
+            )
+        if kind == "csv" and b"\x00" in begin and not begin.startswith(_TWO_BYTES):
+            raise DataError(
+                f"{path.name} is no text in any encoding that is known",
+                why="it holds zero bytes",
+                fix="Save it as CSV (UTF-8), or as Parquet under a name that ends so.",
+            )
+
+
+def _rows(
+    path: Path, form: CsvForm | None = None, kinds: Mapping[str, Kind] | None = None
+) -> pl.DataFrame:
+    try:
+        return read_whole(path, form, kinds)
+    except BatchNotReady as error:  # no tick comes back to a file that is named by hand
+        error.remedy = "Adopt a file that is whole and has rows."
+        raise
 
 
 def _outer_form(name: str, content: bytes, wishes: Wishes) -> CsvForm | Question:
@@ -118,7 +156,7 @@ def _as_texts(paths: Sequence[Path], raw: pl.DataFrame, form: CsvForm, wishes: W
         dates=dates,
         missing=tuple(tokens),
     )
-    frame = _together([read_whole(p, form, kinds) for p in paths])
+    frame = _together([_rows(p, form, kinds) for p in paths])
     frame = frame.select(raw.columns)
     empty = [c.name for c in columns if not c.values]
     if empty:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tamid.adapters.files import unfinished
+from tamid.adoption.reading import refuse_unread
 from tamid.core.errors import BatchNotReady
 
 # Longer than the minute that a file must be left alone: whoever still writes then writes for long.
@@ -21,8 +22,9 @@ def wait_until_whole(paths: Sequence[Path], say: Callable[[str], None]) -> None:
     `say` gets a line before the first wait.
 
     Raises:
-        BatchNotReady: it is still written to.
+        BatchNotReady: it is still written to; UsageError, DataError: no waiting makes it a table.
     """
+    refuse_unread(paths)
     begin, said = time.monotonic(), False
     while True:
         now = time.time()

@@ -137,8 +137,10 @@ def _refuse_written(root: Path) -> None:
 
 def _files(data: str) -> list[Path]:
     path = Path(data)
-    found = sorted(Path().glob(data) if not path.is_absolute() else path.parent.glob(path.name))
-    found = [path] if path.is_file() else [p for p in found if p.is_file()]
+    found = [path] if path.is_file() else []
+    if not path.exists() and path.name:
+        every = Path().glob(data) if not path.is_absolute() else path.parent.glob(path.name)
+        found = sorted(p for p in every if p.is_file())
     if not found:
         what = "is a folder" if path.is_dir() else "is not there"
         raise NotFound(

@@ -90,7 +90,7 @@ def found(root: Path, draft: Draft, seen: Told, mine: Brought, args: Namespace, 
     from tamid.adoption.proposing import with_proposal
 
     out.note("training a baseline ...")
-    with _in_options(mine.given):
+    with _in_options(mine.given, args.script):
         draft, told = with_proposal(
             draft, root.absolute(), datetime.now(UTC), mine.code, _dater(mine, args)
         )
@@ -125,16 +125,15 @@ def _dater(mine: Brought, args: Namespace) -> Any:
 
 
 @contextmanager
-def _in_options(given: GivenModel | None) -> Iterator[None]:
-    """Say of a model that does not fit what can be done here."""
+def _in_options(given: GivenModel | None, script: Path | None) -> Iterator[None]:
+    """Say of a model or code that does not fit what can be done here."""
     try:
         yield
     except UserCodeError as error:
-        if given is None:
-            raise
-        raise UserCodeError(
-            error.what, why=error.why, fix=f"{_UNFIT} Nothing was written."
-        ) from error
+        fix = _UNFIT if given is not None else error.remedy
+        if given is None and "tamid train" in fix:  # there is no workspace to train in yet
+            fix = f"Repair it in {script}, and adopt again."
+        raise UserCodeError(error.what, why=error.why, fix=f"{fix} Nothing was written.") from error
 
 
 def _write(root: Path, draft: Draft, code: Mapping[str, str]) -> list[str]:

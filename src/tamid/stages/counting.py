@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tamid.core.adoption.columns import Facts, Kind
+from tamid.core.adoption.columns import MOST_LEVELS, Facts, Kind
 from tamid.core.adoption.forms import TextColumn
 from tamid.core.written import ISO, moment_pattern
 from tamid.stages.reading import typed
@@ -24,8 +24,6 @@ _DIGITS = r"^[+-]?[.,]?[0-9](?:[0-9.,'\x{2019} \x{00a0}\x{202f}]*[0-9.,])?(?:[eE
 # Words told of a column; a text that means a missing value is among its most frequent ones.
 _WORDS = 50
 _QUARTERS = 4
-# Words of a column that are listed: the classes of a label are no more.
-_LEVELS = 50
 # A run of digits stands for all of its length (to four) and of whether it begins with a zero.
 _SHAPES = (
     (r"[1-9]", "1"),
@@ -139,7 +137,7 @@ def _facts(values: pl.Series, kind: Kind, order: pl.Series | None) -> Facts:
     if kind in ("number", "integer") and known.len():
         low, high = float(known.min()), float(known.max())  # type: ignore[arg-type]
     distinct = known.n_unique()
-    if kind == "category" and distinct <= _LEVELS:
+    if kind == "category" and distinct <= MOST_LEVELS:
         counts = known.rename("word").value_counts(name="n").sort("word")
         levels = tuple(counts.iter_rows())
     return Facts(

@@ -232,7 +232,8 @@ def test_nothing_of_the_user_is_overwritten(
     [
         ("none.csv", None, "is not there"),
         ("book.xlsx", b"PK\x03\x04rest", "spreadsheet's own file"),
-        ("zero.csv", b"a,b\n\x00,1\n", "is no text"),
+        ("zero.csv", b"a,b\n\x00,1", "is no text"),
+        ("rows.json", b"[]", "name of neither a CSV nor a Parquet file"),
         ("empty.csv", b"a,b\n", "one line only"),
         ("twice.csv", b"a,a\n1,2\n", "names a column twice"),
         ("half.parquet", b"PAR1xx", "half-written"),
@@ -250,6 +251,12 @@ def test_what_is_no_table_is_said(
         (tmp_path / name).write_bytes(content)
     assert main(["adopt", str(tmp_path / name), str(tmp_path / "new")]) in (1, 2)
     assert what in capsys.readouterr().err
+
+
+def test_a_folder_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one in which the user stands has a name that no glob takes."""
+    assert main(["adopt", ".", str(tmp_path / "new")]) == 2
+    assert ". is a folder" in capsys.readouterr().err
 
 
 def test_a_script_becomes_the_contracts_model(
@@ -285,7 +292,10 @@ def test_a_script_that_fails_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     root = tmp_path / "new"
     words = [put(tmp_path, table()), str(root), "--label", "left", "--script", str(script)]
     assert main(["adopt", "-q", *words]) == 1
-    assert "nothing_of_this_name" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nothing_of_this_name" in said
+    assert "Repair it in" in said
+    assert "Nothing was written." in said
     assert not root.exists()
 
 

@@ -20,6 +20,8 @@ FEWEST = 100
 # A closed list of words is short, and each of its words was seen so often.
 MOST_CLOSED = 12
 _SEEN = 20
+# Words of a column that are listed: the classes of a label are no more.
+MOST_LEVELS = 50
 # Words beyond this share of the rows name the rows rather than describe them.
 _NAMES_SHARE = 0.5
 _MOST_WORDS = 1000

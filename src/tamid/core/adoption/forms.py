@@ -108,7 +108,7 @@ def number_form(
     choices = tuple(
         Choice(value=f.decimal, meaning=f"{text} is {_said(text, f)}") for f in (first, *others)
     )
-    what = f"in {few(names)} a mark may stand before a fraction or between thousands:"
+    what = f"in {few(names)} a mark may stand before a fraction or between thousands"
     return first, Question(option="--decimal", what=what, choices=choices)
 
 
@@ -134,7 +134,7 @@ def date_form(columns: Sequence[TextColumn], dates: str = "") -> tuple[Dates, Qu
         Choice(value="dmy", meaning=f"{column.example} has the day first"),
         Choice(value="mdy", meaning=f"{column.example} has the month first"),
     )
-    what = f"no moment of {few([c.name for c in slashed])} tells day from month:"
+    what = f"no moment of {few([c.name for c in slashed])} tells day from month"
     return "dmy", Question(option="--dates", what=what, choices=choices)
 
 

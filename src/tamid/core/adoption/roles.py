@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tamid.core.adoption import names
-from tamid.core.adoption.columns import Facts
+from tamid.core.adoption.columns import MOST_LEVELS, Facts
 from tamid.core.adoption.questions import Choice, Question
 from tamid.core.errors import DataError, UsageError
 from tamid.core.values import Task, parse_duration
@@ -200,6 +200,7 @@ def _truth(
         raise UsageError(
             f"--task {wishes.task} is none", fix="Write binary, multiclass or regression."
         ) from None
+    _refuse_unfit(label, task)
     if task is None:
         what = f"{label.name} has {label.distinct} whole numbers; are they classes or amounts?"
         kinds = (Choice(value="multiclass"), Choice(value="regression"))
@@ -219,6 +220,24 @@ def _truth(
             fix="Name one of them.",
         )
     return task, _as_written(label, said), ()
+
+
+def _refuse_unfit(label: Facts, task: Task | None) -> None:
+    if task is Task.REGRESSION and label.kind not in ("number", "integer"):
+        raise UsageError(
+            f"--task regression: {label.name!r} holds no numbers",
+            why=f"it was read as {label.kind}; a regression foresees amounts",
+            fix="Leave out --task, or name a label of numbers.",
+        )
+    if task is Task.MULTICLASS and label.distinct > MOST_LEVELS:
+        numbers = label.kind in ("number", "integer")
+        raise UsageError(
+            f"{label.name!r} has {label.distinct} values, too many for classes",
+            why=f"at most {MOST_LEVELS} classes are told apart",
+            fix="Write --task regression, or name another label."
+            if numbers
+            else "Name another label, or group its values first.",
+        )
 
 
 def _task(label: Facts) -> Task | None:

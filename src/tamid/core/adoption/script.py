@@ -71,7 +71,7 @@ def taken_over(source: str, file: str) -> Takeover:
         UserCodeError: it is no Python, has no pipeline that can be told, or makes it out of data.
     """
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(source, file)
     except (SyntaxError, ValueError) as error:
         raise UserCodeError(
             f"{file} is no Python: {error}", fix="Correct the line named, or leave out --script."

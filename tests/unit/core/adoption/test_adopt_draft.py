@@ -139,6 +139,8 @@ def test_the_label_tells_the_task(label: Facts, task: Task | None) -> None:
     [
         (Wishes(label="lefd"), "did you mean 'left'"),
         (Wishes(label="left", time="customer_id"), "holds no moments"),
+        (Wishes(label="left", task="regression"), "holds no numbers"),
+        (Wishes(label="customer_id"), "100 values, too many for classes"),
         (Wishes(label="left", positive="maybe"), "is no value of left"),
         (Wishes(label="left", entity="left"), "2 entities in 100 rows"),
         (Wishes(label="left", time="at", horizon="soon"), "is not a duration"),
