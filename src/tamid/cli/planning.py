@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,9 @@ def add_plan(parser: ArgumentParser) -> None:
         help="the metric's level to reckon with (default: what the contract demands)",
     )  # fmt: skip
     parser.add_argument(
-        "--fall", type=_positive, default=0.1, metavar="VALUE",
-        help="how large a fall is to be noticed in good time (0.1)",
+        "--fall", type=_positive, metavar="VALUE",
+        help="how large a change for the worse is to be noticed in good time (0.1; of an error "
+        "without an upper end a tenth of the level, or what is visible)",
     )  # fmt: skip
     add_example(parser, "tamid plan", "tamid plan --fall 0.05", "tamid plan --level 0.7 --json")
 
@@ -94,14 +96,19 @@ def _measure(contract: Contract, seen: Foresight) -> str:
 
 def _visible(contract: Contract, seen: Foresight) -> str:
     from tamid.core.foresight import LOOKED_AT, POWER
+    from tamid.core.view.scene import count
 
     if contract.data.time is None:
         return "without a time column nothing is watched."
     if not math.isfinite(seen.visible):
         return "not known beforehand."
+    weeks = f"{LOOKED_AT / timedelta(weeks=1):g} weeks"
+    if contract.delivery.every > LOOKED_AT:
+        weeks = "the span of one period"
     return (
-        f"a fall of {seen.visible:.3g} is found within {LOOKED_AT} periods with a chance of "
-        f"{POWER:.0%} (one-sided 5 %); a smaller one needs more."
+        f"{_worse(seen)} of {seen.visible:.3g} is found within {weeks} "
+        f"({count(seen.month, 'period')}) with a chance of {POWER:.0%} (one-sided 5 %); "
+        "a smaller one needs more."
     )
 
 
@@ -126,14 +133,20 @@ def _gate(contract: Contract, supply: Supply, seen: Foresight) -> str:
 
 def _repair(contract: Contract, seen: Foresight) -> str:
     if seen.confirm is None or seen.periods is None:
-        return "how soon a fall would be noticed cannot be said beforehand."
+        return f"how soon {_worse(seen)} would be noticed cannot be said beforehand."
     path = " then ".join(str(step) for step in contract.release.path)
     many = "the first period" if seen.periods == 1 else f"{seen.periods} periods"
     return (
-        f"a fall of {seen.fall:g} is confirmed on {many}, {_days(seen.confirm)} after it "
+        f"{_worse(seen)} of {seen.fall:.3g} is confirmed on {many}, {_days(seen.confirm)} after it "
         f"begins; a new version is trained and judged in the same turn and goes {path}"
         + ("." if contract.release.approval == "auto" else ", once a person approves.")
     )
+
+
+def _worse(seen: Foresight) -> str:
+    from tamid.core.contract.metrics import METRIC_FACTS
+
+    return "a fall" if METRIC_FACTS[seen.metric].higher_is_better else "a rise"
 
 
 def _days(span: timedelta) -> str:
@@ -142,7 +155,7 @@ def _days(span: timedelta) -> str:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not number > 0:
-        raise ValueError(text)
-    return number
+    with suppress(ValueError):
+        if (number := float(text)) > 0:
+            return number
+    raise ArgumentTypeError(f"{text!r} is no number above 0")

@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tamid.core.contract.metrics import quality_metric
+from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.stats.distributions import normal_quantile
 from tamid.core.windows import FEWEST_POSITIVES, FEWEST_TO_START, JUDGED_SHARE, holdout
 
-# The fall that is asked about where none is named: what a contract seldom bears.
+# The fall that is asked about where none is named: what a contract seldom bears. For a metric that
+# has no upper end it is such a share of the level that is demanded.
 FALL = 0.1
-# Periods over which a fall is looked for: a month of weeks.
-LOOKED_AT = 4
+# A fall is looked for over so long.
+LOOKED_AT = timedelta(weeks=4)
 # A fall counts as visible if it is found with this chance at a one-sided level of 5 %.
 POWER = 0.8
 _LEVEL = 0.05
@@ -45,15 +46,16 @@ class Foresight:
     """What a model's truth will show; NaN and None: cannot be said beforehand.
 
     `error`: standard error of the metric at `level`, on one period. `visible`: smallest fall seen
-    in `LOOKED_AT` periods. `judged`: periods that a first run would be judged on, with `mass`
-    positives (rows). `missing`: further periods until the first gate can be decided. `confirm`: how
-    long after its begin a fall of size `fall` is confirmed, in `periods` periods.
+    in four weeks, which are `month` periods. `judged`: periods that a first run would be judged on,
+    with `mass` positives (rows). `missing`: further periods until the first gate can be decided.
+    `confirm`: how long after its begin a fall of size `fall` is confirmed, in `periods` periods.
     """
 
     metric: str
     level: float
     error: float
     visible: float
+    month: int
     judged: tuple[str, ...]
     mass: int
     missing: int
@@ -69,26 +71,31 @@ def foresee(
     matured: timedelta | None,
     *,
     level: float | None = None,
-    fall: float = FALL,
+    fall: float | None = None,
 ) -> Foresight:
     """Foresee what a model under this contract can show, with a truth like that of its history.
 
     `mass`: positives (rows) of each whole period; `matured`: see :class:`Foresight.confirm`, from a
     period's begin until its labels are due. `level`: of the metric (default: what is demanded).
+    `fall`: how large a change for the worse is to be noticed in good time (default: :data:`FALL`).
     """
     metric = quality_metric(contract)
     wanted = demanded(contract) if level is None else level
     error = standard_error(metric, math.nan if wanted is None else wanted, truth)
     measurable = math.isfinite(error) and error > 0
+    month = max(1, round(LOOKED_AT / contract.delivery.every))
+    visible = visible_fall(error, month) if measurable else math.nan
+    fall = _asked_about(metric, wanted, visible) if fall is None else fall
     judged = holdout(tuple(sorted(mass)), mass=mass) if mass else ()
     rests_on = sum(mass[p] for p in judged)
-    needed = periods_to_see(fall, error) if measurable else None
+    needed = periods_to_see(fall, error) if measurable and math.isfinite(fall) else None
     late = None if matured is None or needed is None else (needed - 1) * contract.delivery.every
     return Foresight(
         metric=metric,
         level=math.nan if wanted is None else wanted,
         error=error,
-        visible=visible_fall(error, LOOKED_AT) if measurable else math.nan,
+        visible=visible,
+        month=month,
         judged=judged,
         mass=rests_on,
         missing=_missing(mass, rests_on),
@@ -155,6 +162,13 @@ def periods_to_see(fall: float, error: float) -> int:
     (1, 4)
     """
     return max(1, math.ceil((_both() * error / fall) ** 2 - 1e-9))
+
+
+def _asked_about(metric: str, level: float | None, visible: float) -> float:
+    """Return the fall to ask about: in the metric's own unit, which for errors is the label's."""
+    if math.isfinite(METRIC_FACTS[metric].high):
+        return FALL
+    return visible if level is None else FALL * level
 
 
 def _missing(mass: Mapping[str, int], rests_on: int) -> int:

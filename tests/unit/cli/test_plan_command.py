@@ -77,6 +77,29 @@ def test_a_rich_history_can_be_decided_now(
     assert (seen["periods"], seen["confirm"]) == (2, "16d")
 
 
+def test_what_four_weeks_show_is_told_of_any_period(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two periods of a fortnight; the fall of an error is one in its own unit, and a rise."""
+    numbers = (
+        WEEKLY.replace("binary", "regression").replace(", positive: 1", "")
+        .replace("{metric: f1, at_least: 0.8}", "{metric: mae, at_most: 0.3}")
+    )  # fmt: skip
+    root = folder(tmp_path, f"{numbers}delivery: {{every: 14d}}\n", 20, 40)
+    body = told(capsys, root)
+    seen, said = body["foresight"], body["said"]
+    assert isinstance(seen, dict)
+    assert isinstance(said, dict)
+    assert (seen["month"], seen["fall"]) == (2, pytest.approx(0.03))
+    assert "found within 4 weeks (2 periods)" in said["visible"]
+    assert "a rise of 0.03 is confirmed" in said["repair"]
+    unasked = told(capsys, folder(tmp_path, numbers.replace(", at_most: 0.3", ""), 20, 40))
+    seen = unasked["foresight"]
+    assert isinstance(seen, dict)
+    assert seen["fall"] == seen["visible"]
+    assert seen["periods"] == 4
+
+
 def test_a_poor_history_says_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

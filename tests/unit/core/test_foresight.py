@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tamid.core.foresight import (
-    LOOKED_AT,
     Truth,
     periods_to_see,
     standard_error,
@@ -16,6 +15,7 @@ from tamid.core.foresight import (
 )
 
 ROWS, RATE, LEVEL, DRAWS = 4000, 0.06, 0.8, 2000
+MONTH = 4
 
 
 def _counts(rng: np.random.Generator, level: float = LEVEL) -> tuple[np.ndarray, ...]:
@@ -50,9 +50,9 @@ def test_a_visible_fall_is_found_four_times_of_five() -> None:
     """A fall of the foretold size is found by a one-sided test in 75 to 85 % of the months."""
     truth = Truth(rows=ROWS, positives=ROWS * RATE)
     error = standard_error("f1", LEVEL, truth)
-    fall = visible_fall(error, LOOKED_AT)
-    months = _f1(*_counts(np.random.default_rng(3), LEVEL - fall)).reshape(-1, LOOKED_AT).mean(1)
-    limit = LEVEL - 1.645 * error / math.sqrt(LOOKED_AT)
+    fall = visible_fall(error, MONTH)
+    months = _f1(*_counts(np.random.default_rng(3), LEVEL - fall)).reshape(-1, MONTH).mean(1)
+    limit = LEVEL - 1.645 * error / math.sqrt(MONTH)
     assert 0.7 < (months < limit).mean() < 0.88
 
 
