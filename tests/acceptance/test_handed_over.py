@@ -69,13 +69,18 @@ def say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     return said
 
 
-def test_a_finished_model_is_accepted_and_answers(tmp_path: Path, say: Any) -> None:
+def test_a_finished_model_is_accepted_and_answers(
+    tmp_path: Path, say: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Refused without its card; waits for the engineer; then the server answers with it."""
     model, rows = put(tmp_path)
     (tmp_path / "contract.yaml").write_text(CONTRACT, "utf-8")
     file = ("register", str(tmp_path / "model.txt"), "--trained-through", "none")
     begin = ["--contract", str(tmp_path / "contract.yaml")]
     begin += ["--data", str(tmp_path / "rows.parquet")]
+    assert main(["-C", str(tmp_path / "other"), "-q", *file, *begin]) == 2
+    assert "is no workspace, and" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
     refused = say(*file, *begin, status=3)
     assert "--card FILE" in refused["error"]["why"]
     made = say("--as", "ml_developer", *file, *begin, "--card", str(tmp_path / "card.md"))

@@ -203,6 +203,12 @@ def _begin_workspace(args: Namespace, out: Output) -> None:
         find(args.workspace)
         return
     root = contract.resolve().parent
+    if args.workspace.resolve() not in (Path.cwd().resolve(), root):
+        raise UsageError(
+            f"{args.workspace} is no workspace, and {args.contract} lies elsewhere",
+            why="a new workspace is begun where its contract lies",
+            fix="Leave out -C, or copy the contract there first.",
+        )
     args.workspace = root
     if not (root / FILE).exists():
         (root / FILE).write_text(WORKSPACE.replace("contract.yaml", contract.name), "utf-8")
