@@ -57,14 +57,14 @@ def scatter(
         place = up.place(value)
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{place:.1f}" '
-            f'y2="{place:.1f}"/><text class="soft" x="4" y="{place + 4:.1f}">{value:.4g}</text>'
+            f'y2="{place:.1f}"/><text class="soft" x="4" y="{place + 4:.1f}">{_short(value)}</text>'
         )
     bottom = height - _BOTTOM + 16
     if names:
         every = max(1, len(names) // 12)
         marks = [(float(i), name) for i, name in enumerate(names) if i % every == 0]
     else:
-        marks = [(value, f"{value:.4g}") for value in across.steps(3)]
+        marks = [(value, _short(value)) for value in across.steps(3)]
     parts += [
         f'<text class="soft" text-anchor="middle" x="{across.place(at):.1f}" y="{bottom}">'
         f"{escape(name)}</text>"
@@ -195,7 +195,10 @@ def _number(value: object) -> bool:
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    whole = 1e4 <= abs(value) < 1e9  # which four digits would write with an exponent
+    return f"{value:,.0f}".replace(",", " ") if whole else f"{value:.4g}"
 
 
 def _or(value: float | None, other: float) -> float:

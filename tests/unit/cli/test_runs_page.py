@@ -12,6 +12,7 @@ import pytest
 from balanced import Balanced
 
 from tamid.cli.main import main
+from tamid.cli.runs_charts import Dot, scatter
 from tamid.cli.runs_page import whole_page
 from tamid.core.view.runs import RunSheet
 from tamid.core.view.snapshot import RunCard
@@ -94,3 +95,11 @@ def test_the_command_writes_the_page(
     assert "What each feature is worth" in text
     assert main(["-C", str(root), "runs", "page", "--out", str(tmp_path / "no" / "x.html")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_counts_of_rows_stand_whole_below_a_picture() -> None:
+    """No reader of rows thinks in powers of ten."""
+    dots = [Dot(x=x, y=0.8, kind="tried", told="") for x in (15_000.0, 240_000.0)]
+    drawn = scatter(dots, x="rows", y="f1")
+    assert "e+0" not in drawn
+    assert re.search(r">\d{2,3} \d{3}</text>", drawn)
