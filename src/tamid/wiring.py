@@ -52,7 +52,9 @@ def load_contract(path: Path) -> Contract:
         NotFound: there is no such file; ContractError: all its problems, with lines.
     """
     content = _content(path)
-    return _parsed(content, path.name, pinned(path, content, path.name))
+    here, cwd = path.absolute(), Path.cwd()
+    name = str(here.relative_to(cwd) if here.is_relative_to(cwd) else path)
+    return _parsed(content, name, pinned(path, content, name))
 
 
 def contract_text(path: Path) -> str:

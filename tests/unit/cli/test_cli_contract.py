@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tamid.cli import contract
+from tamid.cli.main import main
 from tamid.cli.output import Output
 from tamid.core.errors import ContractError, NotFound, UsageError
 
@@ -151,3 +152,17 @@ def test_a_contract_that_is_not_there_is_told(folder: Path) -> None:
     with pytest.raises(ContractError) as caught:
         run(folder, "show", ".")
     assert "cannot be read" in caught.value.what
+
+
+def test_of_several_contracts_each_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of one name in two folders are told apart by their folders."""
+    for name in ("churn", "upsell"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "contract.yaml").write_text("tamid: 1\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["contract", "check", "churn/contract.yaml", "upsell/contract.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "error T200: churn/contract.yaml has" in said
+    assert "error T200: upsell/contract.yaml has" in said
