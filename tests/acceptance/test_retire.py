@@ -76,6 +76,7 @@ def test_nobody_acts_on_it_by_hand(root: Path, words: tuple[str, ...]) -> None:
 def test_its_record_is_read_back(root: Path) -> None:
     """Status says it first; log, which and the proof still tell all, and the audit agrees."""
     assert "RETIRED on " in here(root, "status").stdout
+    assert f"{MODEL} was retired on " in here(root, "models").stdout
     assert "The model was retired" in here(root, "log", "--kind", "Retired").stdout
     which = json.loads(here(root, "which", "--on", "2026-04-01", "--json").stdout)
     assert which["models"][MODEL][0]["number"] == 1

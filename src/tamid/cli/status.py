@@ -185,6 +185,7 @@ def models(args: Namespace, out: Output) -> int:
 
     with opened(args, out) as app:
         found = {m: versions(scene(app, m)) for m in chosen(app, args.model)}
+        rests = {m: retired.words for m in found if (retired := app.state(m).retired)}
     out.json({"models": found})
     rows = [
         (m, c.number, c.stage, _moment(c.since), c.run, c.trained_through, c.bundle[7:19])
@@ -193,6 +194,8 @@ def models(args: Namespace, out: Output) -> int:
     ]
     if rows:
         out.table(("model", "version", "stage", "since", "run", "data up to", "bundle"), rows)
+    for model, said in rests.items():
+        out.text(f"{model} was retired {said}; none of its versions answers")
     for model, cards in found.items():
         if not cards:
             out.text(f"{model}: no version yet; the first follows from the first run")
