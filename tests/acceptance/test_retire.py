@@ -77,7 +77,9 @@ def test_its_record_is_read_back(root: Path) -> None:
     """Status says it first; log, which and the proof still tell all, and the audit agrees."""
     assert "RETIRED on " in here(root, "status").stdout
     assert f"{MODEL} was retired on " in here(root, "models").stdout
-    assert "The model was retired" in here(root, "log", "--kind", "Retired").stdout
+    told = here(root, "log", "--kind", "Retired").stdout
+    assert "The model was retired" in told
+    assert "mlops_engineer: replaced" in told, "who, in which role, and why"
     which = json.loads(here(root, "which", "--on", "2026-04-01", "--json").stdout)
     assert which["models"][MODEL][0]["number"] == 1
     with at(root) as app:

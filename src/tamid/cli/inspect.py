@@ -229,6 +229,7 @@ def log(args: Namespace, out: Output) -> int:
     found = found[-args.last :] if args.last else found
     out.json({"model": model, "events": found})
     for line in found:
-        person = f" [{line.actor}, {line.role}]" if line.role != "controller" else ""
+        why = f": {line.reason}" if line.reason else ""
+        person = f" [{line.actor}, {line.role}{why}]" if line.role != "controller" else ""
         out.text(f"{line.seq:>5}  {moment(line.at)}  {line.text}{person}")
     return 0
