@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tamid.cli.desk import add_example, add_model, add_words, needs_contract, opened
-from tamid.core.errors import BatchRefused, UsageError
+from tamid.core.errors import BatchNotReady, BatchRefused, UsageError
 
 if TYPE_CHECKING:
     from tamid.app import App
     from tamid.cli.output import Output
     from tamid.core.contract.running import Actions
     from tamid.core.events import ActionsAccepted, DataRefused
+    from tamid.stages.feeds import NotReady
 
 _BLOCK = "delivery: {actions: {path: inbox/actions/*.csv, offers: {call: 50%, discount: 50%}}}"
 
@@ -108,7 +109,11 @@ def add(args: Namespace, out: Output) -> int:
 
 
 def _taken(app: App, model: str, spec: Actions, file: Path) -> ActionsAccepted | DataRefused | None:
-    """Put a file into the inbox under the model's lease; None: it was there as it is."""
+    """Put a file into the inbox under the model's lease; None: it was there as it is.
+
+    Raises:
+        BatchNotReady: it is empty, or may still be being written.
+    """
     from tamid.core.contract.running import ACTIONS
     from tamid.core.events import ActionsAccepted, DataRefused
     from tamid.stages.acting import ingest
@@ -122,13 +127,20 @@ def _taken(app: App, model: str, spec: Actions, file: Path) -> ActionsAccepted |
     now = rig.clock.now()
     with holding(rig.leases, model, app.holder, now, LEASE) as lease:
         journal = Journal(rig.ledger, model, token=lease.token)
-        for event in ingest(rig, contract, journal.state, source, now, lease.token):
+        waiting: list[NotReady] = []
+        for event in ingest(rig, contract, journal.state, source, now, lease.token, waiting):
             if isinstance(event, ActionsAccepted):
                 journal.append(event, now)
                 return event
             # Whoever stands before the screen mends the file: no case is needed.
             assert isinstance(event, DataRefused)
             return event
+    for batch in waiting:
+        raise BatchNotReady(
+            f"{file} is not taken in yet: {batch.reason}",
+            fix="Add it again when it is whole and has rows; a last line without an end counts as "
+            "whole after a minute.",
+        )
     return None
 
 

@@ -66,6 +66,24 @@ def test_a_bad_file_is_refused_with_its_lines_and_leaves_no_trace(
     app.close()
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(GOOD.rstrip(), "ends in the middle of a line"), (GOOD.splitlines()[0], "middle of a line"),
+     (GOOD.splitlines()[0] + "\n", "one line only")],
+)  # fmt: skip
+def test_a_file_that_is_not_ready_is_not_called_known(
+    declared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, why: str
+) -> None:
+    """Nothing of it is taken in, and it is not said to have been."""
+    file = tmp_path / "half.csv"
+    file.write_text(content)
+    assert main(["-C", str(declared), "actions", "add", str(file)]) == 1
+    said = capsys.readouterr()
+    assert "is not taken in yet" in said.err
+    assert why in said.err
+    assert not said.out
+
+
 def test_without_a_declaration_the_block_to_add_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
