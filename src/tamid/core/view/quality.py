@@ -111,8 +111,7 @@ def _not_yet(scene: Scene, period: str) -> bool:
 
 
 def _reply(scene: Scene, last: Point) -> Reply:
-    alarms = (a.raised for a in scene.state.open_alarms.values())
-    open_ = {raised.signal for raised in alarms if raised.failure == "model_failure"}
+    open_ = _alarmed(scene)
     if open_ - set(UNLABELLED):
         return "no"
     if open_:  # no label has told yet
@@ -131,9 +130,16 @@ def _reply(scene: Scene, last: Point) -> Reply:
     return "probably" if value >= demanded else "doubtful"
 
 
+def _alarmed(scene: Scene) -> set[str]:
+    """Return the signals of the model itself about which an alarm is open."""
+    alarms = (a.raised for a in scene.state.open_alarms.values())
+    return {raised.signal for raised in alarms if raised.failure == "model_failure"}
+
+
 def _against(scene: Scene) -> str:
     if scene.demanded is None:
-        return "; the contract names no least value, and no alarm is open"
+        alarm = "an alarm" if _alarmed(scene) else "no alarm"
+        return f"; the contract names no least value, and {alarm} is open"
     word = "least" if scene.sign > 0 else "largest accepted"
     return f"; the contract's {word} value is {number(scene.demanded)}"
 

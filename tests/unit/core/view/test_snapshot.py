@@ -125,6 +125,9 @@ def test_an_alarm_makes_the_answer_no_and_carries_its_cause(live: Life) -> None:
     assert (snap.alarms[0].cause, snap.alarms[0].route) == ("concept_drift", "ml_developer")
     # a bad model is no failure of the service
     assert snap.service.reply == "yes"
+    unnamed = CONTRACT.replace("{metric: f1, at_least: 0.75}", "{metric: f1}")
+    assert unnamed != CONTRACT
+    assert "no least value, and an alarm is open" in look(live, unnamed).quality.sentence
 
 
 def test_a_lower_rung_degrades_the_service(live: Life) -> None:
