@@ -9,6 +9,8 @@ from tamid.core.values import Role
 
 # What is wrong with the values themselves, whatever the world does.
 HARD = frozenset({"missing", "commonest", "outside"})
+# Values that were never seen before: off a list, or off a grid.
+NEW = frozenset({"unseen", "off_grid"})
 # What breaks where a column no longer belongs to its rows.
 LINKS = frozenset({"unexplained", "other_entity"})
 
@@ -53,7 +55,7 @@ def cause_of_oddity(found: Oddest) -> Cause:
     >>> cause_of_oddity(Oddest(statistic="missing", column=0, value=1, usual=0, oddity=9, level=3))
     'broken_values'
     """
-    if found.statistic in HARD or found.statistic == "unseen":
+    if found.statistic in HARD or found.statistic in NEW:
         return "broken_values"
     return "dependency_break" if found.statistic in LINKS else "concentration"
 
@@ -74,7 +76,7 @@ def words_for(name: str, found: Oddest) -> str:
             return f"{name}: {now} of the values are one and the same, usually {usual}"
         case "outside":
             return f"{name}: {now} of the values lie far outside all earlier ones"
-        case "unseen":
+        case "unseen" | "off_grid":
             return f"{name}: {now} of the values were never seen before, usually {usual}"
         case "unexplained":
             return f"{name}: it no longer goes with the other columns as it did"

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tamid.core.stats.arrays import Floats
+from tamid.core.stats.arrays import Bools, Floats
+from tamid.core.stats.calendars import calendar_columns, new_since
 from tamid.core.stats.comovement import moved_along
 from tamid.core.stats.dependence import (
+    FLOOR,
     Bins,
     Sums,
     added,
@@ -34,14 +36,16 @@ from tamid.core.stats.oddities import (
     unseen_now,
     unseen_shares,
 )
+from tamid.core.stats.remixed import beyond_a_mix
+from tamid.core.stats.stuck import stuck_at
 
 # From which value a statistic matters, and the least spread it is measured in: differences that a
 # week of a few hundred rows shows by chance. PSI and unexplained share are logarithms.
-_PSI_FLOOR = 0.02
 SCALES: Mapping[str, Scale] = {
     "missing": Scale(least=0.05, spread=0.03),
     "commonest": Scale(least=0.2, spread=0.05),
-    "unseen": Scale(least=0.05, spread=0.05),
+    "unseen": Scale(least=0.03, spread=0.02),
+    "off_grid": Scale(least=0.05, spread=0.05),
     "outside": Scale(least=0.05, spread=0.02),
     "moved": Scale(least=float(np.log(0.25)), spread=0.25),
     "unexplained": Scale(least=-9.0, spread=0.08),
@@ -49,10 +53,10 @@ SCALES: Mapping[str, Scale] = {
 }
 # What a changed mix of sound rows does to a column as well.
 _SOFT = ("moved", "commonest")
-# A column that is one value throughout most weeks follows the calendar; it steps by construction.
-_CALENDAR = 0.97
-# A column is stuck when so many rows are one value and no reference week came near.
-_STUCK, _NEVER_STUCK = 0.98, 0.9
+# Of these, what another mix of sound rows brings by itself is taken off.
+_MIXED = ("missing", "unseen", "off_grid", "unexplained")
+# A value of the calendar is news if for so many weeks none was: a season is as long.
+_QUIET = 13
 # A week with fewer than this share of the usual rows shows more by chance than whole weeks do: it
 # is held against as few rows of each.
 _SHORT = 0.5
@@ -113,21 +117,34 @@ def check_week(
     sums = [sums_of(bins, w) for w in weeks]
     mine = sums_of(bins, now)
     past, present = _statistics(weeks, now, categorical, bins, sums, mine)
+    steps = calendar_columns(weeks)
+    past, present = _without_steps(weeks, now, past, present, steps, categorical)
     if entity_reference is not None and entity_now is not None:
         past = {**past, "other_entity": entity_reference}
         present = {**present, "other_entity": entity_now}
     paired = _paired(past)
     hard = {n: t for n, t in paired.items() if n not in _SOFT}
     soft = {n: t for n, t in paired.items() if n in _SOFT}
-    ranked = _stuck(oddest(hard, present, SCALES), past, present)
+
+    def ranked_by(seen: Mapping[str, Floats]) -> tuple[Oddest, ...]:
+        return _stuck(oddest(hard, seen, SCALES), weeks, now, steps)
+
+    first = ranked = ranked_by(present)
+    mixed = [
+        o.column for o in first
+        if o.alarm and o.statistic in _MIXED and not moved_along(bins, sums, mine, o.column).alone
+    ]  # fmt: skip
+    if mixed:
+        ranked = ranked_by(beyond_a_mix(weeks, bins, sums, mine, present, mixed, steps))
     found = [o for o in ranked if o.alarm]
     known = {o.column for o in found}
     moved = [o for o in oddest(soft, present, SCALES) if o.alarm and o.column not in known]
     alone = [o for o in moved if moved_along(bins, sums, mine, o.column).alone]
     found = sorted([*found, *alone], key=lambda o: (-o.oddity, o.column))
+    news = [o for o in moved if o not in alone] + [o for o in first if o.column in mixed]
     return BugCheck(
         found=tuple(found),
-        shifted=tuple(o for o in moved if o not in alone),
+        shifted=_shifted(news, found),
         nearest=found[0] if found else ranked[0] if ranked else None,
         level=ranked[0].level if ranked else MOST,
         reliable=True,
@@ -152,10 +169,12 @@ def _statistics(
     """Return each statistic of the reference weeks (weeks, d) and of this week (d,)."""
     total = added(sums)
     measured = measured_columns(weeks, categorical)
+    new, new_now = unseen_shares(weeks, measured), unseen_now(weeks, now, measured)
     past = {
         "missing": np.stack([missing_shares(w) for w in weeks]),
         "commonest": np.stack([commonest_shares(w) for w in weeks]),
-        "unseen": unseen_shares(weeks, measured),
+        "unseen": np.where(measured, 0.0, new),
+        "off_grid": np.where(measured, new, 0.0),
         "outside": outside_shares(weeks),
         "moved": np.stack([_moved(bins, _without(total, s), s) for s in sums]),
         "unexplained": _log(_cross_fitted(bins, sums)),
@@ -163,18 +182,52 @@ def _statistics(
     present = {
         "missing": missing_shares(now),
         "commonest": commonest_shares(now),
-        "unseen": unseen_now(weeks, now, measured),
+        "unseen": np.where(measured, 0.0, new_now),
+        "off_grid": np.where(measured, new_now, 0.0),
         "outside": outside_now(weeks, now),
         "moved": _moved(bins, total, mine),
         "unexplained": _log(unexplained(bins, total, [mine])[0]),
     }
-    steps = np.median(past["commonest"], axis=0) > _CALENDAR
-    category = np.asarray(categorical, dtype=bool)
-    for name, none in (("unseen", steps), ("moved", steps), ("unexplained", steps),
-                       ("outside", steps | category)):  # fmt: skip
-        present[name] = np.where(none, -np.inf, present[name])
-        past[name] = np.where(none, 0.0, past[name])
     return past, present
+
+
+def _without_steps(
+    weeks: Sequence[Floats],
+    now: Floats,
+    past: Mapping[str, Floats],
+    present: Mapping[str, Floats],
+    steps: Bools,
+    categorical: Sequence[bool],
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Take out what says nothing: the calendar steps by construction, a word has no range.
+
+    A new value of a calendar is news only where the weeks before had none for a long time: each is
+    held against those before it, not against all others.
+    """
+    category = np.asarray(categorical, dtype=bool)
+    before, here = dict(past), dict(present)
+    for name in ("unseen", "off_grid", "moved", "unexplained", "outside"):
+        idle = steps | category if name == "outside" else steps
+        here[name] = np.where(idle, -np.inf, present[name])
+        before[name] = np.where(idle, 0.0, past[name])
+    if len(weeks) >= MIN_WEEKS + _QUIET:
+        for j in np.flatnonzero(steps):
+            own = [w[:, j] for w in (*weeks, now)]
+            if len(np.unique(np.concatenate(own[:-1]))) > 1:
+                new = new_since(own, MIN_WEEKS)
+                before["unseen"][:, j], here["unseen"][j] = new[:-1], new[-1]
+    return before, here
+
+
+def _shifted(news: Sequence[Oddest], found: Sequence[Oddest]) -> tuple[Oddest, ...]:
+    """Keep each column's first news, of columns that are no bug's."""
+    taken = {o.column for o in found}
+    kept = []
+    for o in news:
+        if o.column not in taken:
+            taken.add(o.column)
+            kept.append(o)
+    return tuple(kept)
 
 
 def _paired(past: Mapping[str, Floats]) -> Mapping[str, Floats]:
@@ -184,22 +237,18 @@ def _paired(past: Mapping[str, Floats]) -> Mapping[str, Floats]:
 
 
 def _stuck(
-    ranked: tuple[Oddest, ...], past: Mapping[str, Floats], present: Mapping[str, Floats]
+    ranked: tuple[Oddest, ...], weeks: Sequence[Floats], now: Floats, steps: Bools
 ) -> tuple[Oddest, ...]:
     """Raise a column that is one value now, and never nearly was, above every level."""
-    one = (present["commonest"] >= _STUCK) & (past["commonest"].max(axis=0) < _NEVER_STUCK)
-    found = [
-        replace(
-            o,
-            statistic="commonest",
-            value=float(present["commonest"][o.column]),
-            usual=float(np.median(past["commonest"][:, o.column])),
-            oddity=max(o.oddity, MOST),
-        )
-        if one[o.column]
-        else o
-        for o in ranked
-    ]
+    found = []
+    for o in ranked:
+        own = [w[:, o.column] for w in weeks]
+        stuck, share, usual = stuck_at(own, now[:, o.column], len(ranked))
+        if stuck and not steps[o.column]:
+            odd = max(o.oddity, MOST)
+            found.append(replace(o, statistic="commonest", value=share, usual=usual, oddity=odd))
+        else:
+            found.append(o)
     return tuple(sorted(found, key=lambda o: (-o.oddity, o.column)))
 
 
@@ -218,10 +267,10 @@ def _without(total: Sums, week: Sums) -> Sums:
 
 
 def _moved(bins: Bins, reference: Sums, week: Sums) -> Floats:
-    found: Floats = np.log(marginal_psi(bins, reference, week) + _PSI_FLOOR)
+    found: Floats = np.log(marginal_psi(bins, reference, week) + FLOOR)
     return found
 
 
 def _log(shares: Floats) -> Floats:
-    found: Floats = np.log(shares + _PSI_FLOOR)
+    found: Floats = np.log(shares + FLOOR)
     return found

@@ -20,6 +20,8 @@ _BINS = 8
 _RIDGE = 0.02
 # A column whose bins hardly vary has nothing to explain.
 _LEAST_VARIANCE = 1e-3
+# Added before a logarithm of PSI or of an unexplained share: what is next to nothing is alike.
+FLOOR = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

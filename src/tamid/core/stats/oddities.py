@@ -15,6 +15,9 @@ from tamid.core.stats.arrays import Bools, Floats
 # A value counts as out of range beyond the reference's range widened by this share of it: growth
 # and seasons step over yesterday's maximum by little, a wrong unit by much.
 MARGIN = 0.25
+# A value that half of a column's known rows have stands by itself (no gain, no rain): the rest of
+# the column is looked at on its own, as if so many more sound values were among it.
+_SPIKE, _SOUND_VALUES = 0.5, 20.0
 # A number with no more values than this is a list of codes, in which each new one is news.
 MOST_CODES = 20
 
@@ -97,14 +100,42 @@ def unseen_now(weeks: Sequence[Floats], now: Floats, measured: Bools) -> Floats:
     return np.array(found)
 
 
+def unseen_rows(column: Sequence[Floats], measured: bool) -> Bools:
+    """Return which rows, week after week, have a value that no other week has: (n,).
+
+    >>> unseen_rows([np.array([1.0, 2.0]), np.array([1.0, 1.0])], False)
+    array([False,  True, False, False])
+    """
+    rows = np.concatenate(list(column))
+    owner = np.repeat(np.arange(len(column)), [len(w) for w in column])
+    order = np.lexsort((owner, rows))
+    ranked, whose = rows[order], owner[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    ends = np.append(starts[1:], len(ranked))
+    alone = np.repeat(whose[starts] == whose[ends - 1], ends - starts)
+    found = np.zeros(len(rows), dtype=bool)
+    found[order] = alone & ~np.isnan(ranked)
+    if measured:
+        low, high = _ranges([w[:, None] for w in column])
+        least, most = _others(low[:, 0]).min(axis=1), _others(high[:, 0]).max(axis=1)
+        found &= (rows >= least[owner]) & (rows <= most[owner])
+    return found
+
+
 def outside_shares(weeks: Sequence[Floats], margin: float = MARGIN) -> Floats:
     """Return the share of each week's rows outside the other weeks' widened range: (weeks, d).
+
+    Where half of a column's values are one value, the share among the rest counts if it is larger:
+    formula k / (r + 20), k values outside of r different ones that are not that one. A wrong unit
+    of a gain that one row in twenty has is to be seen in those rows; one outlier that a group of
+    rows shares is none.
 
     >>> outside_shares([np.array([[0.0], [1.0]]), np.array([[0.5], [9.0]])])
     array([[0. ],
            [0.5]])
     """
     low, high = _ranges(weeks)
+    spikes = _spikes(weeks)
     found = []
     for i, week in enumerate(weeks):
         others = [k for k in range(len(weeks)) if k != i]
@@ -112,7 +143,7 @@ def outside_shares(weeks: Sequence[Floats], margin: float = MARGIN) -> Floats:
             np.nanmin(low[others], axis=0, initial=np.inf),
             np.nanmax(high[others], axis=0, initial=-np.inf),
         )
-        found.append(_outside(week, *bounds, margin))
+        found.append(_outside(week, *bounds, margin, spikes))
     return np.stack(found)
 
 
@@ -124,7 +155,7 @@ def outside_now(weeks: Sequence[Floats], now: Floats, margin: float = MARGIN) ->
     """
     low, high = _ranges(weeks)
     bounds = np.nanmin(low, axis=0, initial=np.inf), np.nanmax(high, axis=0, initial=-np.inf)
-    return _outside(now, *bounds, margin)
+    return _outside(now, *bounds, margin, _spikes(weeks))
 
 
 def _stacked(weeks: Sequence[Floats]) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -173,10 +204,34 @@ def _ranges(weeks: Sequence[Floats]) -> tuple[Floats, Floats]:
     return np.stack(low), np.stack(high)
 
 
-def _outside(week: Floats, low: Floats, high: Floats, margin: float) -> Floats:
+def _spikes(weeks: Sequence[Floats]) -> Floats:
+    """Return the value that half of each column's known values are: (d,), NaN if there is none."""
+    stacked = np.concatenate(list(weeks))
+    found = np.full(stacked.shape[1], np.nan)
+    for j in range(stacked.shape[1]):
+        values, counts = _counted(stacked[:, j])
+        if len(values) and counts.max() >= _SPIKE * counts.sum():
+            found[j] = values[counts.argmax()]
+    return found
+
+
+def _counted(column: Floats) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    return values, counts
+
+
+def _outside(week: Floats, low: Floats, high: Floats, margin: float, spikes: Floats) -> Floats:
     known = np.isfinite(low) & np.isfinite(high)
     wide = np.where(known, margin * (np.where(known, high, 0) - np.where(known, low, 0)), 0.0)
     with np.errstate(invalid="ignore"):
         beyond = (week < low - wide) | (week > high + wide)
     beyond &= ~np.isnan(week) & known
-    return beyond.mean(axis=0) if len(week) else np.zeros(week.shape[1])
+    if not len(week):
+        return np.zeros(week.shape[1])
+    among = np.zeros(week.shape[1])
+    for j in np.flatnonzero(~np.isnan(spikes) & beyond.any(axis=0)):
+        rest = ~np.isnan(week[:, j]) & (week[:, j] != spikes[j])
+        out = len(np.unique(week[beyond[:, j] & rest, j]))
+        among[j] = out / (len(np.unique(week[rest, j])) + _SOUND_VALUES)
+    found: Floats = np.maximum(beyond.mean(axis=0), among)
+    return found

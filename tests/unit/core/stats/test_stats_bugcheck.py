@@ -7,6 +7,7 @@ import pytest
 
 from tamid.core.stats.arrays import Floats
 from tamid.core.stats.bugcheck import BugCheck, check_week
+from tamid.core.stats.calendars import calendar_columns, new_since
 from tamid.core.stats.family import LEAST, MOST, NEVER, Scale, family_level, oddest, oddities
 from tamid.core.stats.oddities import (
     commonest_shares,
@@ -15,6 +16,7 @@ from tamid.core.stats.oddities import (
     outside_now,
     outside_shares,
     unseen_now,
+    unseen_rows,
     unseen_shares,
 )
 
@@ -199,3 +201,71 @@ def test_a_short_week_is_held_against_short_weeks() -> None:
     stuck = weeks[0][:24].copy()
     stuck[:, 2] = 9.0
     assert check_week(weeks, stuck, [False] * 6).suspected
+
+
+def flagged(rng: np.random.Generator, step: float = 0.0) -> Floats:
+    """A week with a flag that is hardly ever set, a gain that few rows have, and a calendar."""
+    flag = (rng.random(150) < 0.02).astype(np.float64)
+    gain = np.where(rng.random(150) < 0.06, np.round(rng.gamma(3.0, 500.0, 150)), 0.0)
+    return np.column_stack([week(rng, 150), flag, gain, np.full(150, step)])
+
+
+FLAGGED = [*KINDS, False, False, True]
+
+
+def test_a_flag_is_no_calendar() -> None:
+    """One value in nearly all rows of all weeks is a flag; one a week, not the same, a calendar."""
+    rng = np.random.default_rng(20)
+    weeks = [flagged(rng, i // 5) for i in range(20)]
+    assert calendar_columns(weeks).tolist() == [False] * 6 + [True]
+    assert calendar_columns([flagged(rng) for _ in range(9)])[6]
+
+
+@pytest.mark.parametrize(("column", "change"), [(4, "recode"), (5, "unit"), (5, "stuck")])
+def test_a_bug_of_a_flag_or_of_a_rare_gain_is_seen(column: int, change: str) -> None:
+    """New words, a wrong unit of six rows in a hundred, and none where some always were."""
+    rng = np.random.default_rng(21)
+    past, now = [flagged(rng, i // 5) for i in range(26)], flagged(rng, 5)
+    if change == "recode":
+        now[:, column] = np.where(now[:, column] == 0, 2.0, now[:, column])
+    else:
+        now[:, column] *= 100.0 if change == "unit" else 0.0
+    assert not check_week(past, flagged(rng, 5), FLAGGED).suspected
+    found = check_week(past, now, FLAGGED).found
+    assert [o.column for o in found] == [column]
+
+
+def test_one_outlier_that_a_group_shares_is_none() -> None:
+    """Rows of one booking with one record wait are one value, not a wrong unit."""
+    rng = np.random.default_rng(22)
+    past, now = [flagged(rng) for _ in range(20)], flagged(rng)
+    now[:5, 5] = 90_000.0
+    assert not check_week(past, now, FLAGGED).suspected
+
+
+def test_a_value_of_the_calendar_is_news_where_there_long_was_none() -> None:
+    """Seasons in any order, all of them known: a fifth is news. In their order it is not."""
+    rng = np.random.default_rng(23)
+    turns = [flagged(rng, i % 4) for i in range(26)]
+    assert not check_week(turns, flagged(rng, 2), FLAGGED).suspected
+    assert [o.column for o in check_week(turns, flagged(rng, 7), FLAGGED).found] == [6]
+    ordered = [flagged(rng, i // 13) for i in range(26)]
+    ordered[12][100:, 6] = 1.0
+    assert not check_week(ordered, flagged(rng, 2), FLAGGED).suspected
+
+
+def test_new_rows_and_new_weeks_agree_with_counting() -> None:
+    """Which rows no other week has, and what no week before had, by counting."""
+    rng = np.random.default_rng(24)
+    weeks = [rng.integers(0, 40, 30).astype(np.float64) for _ in range(5)]
+    weeks[2][:4] = np.nan
+    for measured in (False, True):
+        shares = unseen_shares([w[:, None] for w in weeks], np.array([measured]))[:, 0]
+        parts = np.split(unseen_rows(weeks, measured), 5)
+        known = [(~np.isnan(w)).sum() for w in weeks]
+        assert shares == pytest.approx([p.sum() / k for p, k in zip(parts, known, strict=True)])
+    before: set[float] = set()
+    for place, own in enumerate(weeks):
+        there = set(own[~np.isnan(own)].tolist())
+        assert new_since(weeks, 1)[place] == float(place > 0 and bool(there - before))
+        before |= there
