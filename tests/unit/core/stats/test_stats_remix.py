@@ -71,7 +71,7 @@ def test_rows_stand_for_all_by_their_weights(weights: list[int], many: int) -> N
 
 
 def test_only_the_columns_asked_for_lose_and_none_gains() -> None:
-    """What is taken off is never negative, of other columns nothing, of the week's own gaps little."""
+    """What is taken off is never negative, of other columns nothing, of own gaps little."""
     rng = np.random.default_rng(5)
     past, now = [rows(rng, 150) for _ in range(12)], redrawn(rng, 150)
     bins = bins_of(np.concatenate(past), KINDS)
