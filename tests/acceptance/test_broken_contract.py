@@ -9,7 +9,9 @@ import pytest
 
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.app import App
+from tamid.cli.main import main
 from tamid.core.errors import ContractError
+from tamid.core.events import DataRefused
 
 GOOD = """\
 tamid: 1
@@ -54,3 +56,44 @@ def test_broken_contract_that_was_never_adopted_is_an_error(tmp_path: Path) -> N
     with pytest.raises(ContractError, match="horizon"):
         app.tick("churn")
     app.close()
+
+
+def test_a_contract_that_was_wrong_about_the_data_is_corrected(tmp_path: Path) -> None:
+    """What it refused is judged anew under the next one, and once more only under a third."""
+    contract, rows = tmp_path / "contract.yaml", tmp_path / "rows" / "a.csv"
+    wrong = GOOD + "    calls: {type: number, min: 0}\n"
+    contract.write_text(wrong)
+    rows.parent.mkdir()
+    rows.write_text(
+        "customer,week,minutes,left\n" + "".join(f"c{n},2026-01-04,5,\n" for n in range(9))
+    )
+    clock = SimulatedClock(datetime(2026, 1, 5, tzinfo=UTC))
+    app = App.open(tmp_path, clock=clock)
+
+    def turned() -> tuple[list[str], int, int]:
+        clock.advance(timedelta(hours=1))
+        state = app.tick("churn").state
+        told = [r for r in app.records("churn") if isinstance(r.event, DataRefused)]
+        return list(state.refused), len(told), len(state.open_cases)
+
+    assert turned() == (["rows/a.csv"], 1, 1)
+    assert turned() == (["rows/a.csv"], 1, 1), "under the same contract nothing is read again"
+    contract.write_text(wrong.replace("calls", "visits"))
+    assert turned() == (["rows/a.csv"], 2, 1), "wrong again: told again, one case"
+    contract.write_text(GOOD)
+    assert turned() == ([], 2, 0)
+    assert app.state("churn").batches["rows"].keys() == {"a.csv"}
+    app.close()
+
+
+def test_code_cannot_be_tested_on_rows_that_were_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command says what is wrong with the rows, and waits."""
+    (tmp_path / "contract.yaml").write_text(GOOD + "    calls: {type: number, min: 0}\n")
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "a.csv").write_text("customer,week,minutes,left\nc1,2026-01-04,5,\n")
+    assert main(["test", "-C", str(tmp_path)]) == 4
+    said = capsys.readouterr().err
+    assert "no rows were taken in yet to test on" in said
+    assert "column 'calls' is missing" in said

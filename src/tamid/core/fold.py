@@ -88,8 +88,11 @@ def _volume(s: State, e: ev.DataAccepted) -> Mapping[str, int]:
 
 
 def _refused(s: State, e: ev.DataRefused, r: Recorded) -> State:
-    refusal = Refusal(event=e, at=r.at)
     seen, name = _seen(s, e.source, e.batch, e.fingerprint), f"{e.source}/{e.batch}"
+    before = s.refused.get(name)
+    same = before is not None and before.event.fingerprint == e.fingerprint
+    brought = before.brought if before is not None and same else frozenset[str]()
+    refusal = Refusal(event=e, at=r.at, contract=s.contract, brought=brought)
     return replace(s, batches=seen, refused=put(s.refused, name, refusal))
 
 

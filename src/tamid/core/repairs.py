@@ -1,4 +1,4 @@
-"""What repairs a refused batch: its own name, or batches that bring the rows it held."""
+"""What repairs a refused batch: its own name, batches with the rows it held, another contract."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tamid.core import events as ev
-from tamid.core.state import Refusal
+from tamid.core.state import Refusal, State
 
 # Share of the noted rows that a repair may leave out: rows that were rubbish come no more.
 SPARED = 0.1
+# Stands for the fingerprint of a batch that is to be read again; no content has it.
+_AGAIN = "refused under another contract"
 
 
 def repaired(refused: Mapping[str, Refusal], came: ev.DataAccepted) -> dict[str, Refusal]:
@@ -33,6 +35,21 @@ def lacking(refused: Mapping[str, Refusal], source: str) -> frozenset[str]:
     """Return the noted rows of a source's refused batches that have not come since."""
     own = (r for r in refused.values() if r.event.source == source)
     return frozenset(mark for r in own for mark in _noted(r) - r.brought)
+
+
+def known(state: State, source: str) -> dict[str, str]:
+    """Return the fingerprints of a source's batches that need not be read again, by their names.
+
+    What another contract than the one in force refused is judged anew: perhaps the contract was
+    wrong, and not the data.
+    """
+    again = {
+        r.event.batch
+        for r in state.refused.values()
+        if r.event.source == source and r.contract != state.contract
+    }
+    seen = state.batches.get(source, {})
+    return {name: _AGAIN if name in again else mark for name, mark in seen.items()}
 
 
 def _noted(refusal: Refusal) -> frozenset[str]:

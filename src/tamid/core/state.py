@@ -119,10 +119,14 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A refused batch that is not repaired; `brought`: which of its noted rows came since."""
+    """A refused batch that is not repaired; `brought`: which of its noted rows came since.
+
+    `contract`: digest of the one that refused it.
+    """
 
     event: ev.DataRefused
     at: datetime
+    contract: str = ""
     brought: frozenset[str] = frozenset()
 
 

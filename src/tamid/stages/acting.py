@@ -17,6 +17,7 @@ from tamid.core.contract.running import ACTIONS, Actions
 from tamid.core.errors import BatchNotReady, BatchRefused, DataError
 from tamid.core.events import ActionsAccepted, DataRefused, Event
 from tamid.core.periods import matured_at
+from tamid.core.repairs import known
 from tamid.core.state import State
 from tamid.core.values import ARRIVED, BATCH, ENTITY, PERIOD, TIME, digest_of, instant
 from tamid.ports import Batch, Source
@@ -49,9 +50,9 @@ def ingest(
     actions = contract.delivery.actions
     if actions is None:
         return
-    known = state.batches.get(ACTIONS, {})
+    seen = known(state, ACTIONS)
     for batch in listed(source, ACTIONS, "", None):  # no file: no campaign was made yet
-        if known.get(batch.name) == batch.fingerprint:
+        if seen.get(batch.name) == batch.fingerprint:
             continue
         try:
             raw = source.read(batch)

@@ -8,6 +8,7 @@ from datetime import datetime
 from tamid.core.contract.model import Contract
 from tamid.core.contract.running import ACTIONS
 from tamid.core.events import Event
+from tamid.core.repairs import known
 from tamid.core.state import State
 from tamid.stages import acting, data, inbox
 from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds
@@ -40,7 +41,7 @@ def intake(
                 feed,
                 source,
                 rig.tables,
-                known=present.batches.get(feed.source, {}),
+                known=known(present, feed.source),
                 now=now,
                 token=token,
                 waiting=waiting,
@@ -61,7 +62,7 @@ def intake(
         source,
         rig.tables,
         rows=present.pins.get(rig.table(ROWS)),
-        known=present.batches.get(LABELS, {}),
+        known=known(present, LABELS),
         now=now,
         token=token,
         accepted=None if apart else _accepted(present),

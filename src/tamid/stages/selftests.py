@@ -29,6 +29,7 @@ from tamid.stages.answering import (
     model_frame,
     visible,
 )
+from tamid.stages.feeds import ROWS
 from tamid.stages.fitting import Tools
 from tamid.stages.rig import Rig
 from tamid.stages.training import check_pipeline
@@ -63,6 +64,13 @@ def job_for_tests(
     """
     mine = rig.parse(contract)
     periods = tuple(sorted(state.periods))
+    if rig.table(ROWS) not in state.pins:
+        said = "; ".join(r for refusal in state.refused.values() for r in refusal.event.reasons)
+        raise Waiting(
+            "no rows were taken in yet to test on",
+            why=said or "nothing that the contract's source names is there",
+            fix="Correct the source, or the contract (`tamid contract adopt`), and test again.",
+        )
     frame = dataset.training_rows(rig.tables, mine, state, state.pins, periods, now)
     if frame.height < _FEWEST:
         raise Waiting(

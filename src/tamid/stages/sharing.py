@@ -13,7 +13,7 @@ import polars as pl
 
 from tamid.core.errors import Conflict, IntegrityError
 from tamid.core.events import DataAccepted, Event
-from tamid.core.repairs import lacking
+from tamid.core.repairs import known, lacking
 from tamid.core.state import State
 from tamid.core.values import ARRIVED, BATCH, ENTITY, PERIOD, RULE, TIME, TablePin
 from tamid.ports import Batch, Source
@@ -44,11 +44,11 @@ def ingest_shared(
     batches in, this one waits for its next turn.
     """
     state, recogniser = present(), recogniser_of(rig, feed.source, present)
-    known = dict(state.batches.get(feed.source, {}))
-    fresh = [b for b in source.batches() if known.get(b.name) != b.fingerprint]
+    seen = known(state, feed.source)
+    fresh = [b for b in source.batches() if seen.get(b.name) != b.fingerprint]
     if not fresh:
         yield from data.ingest(
-            feed, source, rig.tables, known=known, now=now, token=0, waiting=waiting
+            feed, source, rig.tables, known=seen, now=now, token=0, waiting=waiting
         )
         return
     with ExitStack() as stack:
@@ -62,13 +62,13 @@ def ingest_shared(
             told = _stored(rig, feed, batch, now, recogniser)
             if told is not None:
                 yield told
-                known[batch.name] = batch.fingerprint
+                seen[batch.name] = batch.fingerprint
         latest = rig.tables.latest(feed.table)
         yield from data.ingest(
             feed,
             source,
             rig.tables,
-            known={**_names(rig, latest), **known},
+            known={**_names(rig, latest), **seen},
             now=now,
             token=held.token,
             waiting=waiting,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tamid.core import events as ev
-from tamid.core.repairs import lacking, repaired
+from tamid.core.repairs import known, lacking, repaired
 from tamid.core.state import Refusal
 from tamid.core.values import Role, TablePin
 from tamid.testing.histories import Story
@@ -102,3 +102,16 @@ def test_labels_that_come_again_are_repaired() -> None:
     assert refused_after(bad)
     assert not refused_after(bad, good)
     assert refused_after(bad, replace(good, batch="another"))
+
+
+def test_what_another_contract_refused_is_read_again() -> None:
+    """Once: refused by the contract in force it is known; which of its rows came is not lost."""
+    story = Story()
+    story.tell(refused(), came("south", MARKS[:5]))
+    assert known(story.state, "rows") == {"north": "bad", "south": "south"}
+    other = replace(story.state, contract="another")
+    assert known(other, "rows") == {"north": known(other, "rows")["north"], "south": "south"}
+    assert known(other, "rows")["north"] not in ("", "bad")
+    assert known(other, "labels") == {}
+    story.tell(refused())
+    assert story.state.refused["rows/north"].brought == set(MARKS[:5])
