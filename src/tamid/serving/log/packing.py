@@ -10,7 +10,6 @@ the very bytes that came and went; of tensors, as :mod:`tamid.core.tensored` kee
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -84,33 +83,36 @@ def packed(noted: Sequence[Noted], kept: Kept) -> Iterator[tuple[bytes, int]]:
         for some, chance in ((rows, share), (left, 1.0)):
             if some:
                 about = {"bundle": served.bundle, "overlay": served.overlay, "at": at}
-                tensors = any(map(_of_tensors, some[1::3]))
+                tensors = any(row.startswith(_TENSORED) for row in some[1::3])
                 parts = {TENSORS: served.tensors} if tensors else {}
                 head = _encode({**about, "chance": chance, **parts})
-                yield head[:-1] + b',"rows":[' + b",".join(some) + b"]}", len(some) // 3
+                yield b'%b,"rows":[%b]}' % (head[:-1], b",".join(some)), len(some) // 3
 
 
 def _bytes_alone(
     rows: list[bytes], requests: Sequence[Noted], at: float, counts: dict[tuple[int, str], int]
 ) -> list[Noted]:
     """Add the requests whose very bytes are kept, on everybody's way; return the others."""
-    plain, others = list[Noted](), list[Noted]()
+    others = list[Noted]()
+    likes: dict[int, tuple[Answer, int]] = {}  # most have one and the same answer for their like
     for request in requests:
-        (plain if _as_it_came(request) else others).append(request)
-    for request in plain:
-        later = b"[%d" % ((request[0] - at) * 1e6)
-        if len(request[2]) == 1:
-            rows += (later, request[7], request[8] + b"]")
+        when, _, asked, answers, _, _, _, sent, reply = request
+        one = len(asked) == 1
+        # Whoever gives the bytes of many rows has looked at each.
+        if not sent or (one and asked[0].entity is not None and not request[1].logged.whole):
+            others.append(request)
             continue
-        replies = _answers_of(request[8]).answers
-        for sent, reply in zip(_rows_of(request[7]), replies, strict=True):
-            rows += (later, bytes(sent), bytes(reply) + b"]")
-    # Most have one and the same answer for their like.
-    likes = {id(request[3]): (request[3][0], len(request[2])) for request in plain}
-    for which, n in Counter([id(request[3]) for request in plain]).items():
-        like, each = likes[which]
+        later = b"[%d" % ((when - at) * 1e6)
+        if one:
+            rows += (later, sent, reply + b"]")
+        else:
+            for row, answer in zip(_rows_of(sent), _answers_of(reply).answers, strict=True):
+                rows += (later, bytes(row), bytes(answer) + b"]")
+        like, n = likes.get(id(answers)) or (answers[0], 0)
+        likes[id(answers)] = (like, n + len(asked))
+    for like, n in likes.values():
         key = (like.version, like.rung)
-        counts[key] = counts.get(key, 0) + n * each
+        counts[key] = counts.get(key, 0) + n
     return others
 
 
@@ -154,7 +156,3 @@ def _as_it_came(request: Noted) -> bool:
     return bool(request[7]) and (
         logged.whole or (logged.bare and (len(rows) > 1 or rows[0].entity is None))
     )
-
-
-def _of_tensors(row: bytes) -> bool:
-    return row.startswith(_TENSORED)
