@@ -17,7 +17,7 @@ from tamid.core.events import Diagnosed, Measured
 from tamid.core.excluded import ruled_out
 from tamid.core.paging import ONLINE
 from tamid.core.state import Alarm, State
-from tamid.core.stats.labelrate import join_fell, label_rate, rates_together
+from tamid.core.stats.labelrate import join_fell, label_rate, rates_together, within_spread
 from tamid.core.stats.steps import at_once, step_share
 from tamid.core.suspicion import diagnosed, suspicion
 from tamid.core.values import Role
@@ -145,7 +145,8 @@ def _label_bug(facts: list[Measured], rates: tuple[float, ...]) -> list[str]:
         rate = sum(f.detail["positive_rate"] * f.rows for f in together) / max(rows, 1)
         seen = rates_together(rates, len(together))
         jumped = label_rate(rate * rows, rows, expected, seen).kind == "jump"
-        if jumped or (rate < LABEL_RATE_COLLAPSE * expected and not rate >= min(seen, default=1.0)):
+        fell = rate < LABEL_RATE_COLLAPSE * expected and not rate >= min(seen, default=1.0)
+        if jumped or (fell and not within_spread(rate, expected, seen)):
             named = ", ".join(f.period for f in together)
             return [f"positives in {named} are {rate:.2%}, usually {expected:.2%}"]
     return []

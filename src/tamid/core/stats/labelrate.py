@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from tamid.core.stats.arrays import floats
 # that defaulted; the world moves less in a week.
 COLLAPSE, JUMP = 0.25, 4.0
 _ERRORS = 5.0
+# ... and within so many of the standard deviations that times as long have, it may be the world.
+_SPREADS = 2.0
 # A share of labels this far below every earlier one is a join that lost its keys.
 JOIN_FALL = 0.2
 # Weeks that a comparison needs.
@@ -38,14 +41,18 @@ def label_rate(
 
     Formula: z = (rate - usual) / sqrt(usual (1 - usual) / rows); "collapse" when the rate is below
     a quarter of the usual and z < -5, "jump" when it is above four times and z > 5; neither where
-    `seen`, the rates of earlier times as long, has been there: nights without anybody are usual.
-    Source: normal approximation of a binomial share (Wald); five errors for the weeks' own spread.
+    `seen`, the rates of earlier times as long, has been there (nights without anybody are usual),
+    nor within twice the standard deviation of four such rates or more.
+    Source: normal approximation of a binomial share (Wald); five errors, and the times' own spread
+    as in an overdispersed share, Finney (1971), Probit Analysis, ch. 4.
 
     >>> label_rate(0, 2000, 0.1).kind, label_rate(150, 2000, 0.1).kind
     ('collapse', '')
     >>> label_rate(1000, 2000, 0.1).kind
     'jump'
     >>> label_rate(0, 2000, 0.1, seen=[0.2, 0.0, 0.1]).kind
+    ''
+    >>> label_rate(10, 2000, 0.1, seen=[0.3, 0.01, 0.02, 0.07]).kind
     ''
     """
     known = [s for s in seen if math.isfinite(s)]
@@ -54,11 +61,25 @@ def label_rate(
     rate = positives / rows
     errors = (rate - usual) / math.sqrt(usual * (1 - usual) / rows)
     kind = ""
+    if within_spread(rate, usual, known):
+        return LabelRate(rate=rate, usual=usual, errors=errors, kind=kind)
     if rate < COLLAPSE * usual and errors < -_ERRORS and not rate >= min(known, default=math.inf):
         kind = "collapse"
     elif rate > JUMP * usual and errors > _ERRORS and not rate <= max(known, default=-math.inf):
         kind = "jump"
     return LabelRate(rate=rate, usual=usual, errors=errors, kind=kind)
+
+
+def within_spread(rate: float, usual: float, seen: Sequence[float]) -> bool:
+    """Say whether a rate lies within twice the standard deviation of those of times as long.
+
+    Fewer than four such times have no spread to speak of.
+
+    >>> within_spread(0.0, 0.1, [0.3, 0.01, 0.02, 0.07]), within_spread(0.0, 0.1, [0.1] * 4)
+    (True, False)
+    """
+    known = [s for s in seen if math.isfinite(s)]
+    return len(known) >= _FEWEST and abs(rate - usual) <= _SPREADS * statistics.stdev(known)
 
 
 def rates_together(rates: Sequence[float], count: int) -> tuple[float, ...]:
