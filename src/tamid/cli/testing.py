@@ -57,12 +57,17 @@ def run_all(args: Namespace, out: Output) -> int:
     out.json({"model": model, "failed": failed, "rows": job.frame.height, "tests": results})
     out.table(
         ("of", "test", "result", "s", "why"),
-        [(r.what, r.name, r.outcome, r.seconds, r.message or None) for r in results],
+        [(r.what, r.name, r.outcome, r.seconds, _first_line(r.message)) for r in results],
     )
     passed = sum(r.outcome == "pass" for r in results)
     skipped = len(results) - passed - failed
     out.text(f"{passed} passed, {failed} failed, {skipped} skipped, on {job.frame.height} rows")
     return 1 if failed else 0
+
+
+def _first_line(message: str) -> str | None:
+    """Return what fits into a row of a table; --json has the whole message."""
+    return next(iter(message.splitlines()), None)
 
 
 def _job(app: App, model: str) -> TrainingJob:
