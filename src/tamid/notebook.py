@@ -1,12 +1,15 @@
-"""What a notebook holds, as Tamid reads it: tables, labels, and a first contract for them."""
+"""What a notebook holds, as Tamid reads it: tables, labels, pipelines, and a first contract."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tamid.core.errors import UsageError
+from tamid.core.adoption.names import model_name
+from tamid.core.errors import UsageError, UserCodeError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,7 +55,9 @@ def labels_of(y: Any, rows: int) -> pl.Series:
     values = y.tolist() if hasattr(y, "tolist") else list(y)
     if len(values) != rows:
         raise UsageError(
-            f"y has {len(values)} values for {rows} rows", why="each row has its own label"
+            f"y has {len(values)} values for {rows} rows",
+            why="each row has its own label",
+            fix="Give a label for each row of X, in their order.",
         )
     return pl.Series("label", [_plain(v) for v in values], strict=False)
 
@@ -64,13 +69,84 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
+def columns_read(pipeline: Any) -> tuple[str, ...]:
+    """Return the columns on which a pipeline was fitted, if it knows their names."""
+    steps = [step for _, step in getattr(pipeline, "steps", ())]
+    for one in (pipeline, *steps[:1]):
+        with suppress(AttributeError):
+            return tuple(str(n) for n in one.feature_names_in_)
+    return ()
+
+
+def is_fitted(pipeline: Any) -> bool:
+    """Say whether it is fitted already. Raises UserCodeError: it is nothing that could be."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(pipeline)
+    except NotFittedError:
+        return False
+    except TypeError as error:
+        raise UserCodeError(
+            f"the pipeline is a {type(pipeline).__name__}, no estimator of scikit-learn",
+            why=str(error),
+            fix="Give a pipeline or an estimator; write any other model to a file, and use "
+            "`tamid register`.",
+        ) from None
+    return True
+
+
+def fitted(pipeline: Any, rows: pl.DataFrame, values: pl.Series, read: Sequence[str]) -> Any:
+    """Return the pipeline, fitted on these columns if it is not yet. Raises UserCodeError."""
+    from sklearn.base import clone
+
+    if is_fitted(pipeline):
+        return pipeline
+    return asked(clone(pipeline), "fit", rows.select(read), values.to_numpy())
+
+
+def asked(pipeline: Any, method: str, *given: Any) -> Any:
+    """Return what a method of the pipeline returns.
+
+    Raises:
+        UserCodeError: the method is not there, or raised.
+    """
+    try:
+        return getattr(pipeline, method)(*given)
+    except Exception as error:
+        raise UserCodeError(
+            f"the pipeline failed to {method}: {type(error).__name__}: {error}",
+            why=f"{method} was called with the columns that it reads of X",
+            fix="Give the X that it was fitted on, or fit it first on the columns it is to read; "
+            "a classifier needs predict_proba.",
+        ) from error
+
+
 def draft(rows: pl.DataFrame, values: pl.Series, told: Told) -> str:
-    """Return a contract for these rows: every column with its type, no limits, no minimum."""
+    """Return a contract for these rows: every column with its type, no limits, no minimum.
+
+    Raises:
+        UsageError: there is no such entity or time, or nothing to tell apart.
+    """
+    for what, name in (("entity", told.entity), ("time", told.time)):
+        if name and name not in rows.columns:
+            raise UsageError(
+                f"X has no column {name!r}",
+                why=f"{what}= names it; there are {', '.join(rows.columns)}",
+                fix="Give X with that column; a pipeline reads only its own.",
+            )
     known = values.drop_nulls().unique().sort().to_list()
+    if len(known) < 2:
+        raise UsageError(
+            f"y has {'one value only' if known else 'no value'}",
+            why="a label has at least two values, and both must have been seen",
+            fix="Give the rows with all their outcomes.",
+        )
     numbers = values.dtype.is_float() or len(known) > _MOST_CLASSES
     task = "binary" if len(known) == 2 else "regression" if numbers else "multiclass"
     positive = next((v for v in known if str(v).lower() in _YES), known[-1] if known else 1)
-    label = [f"column: {told.label}"]
+    label = [f"column: {_quoted(told.label)}"]
     label += [f"positive: {_quoted(positive)}"] if task == "binary" else []
     kind = "number" if task == "regression" else _type(values.dtype)
     allowed = f", allowed: [{', '.join(_quoted(str(v)) for v in known)}]"
@@ -80,7 +156,7 @@ def draft(rows: pl.DataFrame, values: pl.Series, told: Told) -> str:
     return "\n".join([
         "# Drafted from the rows of a notebook. `tamid contract show --all` lists every key.",
         "tamid: 1",
-        f"name: {_name(told.name)}",
+        f"name: {model_name(told.name)}",
         f"task: {task}",
         "data:",
         "  source: {path: data/*.parquet, owner: mlops_engineer}",
@@ -89,7 +165,7 @@ def draft(rows: pl.DataFrame, values: pl.Series, told: Told) -> str:
         f"  label: {{{', '.join(label)}}}",
         "  schema:",
         *columns,
-        f"    {told.label}: {{type: {kind}{nullable}}}",
+        f"    {_quoted(told.label)}: {{type: {kind}{nullable}}}",
         f"training: {{model: {'ridge' if task == 'regression' else 'logistic'}, threads: 1}}",
         f"gates: {{baselines: [{'mean' if task == 'regression' else 'majority'}]}}",
         "service: {p99_ms: 500, start_s: 120}",
@@ -111,11 +187,6 @@ def _type(dtype: pl.DataType) -> str:
     if dtype.is_temporal():
         return "datetime"
     return "boolean" if str(dtype) == "Boolean" else "category"
-
-
-def _name(text: str) -> str:
-    kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in text).strip("._-")
-    return kept or "model"
 
 
 def _quoted(value: Any) -> str:

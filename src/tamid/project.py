@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from tamid.core.errors import NotFound, TamidError, UsageError
 from tamid.core.values import Role, Task, digest_bytes
-from tamid.notebook import Told, draft, frame_of, labels_of
+from tamid.notebook import (
+    Told,
+    asked,
+    columns_read,
+    draft,
+    fitted,
+    frame_of,
+    is_fitted,
+    labels_of,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,9 +74,9 @@ class Project:
 
         `X`: a Polars or pandas frame, or a matrix; it may hold more columns than the pipeline
         reads, such as `entity` and `time`. `y`: what came of each row. A pipeline that is not
-        fitted is fitted on them. `name`, `label`, `entity` and `time` serve a folder that has no
-        contract yet. `trained_through`: the last day that it has learnt from, or "none" of the
-        rows; where nobody says, its recipe is judged, fitted anew on what came before.
+        fitted is fitted on the other columns. `name`, `label`, `entity` and `time` serve a folder
+        that has no contract yet. `trained_through`: the last day that it has learnt from, or "none"
+        of the rows; where nobody says, its recipe is judged, fitted anew on what came before.
 
         Raises:
             UserCodeError: the pipeline cannot be stored safely, or does not fit the contract.
@@ -77,11 +86,16 @@ class Project:
             rows = frame_of(X)
             told = Told(label=label, entity=entity, time=time, name=name or self._root.name)
             values = labels_of(y, rows.height)
-            given = _Handed(pipeline, rows, values, trained_through)
+            given = _Handed(pipeline, rows, values, trained_through, aside=(entity, time))
             drafted = self._begin(rows, values, told)
-            with closing(self._opened()) as app:
-                place = self._root / "data" if drafted else app.config.store / "handed"
-                return given.into(app, self._contract, place, Role(role), reason)
+            try:
+                with closing(self._opened()) as app:
+                    place = self._root / "data" if drafted else app.config.store / "handed"
+                    return given.into(app, self._contract, place, Role(role), reason)
+            except TamidError:
+                if drafted:
+                    self._take_back()
+                raise
         except TamidError as error:
             # A notebook shows the message alone, and these say what to do.
             error.add_note(f"Why: {error.why}")
@@ -115,6 +129,16 @@ class Project:
             (self._root / FILE).write_text(text, "utf-8")
         return drafted
 
+    def _take_back(self) -> None:
+        """Remove a draft that never came into force, so that the next call drafts anew."""
+        from tamid.config import FILE
+
+        with suppress(TamidError), closing(self._opened()) as app:
+            if any(app.state(model).contract for model in app.models()):
+                return
+        self._contract.unlink()
+        (self._root / FILE).unlink()
+
 
 class _Handed:
     """One hand-over: the pipeline's file, the rows, and how it goes through the gates."""
@@ -125,21 +149,25 @@ class _Handed:
         rows: pl.DataFrame,
         values: pl.Series,
         through: date | str | None,
+        *,
+        aside: Sequence[str],
     ) -> None:
         """Check that the pipeline goes with its rows, and can be stored safely."""
         from tamid.workshop import pipeline_file
 
         self._rows, self._values, self._through = rows, values, _day(through)
-        names = _names(pipeline)
-        self._inputs = () if names else tuple(rows.columns)
-        self._read = names or tuple(rows.columns)
+        names = columns_read(pipeline)
+        aside = () if is_fitted(pipeline) else aside
+        own = tuple(c for c in rows.columns if c not in aside)
+        self._inputs = () if names else own
+        self._read = names or own
         if missing := [n for n in self._read if n not in rows.columns]:
             raise UsageError(
                 f"X lacks what the pipeline reads: {', '.join(missing)}",
                 why="it was fitted on these columns",
                 fix="Give it the frame on which it was fitted.",
             )
-        self._pipeline = _fitted(pipeline, rows, values, self._read)
+        self._pipeline = fitted(pipeline, rows, values, self._read)
         self._content = pipeline_file(self._pipeline)
 
     def into(self, app: App, contract: Path, place: Path, role: Role, reason: str) -> Registered:
@@ -192,9 +220,10 @@ class _Handed:
         read = rows.select(self._read)
         own: Any = read.to_numpy() if self._inputs else read
         if contract.task is Task.REGRESSION:
-            answers = np.asarray(self._pipeline.predict(own), dtype=np.float64).reshape(-1)
+            told = asked(self._pipeline, "predict", own)
+            answers = np.asarray(told, dtype=np.float64).reshape(-1)
         else:
-            found = np.asarray(self._pipeline.predict_proba(own), dtype=np.float64)
+            found = np.asarray(asked(self._pipeline, "predict_proba", own), dtype=np.float64)
             answers = found.max(axis=1) if contract.task is Task.MULTICLASS else found[:, -1]
             answers = self._positive(contract, found, answers)
         refuse_unlike(given, contract, rows, answers)
@@ -228,27 +257,6 @@ class _Handed:
         path = place / f"rows-{mark}.parquet"
         frame.write_parquet(path)
         return path
-
-
-def _names(pipeline: Any) -> tuple[str, ...]:
-    """Return the columns on which a pipeline was fitted, if it knows their names."""
-    steps = [step for _, step in getattr(pipeline, "steps", ())]
-    for one in (pipeline, *steps[:1]):
-        with suppress(AttributeError):
-            return tuple(str(n) for n in one.feature_names_in_)
-    return ()
-
-
-def _fitted(pipeline: Any, rows: pl.DataFrame, values: pl.Series, read: Sequence[str]) -> Any:
-    from sklearn.base import clone
-    from sklearn.exceptions import NotFittedError
-    from sklearn.utils.validation import check_is_fitted
-
-    try:
-        check_is_fitted(pipeline)
-    except NotFittedError:
-        return clone(pipeline).fit(rows.select(read), values.to_numpy())
-    return pipeline
 
 
 def _day(through: date | str | None) -> date | str | None:

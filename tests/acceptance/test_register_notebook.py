@@ -14,8 +14,9 @@ from processes import BROUGHT, present
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 
 import tamid as house
 from tamid.cli.main import main
@@ -73,6 +74,15 @@ def test_what_cannot_be_handed_over_is_said_in_python(tmp_path: Path) -> None:
     assert any("What to do" in note for note in raised.value.__notes__)
     with pytest.raises(UsageError, match="2 values for 2500 rows"):
         house.Project(tmp_path).register(pipeline, rows, ["yes", "no"])
+    with pytest.raises(UsageError, match="X has no column 'nobody'"):
+        house.Project(tmp_path).register(pipeline, rows, y, entity="nobody")
+    with pytest.raises(UserCodeError, match="is a str, no estimator"):
+        house.Project(tmp_path).register("model", rows, y)
+    mute = make_pipeline(StandardScaler(), LinearSVC()).fit(rows.select("tenure", "calls"), y)
+    with pytest.raises(UserCodeError, match="failed to predict_proba"):
+        house.Project(tmp_path).register(mute, rows, y)
+    left = [p.name for p in tmp_path.iterdir() if p.name != ".tamid"]
+    assert not left, "a draft that nothing came of is taken back"
     odd = Pipeline([("own", Own()), ("model", LogisticRegression())])
     with pytest.raises(UserCodeError, match="cannot be stored safely"):
         house.Project(tmp_path / "odd").register(odd, rows.select("tenure", "calls"), y)
