@@ -11,8 +11,9 @@ from tamid.core.stats.arrays import Floats, floats, same_length
 
 # A column is stuck when so many of its known values are one value; a few rows may come late.
 STUCK = 0.98
-# The chance, over all columns of a week, that a sound one is called stuck.
-_ALPHA = 1e-3
+# The chance, over all columns of a week, that a sound one is called stuck: once in four years if
+# every column were as near to it as a column can be.
+_ALPHA = 0.005
 
 
 def chance_of_so_many(same: ArrayLike, rows: ArrayLike, hit: int, now: int) -> float:
@@ -52,7 +53,7 @@ def stuck_at(column: list[Floats], now: Floats, columns: int) -> tuple[bool, flo
 
     `column`: its values in each reference week, `now`: in this week; NaN is missing. Stuck: nearly
     all known values are one, in no reference week were they that one, and by the spread of the
-    weeks the chance of it is below a thousandth, divided by the number of `columns` looked at.
+    weeks the chance of it is below one in 200, divided by the number of `columns` looked at.
 
     >>> rng = np.random.default_rng(0)
     >>> past = [(rng.random(200) < 0.1) * 1.0 for _ in range(12)]
