@@ -28,7 +28,7 @@ _TRUTHS = {"true", "false"}
 # A number with a sign of money, a unit or a share: for a contract it is a word.
 _AMOUNT = re.compile(r"[^\w\s]?\s*[+-]?[0-9][0-9.,' ]*\s*(?:[^\w\s]|[A-Za-z]{1,3})?\Z")
 # How the files of Excel and older Office begin, and UTF-16, the one text with zero bytes.
-_SPREADSHEETS = (b"PK", b"\xd0\xcf\x11\xe0")
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _TWO_BYTES = (b"\xff\xfe", b"\xfe\xff")
 _TYPED: tuple[tuple[Kind, tuple[type[pl.DataType], ...]], ...] = (
     ("boolean", (pl.Boolean,)),

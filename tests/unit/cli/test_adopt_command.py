@@ -233,6 +233,7 @@ def test_nothing_of_the_user_is_overwritten(
         ("none.csv", None, "is not there"),
         ("book.xlsx", b"PK\x03\x04rest", "spreadsheet's own file"),
         ("zero.csv", b"a,b\n\x00,1", "is no text"),
+        ("keys.csv", b"PK,b\n1,2\n3,4\n", "which column is to be foretold?"),
         ("rows.json", b"[]", "name of neither a CSV nor a Parquet file"),
         ("empty.csv", b"a,b\n", "one line only"),
         ("twice.csv", b"a,a\n1,2\n", "names a column twice"),
