@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -119,7 +119,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _quick(self, data: bytes) -> bool:
         """Answer one whole plain request; say whether it was done."""
-        application, cycle = self.application, cast(Any, self.cycle)
+        application = self.application
+        cycle: Any = self.cycle
         if application is None or (cycle is not None and not cycle.response_complete):
             return False
         head, end, body = data.partition(_END)

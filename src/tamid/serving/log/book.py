@@ -27,7 +27,7 @@ from tamid.serving.values import Answer, Row, Served
 # Seconds between two flushes: what a kill may cost.
 EVERY = 0.25
 # Requests that are packed at once, and rows and bytes that may wait in memory.
-_PACK, _MOST_ROWS, _MOST_BYTES = 64, 50_000, 32 * 2**20
+_PACK, _MOST_ROWS, _MOST_BYTES = 128, 50_000, 32 * 2**20
 # Rows above which packing is left to the thread: it gives way between two packs.
 _AT_ONCE = 256
 # Where less room than this is left, only the reserved sample is kept, if the contract says so.
