@@ -33,12 +33,10 @@ class Times:
 
     def add(self, noted: Sequence[Noted]) -> None:
         """Count noted requests by the version of their turn."""
-        by_version: dict[int, Sequence[Noted]] = {}
         numbers = [request[1].number for request in noted]
         for version in set(numbers):
             alone = numbers.count(version) == len(numbers)
-            by_version[version] = noted if alone else [r for r in noted if r[1].number == version]
-        for version, requests in by_version.items():
+            requests = noted if alone else [r for r in noted if r[1].number == version]
             cell = self._cells.get(version)
             if cell is None:
                 cell = self._cells[version] = _Cell()
