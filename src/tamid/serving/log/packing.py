@@ -97,13 +97,11 @@ def _bytes_alone(
     likes: dict[int, tuple[Answer, int]] = {}  # most have one and the same answer for their like
     for request in requests:
         when, _, asked, answers, _, _, _, sent, reply = request
-        one = len(asked) == 1
-        # Whoever gives the bytes of many rows has looked at each.
-        if not sent or (one and asked[0].entity is not None and not request[1].logged.whole):
+        if not _as_it_came(request):
             others.append(request)
             continue
         later = b"[%d" % ((when - at) * 1e6)
-        if one:
+        if len(asked) == 1:
             rows += (later, sent, reply + b"]")
         else:
             for row, answer in zip(_rows_of(sent), _answers_of(reply).answers, strict=True):
