@@ -45,6 +45,16 @@ def binary(values: ArrayLike, name: str) -> Floats:
     return array
 
 
+def counted(column: Floats) -> tuple[Floats, Ints]:
+    """Return the different known values of a column, ascending, and how often each occurs.
+
+    >>> counted(np.array([2.0, np.nan, 1.0, 2.0]))
+    (array([1., 2.]), array([1, 2]))
+    """
+    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    return values, counts
+
+
 def weights_for(weights: ArrayLike | None, n: int) -> Floats:
     """Return one weight for each of `n` rows; no weights means equal weights.
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tamid.core.stats.arrays import Bools, Floats, Ints
+from tamid.core.stats.arrays import Bools, Floats, counted
 
 # A column that is one value throughout most weeks, not always the same, follows the calendar.
 _PURE = 0.97
@@ -32,11 +32,11 @@ def calendar_columns(weeks: Sequence[Floats]) -> Bools:
     width = weeks[0].shape[1]
     found = np.zeros(width, dtype=bool)
     for j in range(width):
-        counted = [_known(w[:, j]) for w in weeks]
-        shares = [float(c.max() / c.sum()) for _, c in counted if len(c)]
+        each = [counted(w[:, j]) for w in weeks]
+        shares = [float(c.max() / c.sum()) for _, c in each if len(c)]
         if not shares or float(np.median(shares)) <= _PURE:
             continue
-        modes = {float(v[c.argmax()]) for v, c in counted if len(c)}
+        modes = {float(v[c.argmax()]) for v, c in each if len(c)}
         found[j] = len(modes) > 1 or min(shares) >= 1.0
     return found
 
@@ -57,8 +57,3 @@ def new_since(column: Sequence[Floats], first: int) -> Floats:
         found[place] = float(place >= first and not values <= seen)
         seen |= values
     return found
-
-
-def _known(column: Floats) -> tuple[Floats, Ints]:
-    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
-    return values, counts

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tamid.core.stats.arrays import Bools, Floats
+from tamid.core.stats.arrays import Bools, Floats, counted
 
 # A value counts as out of range beyond the reference's range widened by this share of it: growth
 # and seasons step over yesterday's maximum by little, a wrong unit by much.
@@ -209,15 +209,10 @@ def _spikes(weeks: Sequence[Floats]) -> Floats:
     stacked = np.concatenate(list(weeks))
     found = np.full(stacked.shape[1], np.nan)
     for j in range(stacked.shape[1]):
-        values, counts = _counted(stacked[:, j])
+        values, counts = counted(stacked[:, j])
         if len(values) and counts.max() >= _SPIKE * counts.sum():
             found[j] = values[counts.argmax()]
     return found
-
-
-def _counted(column: Floats) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
-    return values, counts
 
 
 def _outside(week: Floats, low: Floats, high: Floats, margin: float, spikes: Floats) -> Floats:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tamid.core.stats.arrays import Floats, floats, same_length
+from tamid.core.stats.arrays import Floats, counted, floats, same_length
 
 # A column is stuck when so many of its known values are one value; a few rows may come late.
 STUCK = 0.98
@@ -60,11 +60,11 @@ def stuck_at(column: list[Floats], now: Floats, columns: int) -> tuple[bool, flo
     >>> stuck_at(past, np.zeros(200), 20)[0], stuck_at(past, past[0], 20)[0]
     (True, False)
     """
-    known = now[~np.isnan(now)]
-    if not len(known):
+    values, counts = counted(now)
+    if not len(values):
         return False, 0.0, 0.0
-    values, counts = np.unique(known, return_counts=True)
-    value, share = values[counts.argmax()], float(counts.max() / len(known))
+    known = int(counts.sum())
+    value, share = values[counts.argmax()], float(counts.max() / known)
     if share < STUCK:
         return False, share, 0.0
     rows = np.array([float((~np.isnan(w)).sum()) for w in column])
@@ -72,7 +72,7 @@ def stuck_at(column: list[Floats], now: Floats, columns: int) -> tuple[bool, flo
     past = (same / np.maximum(rows, 1.0))[rows > 0]
     if not len(past) or float(past.max()) >= STUCK:
         return False, share, 0.0
-    chance = chance_of_so_many(same, rows, int(counts.max()), len(known))
+    chance = chance_of_so_many(same, rows, int(counts.max()), known)
     return chance < _ALPHA / max(columns, 1), share, float(np.median(past))
 
 
