@@ -91,6 +91,7 @@ CASES = {
 RUNGS = {
     "champion": "the live version; always first unless `best_rung` says otherwise",
     "previous": "the champion before it",
+    "reduced": "the champion's second model, which does without the columns of `training.reduced`",
     "last_score": "the entity's last score of a model, not older than `max_age`",
     "rule": "the user's own rule, `file.py:function`",
     "default": "one score for all",

@@ -408,12 +408,22 @@ class Scorer(Protocol):
     """Runs a bundle's own code and model away from the controller, with a kill deadline."""
 
     def score(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, *, reasons: int, timeout: timedelta
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        *,
+        reasons: int,
+        timeout: timedelta,
+        reduced: bool = False,
     ) -> Scores:
         """Return a frame with `score` (and `reason_1..r`, `class_<name>`) per row of `frame`.
 
+        `reduced`: by the bundle's model that does without some columns.
+
         Raises:
             UserCodeError, WorkerDied, IntegrityError: signature or digest does not hold.
+            NotFound: the bundle has no reduced model.
         """
         ...
 

@@ -33,7 +33,7 @@ _RIDGE = 1e-3
 
 Train = Callable[[TrainingJob, Progress], TrainingResult]
 Studying = Callable[[TrainingJob, "Ask", Progress], "tuple[Study, pl.DataFrame]"]
-Answer = Callable[[str, str, pl.DataFrame, int], pl.DataFrame]
+Answer = Callable[[str, str, pl.DataFrame, int, bool], pl.DataFrame]
 Rule = Callable[[str, str, pl.DataFrame], pl.DataFrame]
 Golden = Callable[[str, str], float]
 Timed = Callable[[Callable[[], object]], float]
@@ -62,7 +62,8 @@ class InlineTrainer:
 class InlineScorer:
     """Answers here.
 
-    `answer` takes bundle, overlay, rows and the number of reasons; `rule` takes bundle,
+    `answer` takes bundle, overlay, rows, the number of reasons and whether the reduced model is
+    asked; `rule` takes bundle,
     `file.py:function` and rows; `golden` gives the largest difference from the golden scores;
     `timed` calls and returns the milliseconds that it took.
     """
@@ -71,11 +72,18 @@ class InlineScorer:
         self._answer, self._rule, self._golden, self._timed = answer, rule, golden, timed
 
     def score(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, *, reasons: int, timeout: timedelta
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        *,
+        reasons: int,
+        timeout: timedelta,
+        reduced: bool = False,
     ) -> Scores:
         """Score rows; see the port for laws and errors."""
         started = monotonic()
-        found = self._answer(bundle, overlay, frame, reasons)
+        found = self._answer(bundle, overlay, frame, reasons, reduced)
         return Scores(frame=found, seconds=monotonic() - started)
 
     def rule(self, bundle: str, code: str, frame: pl.DataFrame, *, timeout: timedelta) -> Scores:
@@ -91,7 +99,7 @@ class InlineScorer:
 
         def once(i: int) -> float:
             row = frame.slice(i % max(frame.height, 1), 1)
-            return self._timed(lambda: self._answer(bundle, overlay, row, 0))
+            return self._timed(lambda: self._answer(bundle, overlay, row, 0, False))
 
         start = once(0)
         times = [once(i) for i in range(max(1, repeats))]

@@ -1,9 +1,10 @@
 """The ladder: which rung answers for a row when a better one cannot.
 
-champion, then what the contract lists under `service.fallback` (previous, last_score, rule,
-default, or abstain); what no rung can answer is *withheld*. Whoever abstains gives no score and
-leaves the row to a person: it waits in the queue of reviews. An answer that cannot be right (not
-a number, a chance outside 0..1) counts as none.
+champion, then what the contract lists under `service.fallback` (previous, reduced, last_score,
+rule, default, or abstain); what no rung can answer is *withheld*. `reduced` is the champion's
+second model, which does without some columns: it answers also for rows that break the contract in
+these alone. Whoever abstains gives no score and leaves the row to a person: it waits in the queue
+of reviews. An answer that cannot be right (not a number, a chance outside 0..1) counts as none.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ from tamid.core.values import Task
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+REDUCED = "reduced"
 LAST_SCORE = "last_score"
 RULE_RUNG = "rule"
 DEFAULT = "default"
 ABSTAIN = "abstain"
 WITHHELD = "withheld"
 
-# Rungs that run a model or code on the row itself: only for rows that keep the contract.
-ON_ROWS = (CHAMPION, PREVIOUS, RULE_RUNG)
+# Rungs that run a model or code on the row itself: only for rows that keep the contract. To
+# `reduced` a row keeps it that breaks it only in the columns that this model does without.
+ON_ROWS = (CHAMPION, PREVIOUS, REDUCED, RULE_RUNG)
 
 # Rungs whose score is a model's: it may be one that the contract leaves to a person.
-OF_MODELS = (CHAMPION, PREVIOUS, LAST_SCORE)
+OF_MODELS = (CHAMPION, PREVIOUS, REDUCED, LAST_SCORE)
 
 # A calibrated chance may leave 0..1 by rounding; more than this is a broken model.
 _ROUNDING = 1e-9

@@ -160,8 +160,10 @@ class Codec:
             values = msgspec.structs.astuple(struct)
             sought = self._sought(values)
             named = self._named(values)
-            broken = [] if sought else self._broken(named)
-            if broken and not self._lower:
+            faults = {} if sought else self._broken(named)
+            broken = list(faults.values())
+            partly = bool(faults) and faults.keys() <= self._served.spared
+            if broken and not partly and not self._lower:
                 where = f"row {number}: " if len(found) > 1 else ""
                 problems += [where + text for text in broken]
             rows.append(
@@ -169,6 +171,7 @@ class Codec:
                     values=named,
                     entity=self._entity(values),
                     broken="; ".join(broken[:3]),
+                    partly=partly,
                     moment=self._moment(values),
                     sought=sought,
                 )
@@ -213,23 +216,23 @@ class Codec:
             return False
         return self._entity(values) is not None
 
-    def _broken(self, values: Mapping[str, Value]) -> list[str]:
-        """Name the rules that a row breaks, never the value that breaks them."""
-        found = []
+    def _broken(self, values: Mapping[str, Value]) -> dict[str, str]:
+        """Name by input the rule that it breaks, never the value that breaks it."""
+        found = dict[str, str]()
         for rule in self._rules:
             value = values[rule.name]
             if value is None:
                 if not rule.nullable and rule.name != self._served.time:
-                    found.append(f"{rule.name!r} is missing")
+                    found[rule.name] = f"{rule.name!r} is missing"
             elif isinstance(value, str):
                 if rule.allowed is not None and value not in rule.allowed:
-                    found.append(f"{rule.name!r} is none of the allowed categories")
+                    found[rule.name] = f"{rule.name!r} is none of the allowed categories"
             elif rule.min is not None and value < rule.min:
-                found.append(f"{rule.name!r} is below its least value {rule.min:g}")
+                found[rule.name] = f"{rule.name!r} is below its least value {rule.min:g}"
             elif rule.max is not None and value > rule.max:
-                found.append(f"{rule.name!r} is above its largest value {rule.max:g}")
+                found[rule.name] = f"{rule.name!r} is above its largest value {rule.max:g}"
             elif rule.kind == "integer" and abs(value) > _LARGEST:
-                found.append(f"{rule.name!r} does not fit into 64 bits")
+                found[rule.name] = f"{rule.name!r} does not fit into 64 bits"
         return found
 
 

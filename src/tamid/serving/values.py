@@ -56,6 +56,7 @@ class Served:
     the row's moment, which is now where a request leaves it out; `moment`: its name also where the
     model does not read it. `stale_after`: seconds after which looked-up features are too old.
     `key`: of the pseudonyms under which entities are known and written down, empty for none.
+    `spared`: inputs that its second model does without.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Served:
     steps: tuple[Step, ...] = ()
     logged: Logged = field(default_factory=Logged)
     key: bytes = b""
+    spared: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,6 +95,7 @@ class Served:
 class Row:
     """One row, strictly decoded; `broken`: the rule of the contract that it breaks, "" if none.
 
+    `partly`: it breaks the contract in nothing but inputs that the second model does without.
     `moment`: what it is about, where the caller says so. `sought`: it names its entity alone, its
     features are looked up; `as_of`: the moment that looked-up features are about, in seconds.
     """
@@ -100,6 +103,7 @@ class Row:
     values: Mapping[str, Value]
     entity: str | None = None
     broken: str = ""
+    partly: bool = False
     moment: str | None = None
     sought: bool = False
     as_of: float | None = None

@@ -23,7 +23,7 @@ from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
 from tamid.stages.drift import measure_drift
 from tamid.stages.journal import Journal
-from tamid.stages.registry import register, voice
+from tamid.stages.registry import reduced_voice, register, voice
 from tamid.stages.release import enter, promote
 from tamid.stages.rig import Rig
 from tamid.stages.runs import judge_run, train
@@ -100,6 +100,7 @@ def _scoring_job(
         active=active,
         champion=voice(rig, state, state.champion),
         previous=voice(rig, state, previous) if previous else None,
+        reduced=reduced_voice(rig, state, state.champion),
         first=state.rung,
         earlier=pins.get(rig.table("predictions")),
         scored=tuple(sorted(state.scored)),

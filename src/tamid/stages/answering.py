@@ -5,9 +5,8 @@ Training, batch scoring, the gates and the server all answer through this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -28,13 +27,17 @@ _TRIED_ROWS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictor:
-    """A fitted model with all that stands between a joined row and its score."""
+    """A fitted model with all that stands between a joined row and its score.
+
+    `without`: columns that it does without; whatever they hold, it sees nothing there.
+    """
 
     contract: Contract
     schema: Schema
     model: Model
     code: FeatureCode | None = None
     calibration: Calibration = field(default_factory=Calibration)
+    without: tuple[str, ...] = ()
 
     def table(self, frame: pl.DataFrame) -> FeatureTable:
         """Return the rows as the model sees them.
@@ -43,6 +46,7 @@ class Predictor:
             DataError: an input column of the model is missing.
             UserCodeError: the feature code failed, or made other columns than in training.
         """
+        frame = emptied(frame, self.without)
         shown = _shown(frame, self.contract)
         missing = [name for name in self.schema.inputs if name not in shown]
         if missing:
@@ -96,33 +100,6 @@ def calibrated(raw: Floats, calibration: Calibration) -> Floats:
     return apply_calibration(calibration, raw)
 
 
-def rule_answer(
-    frame: pl.DataFrame, contract: Contract, rule: Callable[[pl.DataFrame], object]
-) -> pl.DataFrame:
-    """Return `score` per row as the user's rule gives it: a column, a list or a frame with `score`.
-
-    Raises:
-        UserCodeError: another number of scores, none at all, or chances outside 0..1.
-    """
-    made = rule(visible(frame, contract))
-    if isinstance(made, pl.DataFrame):
-        if "score" not in made.columns:
-            raise UserCodeError("the rule returned a frame without a column `score`")
-        made = made.get_column("score")
-    try:
-        scores = pl.Series("score", cast(Any, made), strict=False).cast(pl.Float64)
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise UserCodeError(f"the rule returned no scores: {error}") from error
-    if len(scores) != frame.height:
-        raise UserCodeError(f"the rule returned {len(scores)} scores for {frame.height} rows")
-    values = scores.fill_null(float("nan")).to_numpy()
-    if not np.isfinite(values).all():
-        raise UserCodeError("the rule gave rows without a score")
-    if contract.task is Task.BINARY and values.size and (values.min() < 0 or values.max() > 1):
-        raise UserCodeError("the rule's scores must lie between 0 and 1")
-    return pl.DataFrame([scores])
-
-
 def score_columns(scores: Floats, schema: Schema) -> dict[str, pl.Series]:
     """Return `score`, and for classes the best one's index with a column of chances for each."""
     if scores.ndim == 1:
@@ -164,6 +141,16 @@ def model_frame(frame: pl.DataFrame, contract: Contract, code: FeatureCode | Non
     if not offered:
         raise UserCodeError("the feature code made no column that a model can learn from")
     return made.select(sorted(offered))
+
+
+def emptied(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the rows with nothing in these columns, whether they came or not.
+
+    >>> emptied(pl.DataFrame({"a": [1]}), ["a", "b"]).row(0)
+    (None, None)
+    """
+    kinds = {name: frame.schema.get(name, pl.Null()) for name in columns}
+    return frame.with_columns(pl.lit(None, kind).alias(name) for name, kind in kinds.items())
 
 
 def learn_features(made: pl.DataFrame) -> tuple[Feature, ...]:

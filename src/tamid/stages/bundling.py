@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,10 +13,11 @@ from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.errors import UserCodeError
 from tamid.core.handoff import METRICS
+from tamid.core.learning.bundle import ABOUT_REDUCED, REDUCED
 from tamid.core.stats.metrics import evaluate
 from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, canonical_json, jsonable
 from tamid.ports import TrainingJob, TrainingResult
-from tamid.stages.answering import Predictor, visible
+from tamid.stages.answering import Predictor, emptied, visible
 from tamid.stages.cards import card_of, figures_of
 from tamid.stages.compiling import compiled_files
 from tamid.stages.fitting import Tools
@@ -51,25 +53,15 @@ class Parity:
 
 def wrap(learnt: Learnt, job: TrainingJob, contract: Contract, tools: Tools) -> TrainingResult:
     """Return a candidate as a bundle's files with all that the gates need; costs are still zero."""
-    schema = learnt.predictor.schema
     sample = job.frame.filter(pl.Series(learnt.reference))
-    loaded = Predictor(
-        contract=contract,
-        schema=schema,
-        model=tools.load(learnt.stored, schema),
-        code=tools.code,
-        calibration=learnt.predictor.calibration,
-    )
-    parity = _parity(learnt, loaded, sample.head(_PARITY_ROWS))
-    files = {f"{MODEL}/{name}": content for name, content in learnt.stored.files.items()}
-    files |= {f"{CODE}/{path}": text.encode() for path, text in job.code.items()}
+    own, parity = _model_files(learnt, job, sample, tools)
+    files = {f"{CODE}/{path}": text.encode() for path, text in job.code.items()}
     files |= dict(tools.environment)
+    files |= own
     files[CONTRACT] = job.contract.encode()
-    files[SCHEMA] = canonical_json(schema).encode()
-    files[GOLDEN] = canonical_json(_golden(loaded, job, tools)).encode()
     files[PROFILE] = canonical_json(profile_of(learnt, job, contract, sample)).encode()
-    files[PARITY] = canonical_json(parity).encode()
-    files |= compiled_files(loaded, learnt, sample, tools)
+    if learnt.reduced is not None:
+        files |= _reduced_files(learnt.reduced, job, tools)
     files |= {} if job.given is None else dict(job.given.papers)
     files[METRICS] = canonical_json(figures_of(learnt, contract)).encode()
     files[CARD] = card_of(learnt, job, contract).encode()
@@ -90,9 +82,37 @@ def wrap(learnt: Learnt, job: TrainingJob, contract: Contract, tools: Tools) -> 
     )
 
 
+def _model_files(
+    learnt: Learnt, job: TrainingJob, sample: pl.DataFrame, tools: Tools
+) -> tuple[dict[str, bytes], Parity]:
+    """Return what stands in a bundle for its model alone, and how far the stored one is from it."""
+    schema = learnt.predictor.schema
+    loaded = dataclasses.replace(learnt.predictor, model=tools.load(learnt.stored, schema))
+    parity = _parity(learnt, loaded, sample.head(_PARITY_ROWS))
+    files = {f"{MODEL}/{name}": content for name, content in learnt.stored.files.items()}
+    files[SCHEMA] = canonical_json(schema).encode()
+    files[GOLDEN] = canonical_json(_golden(loaded, job, tools)).encode()
+    files[PARITY] = canonical_json(parity).encode()
+    return files | dict(compiled_files(loaded, learnt, sample, tools)), parity
+
+
+def _reduced_files(learnt: Learnt, job: TrainingJob, tools: Tools) -> dict[str, bytes]:
+    """Return the files of the model that does without some columns."""
+    sample = job.frame.filter(pl.Series(learnt.reference))
+    own, _ = _model_files(learnt, job, sample, tools)
+    about = {
+        "without": learnt.predictor.without,
+        "threshold": learnt.threshold,
+        "calibration": learnt.predictor.calibration,
+        "metrics": learnt.metrics,
+    }
+    own[ABOUT_REDUCED] = canonical_json(about).encode()
+    return {f"{REDUCED}{path}": content for path, content in own.items()}
+
+
 def _golden(predictor: Predictor, job: TrainingJob, tools: Tools) -> Mapping[str, object]:
     """Draw each column by itself, so that no golden row is anybody's row."""
-    shown = visible(job.frame, predictor.contract)
+    shown = visible(emptied(job.frame, predictor.without), predictor.contract)
     kinds = {name: kind_of(shown.schema[name]) for name in shown.columns}
     shown = shown.select(n for n, k in kinds.items() if k)
     rng = tools.generator(job.seed)

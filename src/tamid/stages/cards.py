@@ -37,6 +37,7 @@ def card_of(learnt: Learnt, job: TrainingJob, contract: Contract) -> str:
         "",
         f"Decision threshold: {learnt.threshold:.6f}."
         f" Calibration: {learnt.predictor.calibration.kind}.",
+        *([] if learnt.reduced is None else _reduced(learnt.reduced)),
         "",
         "## What moves it most",
         *([f"- {name}: {share:.1%}" for name, share in top] or ["- not measured for this model"]),
@@ -48,6 +49,16 @@ def card_of(learnt: Learnt, job: TrainingJob, contract: Contract) -> str:
     if contract.gates.fairness.protected:
         lines += ["", f"Protected: {', '.join(contract.gates.fairness.protected)}."]
     return "\n".join(lines) + "\n"
+
+
+def _reduced(learnt: Learnt) -> list[str]:
+    """Say what the second model reaches, on the same rows."""
+    names = ", ".join(f"`{name}`" for name in learnt.predictor.without)
+    return [
+        "",
+        f"## Without {names}",
+        *(f"- {name}: {value:.4f}" for name, value in sorted(learnt.metrics.items())),
+    ]
 
 
 def _fitted(learnt: Learnt) -> list[str]:

@@ -32,6 +32,7 @@ from tamid.core.suspicion import HARD, cause_of_oddity, words_for
 from tamid.core.values import ENTITY, Role, parse_instant
 from tamid.stages import dataset, joining
 from tamid.stages.feeds import ROWS, rule_of
+from tamid.stages.lacking import lacks_source, mended, was_lacking
 from tamid.stages.rig import Rig
 from tamid.stages.usual import special_of
 
@@ -41,8 +42,7 @@ _REFERENCE = 26
 _ROWS = 500
 # The most important columns; what the model does not read cannot mislead it.
 _COLUMNS = 50
-# Fewer rows show no share.
-FEWEST_ROWS = 50
+FEWEST_ROWS = 50  # fewer show no share
 # A period that is not over is checked once it has half of its usual rows, up to the usual last one.
 _ENOUGH = 0.5
 # So much of a period may be missing at its end, against the usual last row.
@@ -94,16 +94,18 @@ def check_periods(
     current, columns = period_of(rule, now), _columns(rig, contract, state)
     suspected = set(state.suspected)
     for period in fresh:
+        event = lacks_source(rig, contract, state, period, now)
         named = special.get(period, frozenset())
         past = [p for p in sorted(state.periods) if p < period and p not in suspected]
         past = [p for p in past if p not in special or special[p] & named][-_REFERENCE:]
-        if len(past) < MIN_WEEKS or (period >= current and not _come(state, rule, past, period)):
-            continue
-        event = _checked(rig, contract, state, columns, past, period, now, bool(named))
-        if event is None:
-            continue
-        suspected = suspected | {period} if event.suspected else suspected - {period}
-        yield event
+        come = len(past) >= MIN_WEEKS and (period < current or _come(state, rule, past, period))
+        if event is None and come:
+            event = _checked(rig, contract, state, columns, past, period, now, bool(named))
+        if event is None and was_lacking(state, period):
+            event = mended(rig, contract, state, period)
+        if event is not None:
+            suspected = suspected | {period} if event.suspected else suspected - {period}
+            yield event
 
 
 def _come(state: State, rule: PeriodRule, past: Sequence[str], period: str) -> bool:

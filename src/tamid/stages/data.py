@@ -187,8 +187,7 @@ def _take(t: _Taking, raw: pl.DataFrame) -> DataAccepted | DataRefused:
     feed, now, timed = t.feed, t.now, t.feed.rule is not None
     checked = check(raw, feed.shape, now)
     frame = dressed(feed, t.batch.name, raw, checked, now, first=t.first)
-    share = checked.bad / frame.height
-    if share > feed.max_share:
+    if checked.lost / frame.height > feed.max_share:
         periods = tuple(frame.get_column(PERIOD).unique().sort())
         refused = _refusal(feed, t.batch, _reasons(feed, checked, frame), checked, periods)
         return (

@@ -128,6 +128,7 @@ def feeds(contract: Contract) -> tuple[Feed, ...]:
             aside=tuple(a for a in aside if a),
             hidden=data.pii,
             known_at=data.source.known_at,
+            spared=contract.training.reduced,
         ),
         rule=rule,
         max_share=data.quarantine.max_share,

@@ -46,7 +46,14 @@ from tamid.core.values import (
     Task,
 )
 from tamid.ports import TrainingJob
-from tamid.stages.answering import FeatureCode, encode, learn_features, model_frame, visible
+from tamid.stages.answering import (
+    FeatureCode,
+    emptied,
+    encode,
+    learn_features,
+    model_frame,
+    visible,
+)
 
 # Windows and trials are compared on at most so many fitted rows a window, over all folds: the
 # choice between windows does not change with more, and a window costs about a second.
@@ -91,11 +98,18 @@ class Fit:
 
 
 class Bench:
-    """Labelled rows, the plan of who is fitted and who is looked at, and the fits done so far."""
+    """Labelled rows, the plan of who is fitted and who is looked at, and the fits done so far.
 
-    def __init__(self, job: TrainingJob, contract: Contract, tools: Tools) -> None:
-        self.job, self.contract, self.tools = job, contract, tools
-        made = model_frame(job.frame, contract, tools.code)
+    `without`: columns that the model does without, and all that user code makes of them alone.
+    """
+
+    def __init__(
+        self, job: TrainingJob, contract: Contract, tools: Tools, without: tuple[str, ...] = ()
+    ) -> None:
+        self.job, self.contract, self.tools, self.without = job, contract, tools, without
+        made = model_frame(emptied(job.frame, without), contract, tools.code)
+        if without:
+            made = made.select(n for n in made.columns if made.get_column(n).count())
         if tools.features is None:
             self.table = encode(made, learn_features(made))
         else:

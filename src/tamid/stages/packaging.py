@@ -11,10 +11,13 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tamid.core.contract.model import Contract
 from tamid.core.errors import IntegrityError, NotFound
 from tamid.core.learning.bundle import (
+    ABOUT_REDUCED,
+    REDUCED,
     Manifest,
     Opened,
     Overlay,
@@ -22,6 +25,7 @@ from tamid.core.learning.bundle import (
     read_schema,
     sealed,
     unsealed,
+    without,
 )
 from tamid.core.learning.model import Model, Schema, StoredModel
 from tamid.core.stats.calibration import Calibration, calibration_from
@@ -167,6 +171,20 @@ def environment_of(bundle: str, blobs: Blobs) -> bytes:
     return _get(blobs, files[_ENVIRONMENT], _ENVIRONMENT)
 
 
+def reduced_policy(bundle: str, blobs: Blobs) -> Mapping[str, Any] | None:
+    """Return what is told of a bundle's model without some columns; None: it has none.
+
+    Raises:
+        IntegrityError: its manifest or this file is damaged.
+    """
+    path = REDUCED + ABOUT_REDUCED
+    files = read_manifest(_get(blobs, bundle, _MANIFEST)).files
+    if path not in files:
+        return None
+    told: Mapping[str, Any] = json.loads(_get(blobs, files[path], path))
+    return told
+
+
 def predictor(
     opened: Opened,
     parse: Callable[[str], Contract],
@@ -184,6 +202,7 @@ def predictor(
         model=load(StoredModel(format=schema.format, files=opened.part(MODEL)), schema),
         code=code(sources, entry) if entry else None,
         calibration=opened.overlay.calibration,
+        without=without(opened.files),
     )
 
 

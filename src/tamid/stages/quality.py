@@ -24,7 +24,7 @@ from tamid.core.values import ENTITY, LABEL, PERIOD, TIME, WEIGHT, Interval, Tas
 from tamid.stages import dataset, joining, labels
 from tamid.stages.filing import numbered
 from tamid.stages.missing import unheard
-from tamid.stages.registry import threshold_at, threshold_of, voice
+from tamid.stages.registry import reduced_voice, threshold_at, threshold_of, voice
 from tamid.stages.rig import Rig
 
 Floats = npt.NDArray[np.float64]
@@ -242,9 +242,19 @@ def _thresholds(rig: Rig, state: State, rows: pl.DataFrame, number: int) -> floa
 
 
 def rescored(
-    rig: Rig, contract: Contract, state: State, rows: pl.DataFrame, number: int, now: datetime
+    rig: Rig,
+    contract: Contract,
+    state: State,
+    rows: pl.DataFrame,
+    number: int,
+    now: datetime,
+    *,
+    reduced: bool = False,
 ) -> pl.DataFrame | None:
-    """Return judged rows as another version would have answered, by its own contract."""
+    """Return judged rows as another version would have answered, by its own contract.
+
+    `reduced`: as its model without some columns would have; None where it has none.
+    """
     version = state.versions[number]
     theirs = rig.contract(version.registered.contract)
     periods = rows.get_column(PERIOD).unique().to_list()
@@ -252,10 +262,13 @@ def rescored(
     inputs = inputs.join(rows, on=[ENTITY, TIME], how="semi", nulls_equal=True)
     if inputs.is_empty():
         return None
-    who = voice(rig, state, number)
+    who = reduced_voice(rig, state, number) if reduced else voice(rig, state, number)
+    if who is None:
+        return None
     scores = rig.scorer.score(
-        who.bundle, who.overlay, inputs, reasons=0, timeout=timedelta(minutes=10)
-    ).frame
+        who.bundle, who.overlay, inputs, reasons=0, timeout=timedelta(minutes=10),
+        reduced=who.reduced,
+    ).frame  # fmt: skip
     scored = inputs.select(ENTITY, TIME).with_columns(scores.get_column("score"))
     as_theirs = rows.drop("score").join(scored, on=[ENTITY, TIME], how="inner", nulls_equal=True)
     return as_theirs.with_columns(pl.lit(number, dtype=pl.Int64).alias("version"))

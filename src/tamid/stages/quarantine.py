@@ -7,13 +7,10 @@ read are held against the contract's rules by dataframely. Rules are named "colu
 from __future__ import annotations
 
 import difflib
-import functools
-import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -23,22 +20,19 @@ from tamid.core.errors import BatchRefused
 from tamid.core.values import ENTITY, RULE, TIME
 from tamid.stages.oddities import examples, oddities
 from tamid.stages.reading import MOMENT, NOT_FINITE, name_of, typed
-
-if TYPE_CHECKING:
-    import dataframely as dy
+from tamid.stages.rulebook import ROW, batch_schema
 
 # Clocks of two machines differ; a row further ahead than this is a wrong stamp.
 AHEAD = timedelta(minutes=5)
 
 MISSING = "missing value"
+ABSENT = "missing column"
 TOO_LOW = "below min"
 TOO_HIGH = "above max"
-NOT_ALLOWED = "not allowed"
 AHEAD_OF_TIME = "in the future"
 SAME_KEY = "duplicate key"
-SAME_ROW = "repeated row"
+SAMEROW = "repeated row"
 
-_ROW = "_row"
 _RULES = {"nullability": MISSING, "min": TOO_LOW, "max": TOO_HIGH, "inf": NOT_FINITE}
 
 
@@ -49,7 +43,7 @@ class Shape:
     `schema` empty: every column is taken as it comes. `aside`: columns that are used elsewhere
     (label, known-at) and neither stored here nor noted. `unique`: one row per entity and time.
     `hidden`: columns of which no value may be quoted. `known_at`: the column of moments that says
-    when a row became known.
+    when a row became known. `spared`: columns that a second model does without.
     """
 
     schema: Mapping[str, Column]
@@ -61,6 +55,7 @@ class Shape:
     unique: bool = True
     hidden: tuple[str, ...] = ()
     known_at: str | None = None
+    spared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +63,8 @@ class Checked:
     """A batch after the check.
 
     `frame`: every row with `_entity`, `_time`, the columns of the schema and `_rule` (null: good).
-    `broken`: rows per rule; a row counts under each rule it broke. `bad`: rows that broke any.
+    `broken`: rows per rule; a row counts under each rule it broke. `bad`: rows that broke any,
+    `lost` of them in more than the columns that are spared: `_rule` names one of these last.
     `examples`: per rule some of its values, or the numbers of its rows. `notes`: what is odd but
     breaks nothing.
     """
@@ -76,6 +72,7 @@ class Checked:
     frame: pl.DataFrame
     broken: Mapping[str, int]
     bad: int
+    lost: int
     notes: tuple[str, ...]
     examples: Mapping[str, str] = field(default_factory=dict)
 
@@ -87,19 +84,26 @@ def check(raw: pl.DataFrame, shape: Shape, now: datetime) -> Checked:
         BatchRefused: columns are missing or moments cannot be ordered; nothing of it can be used.
     """
     raw = _normal_names(raw).drop(shape.forbidden, strict=False)
-    _refuse_missing(raw, shape)
+    absent = _refuse_missing(raw, shape)
+    raw = raw.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
     notes = _unexpected(raw, shape)
     frame, rules = _read(raw, shape)
-    readable = frame.filter(_unbroken(rules, frame.height))
+    readable = frame.filter(_unbroken([r for r in rules if not _spares(shape, r[0])], frame.height))
     rules += _judged(readable, shape, frame.height, now) if readable.height else []
+    gone = tuple(f"{name}: " for name in absent)
+    rules = [rule for rule in rules if not rule[0].startswith(gone)]
+    rules += [(f"{c}: {ABSENT}", pl.repeat(True, raw.height, eager=True)) for c in absent]
+    rules.sort(key=lambda rule: _spares(shape, rule[0]))
     told = [name for name in shape.schema if name != shape.time]
     notes += tuple(oddities(raw, told, rules, shape.hidden))
     first = _first_rule(rules, frame.height)
-    bad = first.is_not_null().sum()
+    bad = first.is_not_null()
+    spared = pl.Series([_spares(shape, rule) for rule in first.fill_null("")], dtype=pl.Boolean)
     return Checked(
-        frame=frame.drop(_ROW).with_columns(first),
+        frame=frame.drop(ROW).with_columns(first),
         broken={rule: int(mask.sum()) for rule, mask in rules},
-        bad=int(bad),
+        bad=int(bad.sum()),
+        lost=int((bad & ~spared).sum()),
         notes=notes,
         examples=examples(raw, rules, shape.hidden),
     )
@@ -129,13 +133,26 @@ def _normal_names(raw: pl.DataFrame) -> pl.DataFrame:
     return raw if len(set(normal.values())) < len(normal) else raw.rename(normal)
 
 
-def _refuse_missing(raw: pl.DataFrame, shape: Shape) -> None:
+def of_column(rule: pl.Expr, columns: Sequence[str]) -> pl.Expr:
+    """Say whether a rule that a row broke is one of these columns'."""
+    return pl.any_horizontal(pl.lit(False), *(rule.str.starts_with(f"{c}: ") for c in columns))
+
+
+def _spares(shape: Shape, rule: str) -> bool:
+    return rule.startswith(tuple(f"{name}: " for name in shape.spared))
+
+
+def _refuse_missing(raw: pl.DataFrame, shape: Shape) -> list[str]:
+    """Refuse a batch without all columns; return those whose absence is spared."""
     needed = [c for c in (shape.entity, shape.time) if c] + list(shape.schema)
     missing = [c for c in dict.fromkeys(needed) if c not in raw.columns]
+    absent = [c for c in missing if c in shape.spared]
+    missing = [c for c in missing if c not in absent]
     if missing:
         spare = [c for c in raw.columns if c not in needed]
         named = "; ".join(f"column {c!r} is missing{suggest(c, spare)}" for c in missing)
         raise BatchRefused(named, why="the contract's schema names these columns")
+    return absent
 
 
 def _unexpected(raw: pl.DataFrame, shape: Shape) -> tuple[str, ...]:
@@ -146,7 +163,7 @@ def _unexpected(raw: pl.DataFrame, shape: Shape) -> tuple[str, ...]:
 
 def _read(raw: pl.DataFrame, shape: Shape) -> tuple[pl.DataFrame, Rules]:
     rules: Rules = []
-    columns = [pl.Series(_ROW, range(raw.height), dtype=pl.Int64)]
+    columns = [pl.Series(ROW, range(raw.height), dtype=pl.Int64)]
     if shape.entity:
         entity = name_of(raw.get_column(shape.entity))
         columns.append(entity.values.alias(ENTITY))
@@ -177,9 +194,9 @@ def _judged(frame: pl.DataFrame, shape: Shape, height: int, now: datetime) -> Ru
     """Hold readable rows against the contract's rules; masks are over all rows of the batch."""
     rules: Rules = []
     if shape.unique and shape.entity:
-        again = ~frame.drop(_ROW).is_unique() & ~_first_of_its_kind(frame)
+        again = ~frame.drop(ROW).is_unique() & ~_first_of_its_kind(frame)
         if again.any():
-            rules.append((SAME_ROW, _mask(frame.filter(again).get_column(_ROW), height)))
+            rules.append((SAMEROW, _mask(frame.filter(again).get_column(ROW), height)))
             frame = frame.filter(~again)
     # Under plain names, whatever the columns are called: rules and methods have names too.
     plain = {name: f"column_{number}" for number, name in enumerate(frame.columns)}
@@ -189,18 +206,18 @@ def _judged(frame: pl.DataFrame, shape: Shape, height: int, now: datetime) -> Ru
         rules.append((f"{shape.time}: {AHEAD_OF_TIME}", _mask(ahead, height)))
     columns = tuple(c for c in shape.schema.items() if c[0] not in (shape.entity, shape.time))
     timed = shape.time is not None
-    schema = _schema(columns, tuple(plain.items()), shape.entity, timed, shape.unique)
+    schema = batch_schema(columns, tuple(plain.items()), shape.entity, timed, shape.unique)
     _, failure = schema.filter(frame.rename(plain))
     details = failure.details()
     for rule in sorted(failure.counts()):
-        rows = details.filter(pl.col(rule) == "invalid").get_column(plain[_ROW])
+        rows = details.filter(pl.col(rule) == "invalid").get_column(plain[ROW])
         rules.append((_rule_name(rule, own, shape), _mask(rows, height)))
     return rules
 
 
 def _first_of_its_kind(frame: pl.DataFrame) -> pl.Series:
-    firsts = frame.unique([c for c in frame.columns if c != _ROW], keep="first").get_column(_ROW)
-    return frame.get_column(_ROW).is_in(firsts.implode())
+    firsts = frame.unique([c for c in frame.columns if c != ROW], keep="first").get_column(ROW)
+    return frame.get_column(ROW).is_in(firsts.implode())
 
 
 def _mask(rows: pl.Series, height: int) -> pl.Series:
@@ -213,58 +230,8 @@ def _ahead(frame: pl.DataFrame, shape: Shape, now: datetime) -> pl.Series | None
     """Return the numbers of the rows whose moment has not come yet, if there are any."""
     if shape.time is None:
         return None
-    late = frame.filter(pl.col(TIME) > now + AHEAD).get_column(_ROW)
+    late = frame.filter(pl.col(TIME) > now + AHEAD).get_column(ROW)
     return None if late.is_empty() else late
-
-
-@functools.lru_cache(maxsize=64)
-def _schema(
-    columns: tuple[tuple[str, Column], ...],
-    names: tuple[tuple[str, str], ...],
-    entity: str | None,
-    timed: bool,
-    unique: bool,
-) -> type[dy.Schema]:
-    """Build the dataframely schema of the contract's columns under their plain names.
-
-    To build one costs more than to hold a small batch against it.
-    """
-    import dataframely as dy
-
-    plain = dict(names)
-    rules: dict[str, dy.Column] = {plain[_ROW]: dy.Int64()}
-    if entity:
-        rules[plain[ENTITY]] = dy.String(primary_key=unique, nullable=False)
-    if timed:
-        rules[plain[TIME]] = dy.Datetime(
-            primary_key=unique and entity is not None,
-            nullable=False,
-            time_unit="us",
-            time_zone="UTC",
-        )
-    rules |= {plain[name]: _column(column) for name, column in columns}
-    return type("Batch", (dy.Schema,), dict[str, Any](rules))
-
-
-def _column(column: Column) -> dy.Column:
-    import dataframely as dy
-
-    nullable, low, high = column.nullable, column.min, column.max
-    if column.type == "number":
-        return dy.Float64(nullable=nullable, min=low, max=high, allow_inf=False, allow_nan=False)
-    if column.type == "integer":
-        return dy.Int64(
-            nullable=nullable,
-            min=None if low is None else math.ceil(low),
-            max=None if high is None else math.floor(high),
-        )
-    if column.type == "boolean":
-        return dy.Bool(nullable=nullable)
-    if column.type == "datetime":
-        return dy.Datetime(nullable=nullable, time_unit="us", time_zone="UTC")
-    allowed = list(column.allowed or ())
-    check = {NOT_ALLOWED: lambda value: value.is_in(allowed)} if allowed else None
-    return dy.String(nullable=nullable, check=check)
 
 
 def _rule_name(rule: str, own: Mapping[str, str], shape: Shape) -> str:

@@ -20,9 +20,9 @@ from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, VersionRef
 from tamid.core.windows import pseudo_reference
 from tamid.stages.centring import silent_reference
 from tamid.stages.filing import numbered
-from tamid.stages.packaging import open_overlay
+from tamid.stages.packaging import open_overlay, reduced_policy
 from tamid.stages.rig import Rig
-from tamid.stages.rungs import Voice
+from tamid.stages.voices import Voice
 
 # Standard errors below a point that rests on few periods: one-sided 95 % that no less is usual.
 CAUTION = 1.645
@@ -51,6 +51,18 @@ def voice(rig: Rig, state: State, number: int) -> Voice:
     ref = state.versions[number].registered.ref
     threshold = overlay_of(rig, ref.overlay).threshold
     return Voice(number=number, bundle=ref.bundle, overlay=ref.overlay, threshold=threshold)
+
+
+def reduced_voice(rig: Rig, state: State, number: int) -> Voice | None:
+    """Return a version's model without some columns as scoring asks it; None: it has none."""
+    ref = state.versions[number].registered.ref
+    told = reduced_policy(ref.bundle, rig.blobs)
+    if told is None:
+        return None
+    return Voice(
+        number=number, bundle=ref.bundle, overlay=ref.overlay,
+        threshold=float(told["threshold"]), reduced=True,
+    )  # fmt: skip
 
 
 def register(

@@ -32,7 +32,7 @@ from tamid.stages.packaging import pack
 from tamid.stages.past import ALWAYS, FROZEN, Replay, Week, happening, means_of
 from tamid.stages.registry import overlay_of, voice
 from tamid.stages.rig import Rig
-from tamid.stages.rungs import Voice
+from tamid.stages.voices import Voice
 
 # A metric of these is taken on chances; all others on what was decided with them.
 _ON_CHANCES = frozenset({"auc", "brier", "log_loss"})

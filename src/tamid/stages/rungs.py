@@ -4,89 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Literal
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 
 from tamid.core import ladder
-from tamid.core.contract.model import Contract
 from tamid.core.errors import Conflict, IntegrityError, SystemFailure, TamidError, UserCodeError
-from tamid.core.ladder import CHAMPION, DEFAULT, LAST_SCORE, ON_ROWS, PREVIOUS, Answers, Mask, Step
-from tamid.core.periods import PeriodRule, end_of, period_rule, start_of
-from tamid.core.values import ENTITY, PERIOD, RULE, STATIC_PERIOD, TIME, TablePin, Task
+from tamid.core.ladder import (
+    CHAMPION,
+    DEFAULT,
+    LAST_SCORE,
+    ON_ROWS,
+    PREVIOUS,
+    REDUCED,
+    Answers,
+    Mask,
+    Step,
+)
+from tamid.core.values import ENTITY, PERIOD, RULE, TIME, Task
 from tamid.ports import RuleRunner, Scorer, Tables
-
-FailureKind = Literal["system", "user_code", "integrity", "data", "impossible", "reasons"]
+from tamid.stages.voices import FailureKind, RungFailure, ScoringJob, Voice
 
 # A worker that died is asked once more; a second death is a failure of the system.
 _ATTEMPTS = 2
 _MOMENT = pl.Datetime("us", "UTC")
-_NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
-    """A version that can answer, and where its decision begins (None: it has no threshold)."""
-
-    number: int
-    bundle: str
-    overlay: str
-    threshold: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoringJob:
-    """One period to score.
-
-    `rows`: its joined, cleaned rows with `_entity`, `_time`, and `_rule` (which a bad row broke).
-    `active`: entities of the last period; those without a row now are answered by a lower rung.
-    `earlier`: pin of the predictions so far, of the periods `scored`. `first`: the rung in force.
-    `salt` keys the control group.
-    """
-
-    contract: Contract
-    period: str
-    revision: int
-    now: datetime
-    rows: pl.DataFrame
-    champion: Voice
-    salt: str
-    active: pl.Series | None = None
-    previous: Voice | None = None
-    first: str = CHAMPION
-    earlier: TablePin | None = None
-    scored: tuple[str, ...] = ()
-    reason: str = ""
-    timeout: timedelta = timedelta(minutes=10)
-
-    @property
-    def as_of(self) -> datetime:
-        """The moment that the period's outcomes are about: its start."""
-        return self.now if self.period == STATIC_PERIOD else start_of(self._rule, self.period)
-
-    @property
-    def until(self) -> datetime:
-        """The moment before which the period's rows lie."""
-        return _NEVER if self.period == STATIC_PERIOD else end_of(self._rule, self.period)
-
-    @property
-    def _rule(self) -> PeriodRule:
-        calendar, every = self.contract.calendar, self.contract.delivery.every
-        return period_rule(ZoneInfo(calendar.timezone), every, calendar.week_starts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RungFailure:
-    """A rung that was asked and gave no answer, or one that cannot be right."""
-
-    rung: str
-    number: int
-    kind: FailureKind
-    message: str
-    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +60,10 @@ def climb(
     """Ask the steps in turn.
 
     `asked`: one row per outcome with `_entity`, `_time` and `_row`, its place in `job.rows` (null:
-    there is no row that keeps the contract, so that no model or rule is asked).
+    there is no row that keeps the contract, so that no model or rule is asked); `_partly` is that
+    of a row that may break it in the columns that the reduced model does without.
     """
     task, answers = job.contract.task, ladder.nobody(asked.height)
-    on_row = asked["_row"].is_not_null().to_numpy()
     age = np.full(asked.height, np.nan)
     classes, failures = [pl.DataFrame(schema={"_i": pl.Int64})], []
     given: list[_Given] = []
@@ -130,7 +71,7 @@ def climb(
         if step.rung == ladder.ABSTAIN:
             answers, given = ladder.leave(answers, place), [*given, _Given(frame=pl.DataFrame())]
             continue
-        open_: Mask = answers.open & on_row if step.rung in ON_ROWS else answers.open
+        open_: Mask = answers.open & can_be_asked(asked, step.rung)
         heard = _ask(job, step, asked.filter(open_), scorer, tables, rules) if open_.any() else None
         if isinstance(heard, RungFailure):
             failures.append(heard)
@@ -153,6 +94,18 @@ def climb(
     )
 
 
+def can_be_asked(asked: pl.DataFrame, rung: str) -> Mask:
+    """Say for which outcomes a rung has what it needs of their rows, (n,)."""
+    if rung not in ON_ROWS:
+        return np.ones(asked.height, dtype=np.bool_)
+    return np.asarray(asked[place_of(rung)].is_not_null().to_numpy(), dtype=np.bool_)
+
+
+def place_of(rung: str) -> str:
+    """Return which column of the outcomes holds the place of the row that a rung is asked for."""
+    return "_partly" if rung == REDUCED else "_row"
+
+
 def model_answers(
     job: ScoringJob, scorer: Scorer, rung: str, voice: Voice, frame: pl.DataFrame, reasons: int
 ) -> pl.DataFrame | RungFailure:
@@ -161,7 +114,12 @@ def model_answers(
     return _tried(
         lambda: (
             scorer.score(
-                voice.bundle, voice.overlay, seen, reasons=reasons, timeout=job.timeout
+                voice.bundle,
+                voice.overlay,
+                seen,
+                reasons=reasons,
+                timeout=job.timeout,
+                reduced=voice.reduced,
             ).frame
         ),
         RungFailure(rung=rung, number=voice.number, kind="data", message="", rows=seen.height),
@@ -177,11 +135,12 @@ def _ask(
     rules: RuleRunner | None,
 ) -> _Given | RungFailure | None:
     """Return what a step answers for the rows asked; None if it is not there at all."""
-    if step.rung in (CHAMPION, PREVIOUS):
-        voice = job.champion if step.rung == CHAMPION else job.previous
+    if step.rung in (CHAMPION, PREVIOUS, REDUCED):
+        voice = job.voices.get(step.rung)
         if voice is None:
             return None
-        heard = model_answers(job, scorer, step.rung, voice, _rows(job, asked), 0)
+        rows = job.rows[asked[place_of(step.rung)].to_list()]
+        heard = model_answers(job, scorer, step.rung, voice, rows, 0)
         if isinstance(heard, RungFailure):
             return heard
         return _Given(frame=heard, number=voice.number, threshold=voice.threshold)
@@ -199,7 +158,7 @@ def _by_rule(
     code = step.code
     if rules is None or code is None:
         return None
-    frame = _rows(job, asked).drop(RULE, strict=False)
+    frame = job.rows[asked["_row"].to_list()].drop(RULE, strict=False)
     heard = _tried(
         lambda: rules.rule(job.champion.bundle, code, frame, timeout=job.timeout).frame,
         RungFailure(rung=step.rung, number=0, kind="data", message="", rows=frame.height),
@@ -272,10 +231,6 @@ def _impossible(
         return []
     text, who = f"{wrong} of {len(scores)} answers cannot be right", (step.rung, given.number)
     return [RungFailure(rung=who[0], number=who[1], kind="impossible", message=text, rows=wrong)]
-
-
-def _rows(job: ScoringJob, asked: pl.DataFrame) -> pl.DataFrame:
-    return job.rows[asked["_row"].to_list()]
 
 
 def _classes(frame: pl.DataFrame, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pl.DataFrame:

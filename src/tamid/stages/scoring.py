@@ -12,10 +12,12 @@ from tamid.core.bands import HIGH, band_edges, bands_of
 from tamid.core.control import dealt_offers, in_control, rotation
 from tamid.core.errors import IntegrityError
 from tamid.core.events import Scored
-from tamid.core.ladder import CHAMPION, ON_ROWS, PREVIOUS, WITHHELD, Step, ladder
+from tamid.core.ladder import ON_ROWS, PREVIOUS, WITHHELD, Step, ladder
 from tamid.core.values import ENTITY, PERIOD, RULE, TIME, Task
 from tamid.ports import RuleRunner, Scorer, Tables
-from tamid.stages.rungs import RungFailure, ScoringJob, Sheet, Voice, climb, model_answers
+from tamid.stages.quarantine import of_column
+from tamid.stages.rungs import Sheet, climb, model_answers, place_of
+from tamid.stages.voices import RungFailure, ScoringJob, Voice
 
 __all__ = ["RungFailure", "ScoredPeriod", "ScoringJob", "Voice", "score_period"]
 
@@ -84,11 +86,16 @@ def _asked(job: ScoringJob) -> pl.DataFrame:
     for its entity at the period's start, if no better row does.
     """
     rows = job.rows
-    good = pl.col(RULE).is_null() if RULE in rows.columns else pl.lit(True)
+    good = partly = pl.lit(True)
+    if RULE in rows.columns:
+        good = pl.col(RULE).is_null()
+        partly = good | of_column(pl.col(RULE), job.contract.training.reduced)
+    place = pl.int_range(pl.len(), dtype=pl.Int64)
     seen = rows.select(
         ENTITY,
         pl.col(TIME).cast(_MOMENT),
-        pl.when(good).then(pl.int_range(pl.len(), dtype=pl.Int64)).alias("_row"),
+        pl.when(good).then(place).alias("_row"),
+        pl.when(partly).then(place).alias("_partly"),
         (good | (pl.col(TIME) < job.until)).fill_null(value=False).alias("_placed"),
     ).filter(pl.col(ENTITY).is_not_null())
     placed = seen.filter("_placed").with_columns(pl.col(TIME).fill_null(job.as_of))
@@ -102,6 +109,7 @@ def _asked(job: ScoringJob) -> pl.DataFrame:
             ENTITY,
             pl.lit(job.as_of).cast(_MOMENT).alias(TIME),
             pl.lit(None, dtype=pl.Int64).alias("_row"),
+            pl.lit(None, dtype=pl.Int64).alias("_partly"),
         )
         found.append(absent)
     asked = pl.concat(found)
@@ -236,12 +244,12 @@ def _with_reasons(
     found = [pl.DataFrame(schema={"_i": pl.Int64, **dict.fromkeys(names, pl.String)})]
     place = pl.int_range(pl.len(), dtype=pl.Int64).alias("_i")
     high = pl.col("propensity") < 1
-    for rung, voice in ((CHAMPION, job.champion), (PREVIOUS, job.previous)):
+    for rung, voice in job.voices.items():
         told = frame.select(place, "rung").filter(frame.select(high).to_series())
         told = told.filter(pl.col("rung") == rung)
-        if voice is None or not count or told.is_empty():
+        if not count or told.is_empty():
             continue
-        rows = job.rows[asked["_row"].gather(told["_i"]).to_list()]
+        rows = job.rows[asked[place_of(rung)].gather(told["_i"]).to_list()]
         heard = model_answers(job, scorer, rung, voice, rows, count)
         if isinstance(heard, RungFailure):
             failures.append(replace(heard, kind="reasons"))

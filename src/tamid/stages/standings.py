@@ -11,7 +11,7 @@ import polars as pl
 from tamid.core.contract.model import Contract, Rung
 from tamid.core.errors import Conflict, TamidError
 from tamid.core.events import Measured
-from tamid.core.ladder import CHAMPION, PREVIOUS
+from tamid.core.ladder import CHAMPION, PREVIOUS, REDUCED
 from tamid.core.paging import level_of
 from tamid.core.rules.retraining import drifted
 from tamid.core.state import State
@@ -62,7 +62,7 @@ def _answered(
     rig: Rig, contract: Contract, state: State, rung: Rung, rows: pl.DataFrame, now: datetime
 ) -> pl.DataFrame | None:
     """Return the rows with what a rung, asked first, would have answered; None: not to be asked."""
-    if contract.task is Task.MULTICLASS and rung.kind != PREVIOUS:
+    if contract.task is Task.MULTICLASS and rung.kind not in (PREVIOUS, REDUCED):
         return None  # only a version's answers have a chance per class to be judged by
     try:
         match rung.kind:
@@ -70,6 +70,8 @@ def _answered(
                 if not state.previous:
                     return None
                 return rescored(rig, contract, state, rows, state.previous, now)
+            case "reduced":
+                return rescored(rig, contract, state, rows, state.champion, now, reduced=True)
             case "last_score":
                 given = _last_scores(rig, contract, state, rung, rows)
             case "rule":

@@ -32,7 +32,8 @@ class Learnt:
     """A candidate before it is wrapped: the shipped model, what it is judged by, and the story.
 
     `reference` marks the rows of the job's frame that were looked at and never fitted while they
-    were: the profile's reference, with their scores in `reference_scores`.
+    were: the profile's reference, with their scores in `reference_scores`. `reduced`: the second
+    model of the candidate, if its contract asks for one.
     """
 
     predictor: Predictor
@@ -45,6 +46,7 @@ class Learnt:
     reference: Bools
     reference_scores: Floats
     report: Mapping[str, object]
+    reduced: Learnt | None = None
 
 
 def check_pipeline(learner: Learner) -> None:
@@ -152,6 +154,7 @@ def _predictor(bench: Bench, shipped: Model, stored: StoredModel, chosen: Tuned)
         model=shipped,
         code=bench.tools.code,
         calibration=chosen.calibration,
+        without=bench.without,
     )
 
 

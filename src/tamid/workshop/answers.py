@@ -40,17 +40,22 @@ def spawn_scorer(blobs: Blobs, signer: Signer, *, ahead: bool = False) -> SpawnS
 def inline_scorer(blobs: Blobs, signer: Signer) -> InlineScorer:
     """Return a Scorer that verifies bundles and answers here."""
     from tamid.adapters.inline import InlineScorer
+    from tamid.core.learning.bundle import reduced_or_refused
     from tamid.stages.packaging import rule_files, unpack
 
-    known: dict[tuple[str, str], Predictor] = {}
+    known: dict[tuple[str, str, bool], Predictor] = {}
 
-    def answer(bundle: str, overlay: str, frame: pl.DataFrame, reasons: int) -> pl.DataFrame:
-        if (bundle, overlay) not in known:
+    def answer(
+        bundle: str, overlay: str, frame: pl.DataFrame, reasons: int, reduced: bool
+    ) -> pl.DataFrame:
+        key = (bundle, overlay, reduced)
+        if key not in known:
             opened = unpack(bundle, overlay, blobs, signer)
+            opened = reduced_or_refused(opened) if reduced else opened
             predictor = ready(opened)
             refuse_unlike(golden_off(predictor, opened))
-            known[bundle, overlay] = predictor
-        return known[bundle, overlay].answer(frame, reasons)
+            known[key] = predictor
+        return known[key].answer(frame, reasons)
 
     def rule(bundle: str, code: str, frame: pl.DataFrame) -> pl.DataFrame:
         return run_rule(rule_files(bundle, blobs), code, frame)
@@ -87,8 +92,8 @@ def refuse_unlike(difference: float) -> None:
 def run_rule(files: Mapping[str, bytes], entry: str, frame: pl.DataFrame) -> pl.DataFrame:
     """Run the user's rule out of a bundle's code."""
     from tamid.adapters import usercode
-    from tamid.stages.answering import rule_answer
     from tamid.stages.golden import CODE, CONTRACT
+    from tamid.stages.ruling import rule_answer
 
     start = f"{CODE}/"
     code = {p.removeprefix(start): c.decode() for p, c in files.items() if p.startswith(start)}

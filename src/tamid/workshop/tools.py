@@ -67,7 +67,13 @@ def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     Raises:
         UserCodeError, DataError: as training would.
     """
-    from tamid.stages.answering import encode, learn_features, model_frame, try_feature_code
+    from tamid.stages.answering import (
+        emptied,
+        encode,
+        learn_features,
+        model_frame,
+        try_feature_code,
+    )
     from tamid.stages.training import check_pipeline
 
     contract = parse(job.contract)
@@ -75,6 +81,8 @@ def dry_run(job: TrainingJob, *, tiny: bool = False) -> Mapping[str, object]:
     check_pipeline(tools.learner)
     if tools.code is not None:
         try_feature_code(job.frame, contract, tools.code)
+    if contract.training.reduced:
+        model_frame(emptied(job.frame, contract.training.reduced), contract, tools.code)
     made = model_frame(job.frame, contract, tools.code)
     if tools.features is None:
         features = learn_features(made)
@@ -124,12 +132,15 @@ def candidate(
 ) -> TrainingResult:
     from tamid.stages.bundling import wrap
     from tamid.stages.handed import learn_given
+    from tamid.stages.reducing import with_reduced
     from tamid.stages.training import learn
 
     contract = parse(job.contract)
     tools = _tools(job, contract, studies, tiny=tiny)
     make = learn if job.given is None else learn_given
-    return wrap(make(job, contract, tools, progress), job, contract, tools)
+    learnt = make(job, contract, tools, progress)
+    learnt = with_reduced(learnt, job, contract, tools, progress)
+    return wrap(learnt, job, contract, tools)
 
 
 def _tools(job: TrainingJob, contract: Contract, studies: Path | None, *, tiny: bool) -> Tools:

@@ -7,7 +7,8 @@ import pytest
 
 from tamid.adapters.usercode import feature_code, load
 from tamid.core.errors import DataError, UserCodeError
-from tamid.stages.answering import model_frame, rule_answer, try_feature_code
+from tamid.stages.answering import model_frame, try_feature_code
+from tamid.stages.ruling import rule_answer
 from tamid.testing.candidates import contract_text, history
 from tamid.workshop import parse
 

@@ -166,3 +166,35 @@ def test_without_a_schema_columns_are_taken_as_they_come() -> None:
     raw = batch(extra=["a", "b", "c"])
     found = checked(raw, replace(SHAPE, schema={}))
     assert found.frame.columns == [ENTITY, TIME, "minutes", "lines", "תוכנית", "extra", RULE]
+
+
+SPARING = replace(SHAPE, spared=("minutes",))
+
+
+@pytest.mark.parametrize(
+    ("columns", "rules", "lost"),
+    [
+        ({"minutes": [-1.0, 5.0, None]}, ["minutes: below min", None, "minutes: missing value"], 0),
+        ({"minutes": ["x", 5.0, 5.0], "lines": [0, 0, 1]},
+         ["lines: below min", "lines: below min", None], 2),
+        ({"minutes": [-1.0, 5.0, 5.0], "lines": [0, 1, 1]}, ["lines: below min", None, None], 1),
+    ],
+)  # fmt: skip
+def test_a_spared_column_is_named_last(
+    columns: dict[str, list[Any]], rules: list[str | None], lost: int
+) -> None:
+    """A row whose rule names it breaks nothing else, so that a model without it may be asked."""
+    found = checked(batch(3, **columns), SPARING)
+    assert found.frame.get_column(RULE).to_list() == rules
+    assert found.lost == lost
+    assert found.bad == sum(rule is not None for rule in rules)
+
+
+def test_a_spared_column_that_does_not_come_sets_all_rows_aside() -> None:
+    """The batch is taken: nothing learns from these rows, and the second model answers for them."""
+    found = checked(batch().drop("minutes"), SPARING)
+    assert found.frame.get_column(RULE).to_list() == ["minutes: missing column"] * 3
+    assert (found.bad, found.lost) == (3, 0)
+    assert found.frame.schema["minutes"] == pl.Float64
+    with pytest.raises(BatchRefused, match="'lines' is missing"):
+        checked(batch().drop("minutes", "lines"), SPARING)

@@ -12,7 +12,16 @@ import polars as pl
 import pytest
 
 from tamid.adapters.memory_tables import MemoryTables
-from tamid.core.contract.model import Contract, Data, Delivery, Label, Rung, Service, Source
+from tamid.core.contract.model import (
+    Contract,
+    Data,
+    Delivery,
+    Label,
+    Rung,
+    Service,
+    Source,
+    Training,
+)
 from tamid.core.contract.running import Actions
 from tamid.core.errors import IntegrityError, LeaseLost, TamidError, UserCodeError, WorkerDied
 from tamid.core.values import ENTITY, PERIOD, RULE, TIME, Task
@@ -54,9 +63,17 @@ class Models:
     asked: list[tuple[str, int, int]] = field(default_factory=list)
 
     def score(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, *, reasons: int, timeout: timedelta
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        *,
+        reasons: int,
+        timeout: timedelta,
+        reduced: bool = False,
     ) -> Scores:
-        """Answer, or fail as told."""
+        """Answer, or fail as told; a reduced model is one of its own."""
+        bundle = f"reduced {bundle}" if reduced else bundle
         self.asked.append((bundle, frame.height, reasons))
         left, error = self.failing.get(bundle, (0, TamidError("")))
         if left:
@@ -168,6 +185,27 @@ def test_only_the_high_band_is_explained() -> None:
     assert by_entity(found, "reason_1") == {"a": None, "b": "x1"}
     assert by_entity(found, "reason_2") == {"a": None, "b": "x2"}
     assert "reason_3" not in found.frame.columns
+
+
+def test_a_row_without_a_source_is_answered_by_the_model_without_it() -> None:
+    """It is asked for rows set aside for its columns, and for those whose champion died."""
+    made = contract((Rung(kind="reduced"), Rung(kind="default", value=0.2)))
+    made = replace(made, training=Training(reduced=("x",)))
+    second = replace(CHAMPION, reduced=True, threshold=0.3)
+    frame = rows({"a": 0.9, "b": 0.8, "c": 0.7}, bad=("b", "c"))
+    frame = frame.with_columns(
+        pl.when(pl.col(ENTITY) == "c").then(pl.lit("y: above max")).otherwise(RULE).alias(RULE)
+    )
+    task = job(frame, contract=made, previous=None, reduced=second)
+    models = Models(models={"b2": linear, "reduced b2": half})
+    found = run(task, models)
+    assert by_entity(found, "rung") == {"a": "champion", "b": "reduced", "c": "default"}
+    assert by_entity(found, "score") == {"a": 0.9, "b": 0.4, "c": 0.2}
+    assert by_entity(found, "decision") == {"a": 1, "b": 1, "c": 0}
+    assert by_entity(found, "version") == {"a": 2, "b": 2, "c": 0}
+    dead = Models(models=models.models, failing={"b2": (2, WorkerDied("killed"))})
+    assert run(task, dead).event.rungs == {"reduced": 2, "default": 1}
+    assert run(replace(task, reduced=None), models).event.rungs == {"champion": 1, "default": 2}
 
 
 def test_a_worker_that_dies_once_is_asked_again() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import polars as pl
 from tamid.adapters.spawn.handover import read_frame, write_bundle, write_files
 from tamid.adapters.spawn.worker import Worker
 from tamid.core.errors import TamidError, WorkerDied
-from tamid.core.learning.bundle import Opened, Overlay, sealed
+from tamid.core.learning.bundle import Opened, Overlay, reduced_or_refused, sealed
 from tamid.core.values import jsonable
 from tamid.ports import Scores
 
@@ -52,18 +53,27 @@ class SpawnScorer:
         self._overlays: dict[tuple[str, str], Overlay] = {}
 
     def score(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, *, reasons: int, timeout: timedelta
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        *,
+        reasons: int,
+        timeout: timedelta,
+        reduced: bool = False,
     ) -> Scores:
         """Score rows; see the port for laws and errors."""
         started = monotonic()
-        worker = self._worker(bundle, overlay, timeout.total_seconds())
-        policy = self._overlays[bundle, overlay]
+        name = f"reduced {bundle}" if reduced else bundle
+        opened = partial(self._opened, bundle, overlay, reduced)
+        worker = self._worker(name, overlay, opened, timeout.total_seconds())
+        policy = self._overlays[name, overlay]
         request = {
             "op": "score",
             "reasons": reasons,
             "calibration": jsonable(policy.calibration),
         }
-        return self._asked(bundle, worker, request, frame, started, timeout)
+        return self._asked(name, worker, request, frame, started, timeout)
 
     def rule(self, bundle: str, code: str, frame: pl.DataFrame, *, timeout: timedelta) -> Scores:
         """Run the contract's rule in a process that loads no model."""
@@ -177,22 +187,29 @@ class SpawnScorer:
         if self._looks_ahead and self._spare is None:
             self._spare = Worker(ahead=opened.manifest.schema.format)
 
-    def _worker(self, bundle: str, overlay: str, timeout: float) -> Worker:
-        worker = self._workers.get(bundle)
-        if worker is not None and worker.alive:
-            if (bundle, overlay) not in self._overlays:
-                self._overlays[bundle, overlay] = self._unpack(bundle, overlay).overlay
-            self._workers.move_to_end(bundle)
-            return worker
-        self._drop(bundle)
+    def _opened(self, bundle: str, overlay: str, reduced: bool) -> Opened:
+        """Return a verified bundle, or the part of it that does without some columns."""
         opened = self._unpack(bundle, overlay)
-        worker = self._started(bundle)
+        return reduced_or_refused(opened) if reduced else opened
+
+    def _worker(
+        self, name: str, overlay: str, open_: Callable[[], Opened], timeout: float
+    ) -> Worker:
+        worker = self._workers.get(name)
+        if worker is not None and worker.alive:
+            if (name, overlay) not in self._overlays:
+                self._overlays[name, overlay] = open_().overlay
+            self._workers.move_to_end(name)
+            return worker
+        self._drop(name)
+        opened = open_()
+        worker = self._started(name)
         try:
             self._open(worker, opened, timeout, strict=True)
         except BaseException:
-            self._drop(bundle)
+            self._drop(name)
             raise
-        self._overlays[bundle, overlay] = opened.overlay
+        self._overlays[name, overlay] = opened.overlay
         self._look_ahead(opened)
         return worker
 

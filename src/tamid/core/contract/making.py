@@ -52,6 +52,11 @@ class Training:
     params: Mapping[str, str | int | float | bool] = key("parameters of the built-in model", {})
     search: Search = key("hyper-parameter search", Search())
     threshold: Threshold = key("from score to decision", Threshold())
+    reduced: tuple[str, ...] = key(
+        "columns that a second model does without, for rows without them (the rung `reduced`)",
+        (),
+        limits=COLUMN,
+    )
     calibrate: Literal["platt", "isotonic", "none"] = key(
         "calibration on out-of-time rows", "platt"
     )

@@ -78,8 +78,9 @@ def _known_columns(case: Case) -> None:
     if not known:
         return
     for path, column in _used_columns(case):
-        computed = path.startswith("gates.slices") and column in contract.features.aggregates
-        named = path.startswith(("gates.", "clean["))
+        numbered = path.startswith(("gates.slices", "training.reduced"))
+        computed = numbered and column in contract.features.aggregates
+        named = path.startswith(("gates.", "clean[", "training."))
         if named and not computed and column not in known:
             hint = did_you_mean(column, known) or f"add {quoted(column)} to data.schema"
             case.problem(path, f"the rows have no column {quoted(column)}", hint)
@@ -98,6 +99,7 @@ def _used_columns(case: Case) -> Iterator[tuple[str, str]]:
     for path, columns in (
         ("gates.slices.by", contract.gates.slices.by),
         ("gates.fairness.protected", contract.gates.fairness.protected),
+        ("training.reduced", contract.training.reduced),
         *((f"clean[{i}].columns", s.columns) for i, s in enumerate(contract.clean)),
     ):
         yield from ((f"{path}[{i}]", column) for i, column in enumerate(columns))
@@ -272,9 +274,9 @@ RULES = (
     rule(_roles_of_columns, "data.entity", "data.time", "data.label.column"),
     rule(_moments, "data.schema", "data.tables", "data.time", "data.source"),
     rule(_forbidden_columns, "data.forbidden", "data.tables", "data.entity", "data.time",
-         "data.label.column", "gates.slices", "gates.fairness", "clean"),
+         "data.label.column", "gates.slices", "gates.fairness", "training.reduced", "clean"),
     rule(_known_columns, "data.schema", "data.entity", "data.time", "data.label.column",
-         "gates.slices", "gates.fairness", "clean", "features.aggregates"),
+         "gates.slices", "gates.fairness", "training.reduced", "clean", "features.aggregates"),
     rule(_columns, "data.schema", "data.tables"),
     rule(_feature_columns, "data.schema", "data.label.column", "data.pii"),
     rule(_sources, "data.source", "data.label.source", "data.tables"),

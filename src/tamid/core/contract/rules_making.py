@@ -184,6 +184,30 @@ def _group_columns(case: Case) -> None:
                 case.problem(f"{path}[{index}]", message, "name a category, boolean or integer")
 
 
+def _reduced(case: Case) -> None:
+    """A second model does without some columns, never without all, and somebody asks it."""
+    contract, path = case.contract, "training.reduced"
+    data, without = contract.data, contract.training.reduced
+    asked = any(step.kind == "reduced" for step in contract.service.fallback)
+    if asked and not without:
+        message = "there is no second model to ask"
+        hint = "say what it does without: training: {reduced: [COLUMN]}"
+        case.problem("service.fallback", message, hint)
+    if not without:
+        return
+    if not asked:
+        hint = "write such as service: {fallback: [previous, reduced]}"
+        case.problem(path, "the ladder does not ask the second model", hint)
+    keys = {data.entity: "the entity", data.time: "the time", data.label.column: "the label"}
+    for index, name in enumerate(without):
+        if name in keys:
+            case.problem(f"{path}[{index}]", f"no row can come without {keys[name]}")
+    used = {n for n, column in data.schema.items() if column.feature and n not in keys}
+    used |= set(contract.features.aggregates)
+    if used and used <= set(without):
+        case.problem(path, "nothing is left to learn from", "leave a column for the second model")
+
+
 RULES = (
     rule(_goal, "goal", "delivery.control_group"),
     rule(_threshold, "task", "training.threshold", "goal"),
@@ -191,5 +215,7 @@ RULES = (
     rule(_metrics, "task", "gates.minimum", "gates.champion", "monitoring.quality.metric"),
     rule(_quality, "task", "monitoring.quality"),
     rule(_gates, "task", "gates"),
+    rule(_reduced, "training.reduced", "service.fallback", "data.schema", "features.aggregates",
+         "data.entity", "data.time", "data.label.column"),
     rule(_group_columns, "gates.slices", "gates.fairness", "data.schema", "data.label.column"),
-)
+)  # fmt: skip

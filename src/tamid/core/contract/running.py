@@ -56,8 +56,9 @@ class Release:
 class Rung:
     """One step of the fallback ladder."""
 
-    kind: Literal["previous", "last_score", "rule", "default", "abstain"] = key(
-        "which step; abstain: no score, a person decides"
+    kind: Literal["previous", "reduced", "last_score", "rule", "default", "abstain"] = key(
+        "which step; reduced: the model without `training.reduced`; abstain: no score, a person "
+        "decides"
     )
     max_age: timedelta | None = key("last_score: how old it may be", None, limits=POSITIVE)
     code: str | None = key("rule: file.py:function(frame) -> scores", None, limits=CODE)

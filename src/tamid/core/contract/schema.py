@@ -169,7 +169,7 @@ def _short_forms(cls: type, keys: Mapping[str, _Schema]) -> list[_Schema]:
     """Return the schemas of what may stand in place of a block's full form."""
     forms: list[_Schema] = []
     if cls is Rung:
-        forms.append({"enum": ["previous", "last_score", "abstain"]})
+        forms.append({"enum": ["previous", "reduced", "last_score", "abstain"]})
     elif cls in MAIN_KEY:
         forms.append(_bare(keys[MAIN_KEY[cls]]))
     if cls is Threshold:

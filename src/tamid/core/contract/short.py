@@ -132,7 +132,8 @@ def _rung(node: Node, path: str, report: Report) -> Node:
         return _block(node, kind, *others)
     target = RUNG_VALUE.get(chosen.key.text)
     if target is None:
-        report.add(chosen.value.line, path, "`previous` takes no value", "write `- previous`")
+        word = chosen.key.text
+        report.add(chosen.value.line, path, f"`{word}` takes no value", f"write `- {word}`")
         return _block(node, kind, *others)
     return _block(node, kind, _entry(target, chosen.value), *others)
 

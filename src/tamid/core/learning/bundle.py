@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tamid.core.errors import IntegrityError
+from tamid.core.errors import IntegrityError, NotFound
 from tamid.core.learning.model import Feature, Schema
 from tamid.core.stats.calibration import Calibration, calibration_from
 from tamid.core.values import Task, canonical_json, digest_bytes
 
 FORMAT = 1
+# Where a bundle keeps the model that does without some columns, and what is told of it there. What
+# stands beside it in the bundle and belongs to both.
+REDUCED, ABOUT_REDUCED = "reduced/", "reduced.json"
+_OF_BOTH = ("contract.yaml", "environment.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,57 @@ class Opened:
         """Return the files under a folder, by their path in it."""
         start = f"{folder}/"
         return {p.removeprefix(start): c for p, c in self.files.items() if p.startswith(start)}
+
+
+def reduced(opened: Opened) -> Opened | None:
+    """Return a bundle's model without some columns as a bundle of its own; None: it has none.
+
+    What opens a bundle opens it alike. Its calibration and threshold are its own.
+
+    Raises:
+        IntegrityError: what is told of it cannot be read.
+    """
+    own = opened.part(REDUCED.rstrip("/"))
+    if not own:
+        return None
+    files = {
+        path: content
+        for path, content in opened.files.items()
+        if path in _OF_BOTH or path.startswith("code/")
+    } | own
+    try:
+        told = json.loads(own[ABOUT_REDUCED])
+        manifest = Manifest(
+            contract=opened.manifest.contract,
+            schema=read_schema(json.loads(own["schema.json"])),
+            files={path: digest_bytes(content) for path, content in files.items()},
+        )
+        overlay = Overlay(
+            bundle=opened.overlay.bundle,
+            vouched=opened.overlay.vouched,
+            threshold=float(told["threshold"]),
+            calibration=calibration_from(told["calibration"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError("the bundle's reduced model is damaged", why=str(error)) from error
+    return Opened(manifest=manifest, overlay=overlay, files=files)
+
+
+def reduced_or_refused(opened: Opened) -> Opened:
+    """Return what :func:`reduced` does. Raises NotFound where there is none."""
+    found = reduced(opened)
+    if found is None:
+        raise NotFound(
+            "the bundle has no model that does without columns",
+            why="its contract asked for none when it was made, or it was handed over",
+        )
+    return found
+
+
+def without(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Return the columns that the model of a bundle's files does without."""
+    told = files.get(ABOUT_REDUCED)
+    return () if told is None else tuple(json.loads(told)["without"])
 
 
 def sealed(overlay: Overlay, signature: str) -> bytes:

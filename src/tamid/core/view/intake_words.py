@@ -40,6 +40,8 @@ def checked_words(e: ev.PeriodChecked) -> str:
             f"the rows of {e.period} are another mix of known ones: {', '.join(e.shifted)} moved "
             "further than ever, and what goes with them moved along"
         )
+    if not e.suspected and not e.against:
+        return f"the rows of {e.period} have come with all their columns"
     if not e.suspected:
         return f"the rows of {e.period} are like those of {count(e.against, 'earlier period')}"
     sure = "are broken" if e.confirmed else "may be broken"

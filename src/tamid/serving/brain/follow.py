@@ -10,13 +10,13 @@ from tamid.core.contract.kinds import parse_stage
 from tamid.core.contract.model import Contract
 from tamid.core.errors import ModelRetired, TamidError, Waiting
 from tamid.core.fold import fold
-from tamid.core.ladder import CHAMPION, PREVIOUS, RULE_RUNG, Step, ladder
+from tamid.core.ladder import CHAMPION, PREVIOUS, REDUCED, RULE_RUNG, Step, ladder
 from tamid.core.state import State
 from tamid.core.trial import CANARY, SHADOW
 from tamid.core.values import VersionRef, instant
 from tamid.serving.brain.desk import Desk
-from tamid.serving.brain.loading import Voices, World
-from tamid.serving.brain.opening import Verified, golden_rows, served
+from tamid.serving.brain.loading import MODEL, Voices, World
+from tamid.serving.brain.opening import Verified, golden_rows, reduced_of, served
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.turn import Ladder
 from tamid.serving.brain.voices import Voice
@@ -197,6 +197,8 @@ class Follower:
                 if step.rung == PREVIOUS and wanted.previous is not None:
                     older = await asyncio.to_thread(world.verified, wanted.previous)
                     found[PREVIOUS] = await self._voices.model(older, loaded.contract)
+                elif step.rung == REDUCED and (part := reduced_of(loaded.champion)):
+                    found[REDUCED] = await self._voices.model(part, loaded.contract, kind=REDUCED)
                 elif step.rung == RULE_RUNG and step.code:
                     found[RULE_RUNG] = await self._voices.rule(
                         loaded.champion, loaded.contract, step.code
@@ -217,7 +219,8 @@ class Follower:
         about = served(loaded.champion, loaded.contract, loaded.steps)
         try:
             found = await asyncio.to_thread(world.verified, wanted.ref)
-            voice = await self._voices.model(found, loaded.contract, shadow=stage.kind == SHADOW)
+            kind = SHADOW if stage.kind == SHADOW else MODEL
+            voice = await self._voices.model(found, loaded.contract, kind=kind)
         except TamidError as error:
             world.say(f"version {wanted.ref.number} cannot be tried: {error.what} ({error.why})")
             self._trial = None

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError
+from tamid.core.ladder import REDUCED
+from tamid.core.trial import SHADOW
 from tamid.core.values import VersionRef
 from tamid.ports import Blobs, Ledger, RowModel, Signer
 from tamid.serving.brain.breaker import Breaker
@@ -28,6 +30,9 @@ _INLINE = 0.0005
 _TRIES = 5
 
 Key = tuple[str, ...]
+# As what a version is loaded, and what a person reads behind its number then.
+MODEL = "model"
+_NAMED = {MODEL: "", SHADOW: " in shadow", REDUCED: " without some columns"}
 
 
 def _never(contract: Contract) -> Callable[[str | None], bool | None] | None:
@@ -75,13 +80,16 @@ class Voices:
         """Return what is loaded."""
         return list(self._known.values())
 
-    async def model(self, found: Verified, contract: Contract, *, shadow: bool = False) -> Voice:
-        """Return a version, proven by its golden rows; a shadow's worker gets what time is left."""
-        key = key_of(found.ref, shadow=shadow)
+    async def model(self, found: Verified, contract: Contract, *, kind: str = MODEL) -> Voice:
+        """Return a version, proven by its golden rows; a shadow's worker gets what time is left.
+
+        `kind`: the version itself, in shadow, or its model without some columns, given as such.
+        """
+        key, shadow = key_of(found.ref, kind), kind == SHADOW
         if key in self._known:
             return self._known[key]
         world, about = self._world, served(found, contract, ())
-        name = f"version {found.ref.number}" + (" in shadow" if shadow else "")
+        name = f"version {found.ref.number}{_NAMED[kind]}"
         spawn = (world.spawn_low or world.spawn) if shadow else world.spawn
         model = await asyncio.to_thread(self._quick, found)
         desk: Desk | Inline
@@ -162,6 +170,6 @@ def _row_seconds(model: RowModel, rows: list[dict[str, Value]]) -> float:
     return statistics.median(taken[1:] or taken)
 
 
-def key_of(ref: VersionRef, *, shadow: bool = False) -> Key:
+def key_of(ref: VersionRef, kind: str = MODEL) -> Key:
     """Return under what a version is kept."""
-    return ("shadow" if shadow else "model", ref.bundle, ref.overlay)
+    return (kind, ref.bundle, ref.overlay)

@@ -8,15 +8,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from tamid.core.bands import band_edges
 from tamid.core.contract.kinds import parse_size
 from tamid.core.contract.model import Column, Contract
 from tamid.core.errors import IntegrityError, NotFound
+from tamid.core.ladder import REDUCED as REDUCED_RUNG
 from tamid.core.ladder import Step
-from tamid.core.learning.bundle import Opened, Overlay, read_manifest, unsealed
+from tamid.core.learning.bundle import (
+    REDUCED,
+    Opened,
+    Overlay,
+    read_manifest,
+    reduced,
+    unsealed,
+    without,
+)
 from tamid.core.values import Task, VersionRef
 from tamid.ports import Blobs, Signer
 from tamid.serving.values import Input, Kind, Logged, Served, Value
@@ -93,7 +102,21 @@ def served(found: Verified, in_force: Contract, steps: tuple[Step, ...]) -> Serv
         steps=steps,
         logged=_logged(in_force, schema.inputs, veiled=bool(found.key)),
         key=found.key,
+        spared=_spared(found.opened, steps),
     )
+
+
+def reduced_of(found: Verified) -> Verified | None:
+    """Return a version's model without some columns as a version of its own; None: it has none."""
+    opened = reduced(found.opened)
+    return None if opened is None else replace(found, opened=opened)
+
+
+def _spared(opened: Opened, steps: Sequence[Step]) -> frozenset[str]:
+    """Return the inputs that may fail a row, for a model that does without them is asked."""
+    told = opened.part(REDUCED.rstrip("/"))
+    asked = any(step.rung == REDUCED_RUNG for step in steps)
+    return frozenset(without(told)) if asked else frozenset()
 
 
 def threshold_of(overlay: Overlay, task: Task) -> float | None:

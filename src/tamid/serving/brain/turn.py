@@ -14,6 +14,7 @@ from tamid.core.ladder import (
     LAST_SCORE,
     OF_MODELS,
     ON_ROWS,
+    REDUCED,
     WITHHELD,
     Step,
     unsure,
@@ -167,7 +168,7 @@ class Ladder:
             if step.rung in _COMPUTES:
                 for i in places:
                     why[i] = why[i] or rows[i].broken
-                places = [i for i in places if not rows[i].broken]
+                places = [i for i in places if _fit(rows[i], step.rung)]
             if step.rung == CANARY and self.trial is not None:
                 places = [i for i in places if self.trial.takes(rows[i], request.ids[i])]
             if not places:
@@ -260,6 +261,11 @@ class Ladder:
         if not usable(score, self.served):
             return "last_score: impossible answer"
         return given(self.served, step.rung, score, number, age=age)
+
+
+def _fit(row: Row, rung: str) -> bool:
+    """Say whether a row has what a rung that computes needs of it."""
+    return not row.broken or (row.partly and rung == REDUCED)
 
 
 def _take(

@@ -49,6 +49,7 @@ REGRESSION = (
 MULTICLASS = (
     BASE.replace("binary", "multiclass").replace(", positive: true", "").replace("f1:", "macro_f1:")
 )
+SECOND = BASE.replace("fallback: [previous]", "fallback: [previous, reduced]")
 STATIC = """\
 tamid: 1
 name: churn
@@ -246,6 +247,7 @@ MAKING = [
     ("training:", "training: {threshold: {maximise: f1, fixed: 0.5}} <<", "at once", "keep"),
     ("training:", "training: {threshold: {maximise: null}} <<", "neither a fixed", "fixed: 0.5"),
     ("training:", "training: {threshold: {maximise: profit}} <<", "not known", "f1 or value"),
+    ("training:", "training: {reduced: [tenure]} <<", "does not ask the second", "reduced]"),
     ("gates:", "gates: {minimum: {f1: 75}} <<", "between 0 and 1", "did you mean 75%?"),
     ("gates:", "gates: {minimum: {roc_auc: 0.8}} <<", "no metric `roc_auc`", "`auc`?"),
     ("gates:", "gates: {minimum: {sharpness: 1}} <<", "no metric", "f1, precision, recall"),
@@ -279,6 +281,7 @@ RUNNING = [
     ("service:", "service: {fallback: [default: 27]} <<", "between 0 and 1", "27%?"),
     ("service:", "service: {fallback: [rule]} <<", "needs its code", "rules.py:score"),
     ("service:", "service: {fallback: [rule: score]} <<", "does not name a function", ".py:"),
+    ("service:", "service: {fallback: [previous, reduced]} <<", "no second model", "[COLUMN]"),
     ("service:", "service: {fallback: [previous: 3]} <<", "takes no value", "- previous"),
     ("service:", "service: {fallback: [lastscore: 3d]} <<", "unknown key", "`last_score`"),
     ("service:", "service: {log: {keep: 3d}} <<", "before their labels", "at least 1w"),
@@ -340,6 +343,11 @@ OTHER_TASKS = [
     (REGRESSION, "gates:", "gates: {fairness: {protected: [gender]}} <<", "has none", "slices"),
     (REGRESSION, "monitoring:", "monitoring: {quality: {at_least: 3}} <<", "lower", "at_most"),
     (MULTICLASS, "gates:", "gates: {minimum: {f1: 0.7}} <<", "not for a multic", "macro_f1"),
+    (SECOND, "training:", "training: {reduced: [tenures]} <<", "no column `tenures`", "`tenure`"),
+    (SECOND, "training:", "training: {reduced: [churned]} <<", "without the label", ""),
+    (SECOND, "training:", "training: {reduced: [customer_id]} <<", "without the entity", ""),
+    (SECOND, "training:", "training: {reduced: [tenure, plan, note, paid]} <<", "nothing is left",
+     "leave a column"),
     (MULTICLASS, "service:", "service: {fallback: [default: 0.2]} <<", "one number", "rule"),
     (BASE, "delivery:", "delivery: {bands: {low: 0.9, high: 0.2}} <<", "above `high`", "higher"),
     (MULTICLASS, "delivery:", "delivery: {bands: {high: 0.2}} <<", "bands need one", ""),

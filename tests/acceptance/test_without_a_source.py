@@ -1,0 +1,74 @@
+"""A source that fails for a week: the second model answers, nothing learns from it, it heals."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+from period_world import FIRST, Small, customers
+from small_world import LEAVERS
+
+from tamid.adapters.keys import Keys
+from tamid.core import events as ev
+from tamid.core.ladder import CHAMPION, REDUCED
+from tamid.stages import dataset
+
+COUNT, WEEK = 400, timedelta(weeks=1)
+CONTRACT = LEAVERS.format(name="small", labels_owner="") + """\
+  schema:
+    usage: {type: number}
+    calls: {type: number}
+    complaints: {type: number, min: 0}
+training: {model: logistic, reduced: [complaints]}
+gates: {minimum: {f1: 0.5}, calibration: {max_ece: 0.3}}
+service: {p99_ms: 60000, start_s: 600, fallback: [reduced, default: 0.3]}
+monitoring: {every: 3d}
+delivery: {every: 7d, to: [{csv: "out/{period}.csv"}], reasons: 2}
+"""  # fmt: skip
+
+
+def rows(k: int, failing: bool = False) -> pl.DataFrame:
+    """Return a week's customers; a source that fails brings no complaints at all."""
+    rng = np.random.default_rng([17, k])
+    frame = customers(k, FIRST + k * WEEK, COUNT)
+    if failing:
+        return frame
+    return frame.with_columns(complaints=pl.Series(rng.exponential(size=COUNT).round(3)))
+
+
+def labels(k: int) -> pl.DataFrame:
+    """Return who left: by their usage and by their complaints."""
+    rng = np.random.default_rng([18, k])
+    frame = rows(k)
+    pull = 1.5 * frame["usage"].to_numpy() + 1.2 * frame["complaints"].to_numpy() - 1.5
+    left = rng.random(COUNT) < 1 / (1 + np.exp(-pull))
+    return frame.select("customer", "week").with_columns(left=pl.Series(left.astype(int)))
+
+
+def test_a_week_without_a_source_is_answered_by_the_model_without_it(keys: Keys) -> None:
+    """Every customer has a score and a reason, the owner a case; the next week is as before."""
+    small = Small(keys, CONTRACT, rows, labels, every=WEEK, past=12)
+    small.live(2)
+    failed = small.start(14).date().isoformat()
+    small.rows_of = lambda k: rows(k, failing=k == 14)
+    state = small.live(1)
+    scored = state.scored[failed]
+    assert scored.rungs == {REDUCED: COUNT}
+    pin = state.pins["small.predictions"]
+    given = dataset.in_force(small.tables, state, pin, [failed])
+    assert given["score"].n_unique() > COUNT / 2
+    high = given.filter(pl.col("band") == "high")
+    assert high.height > 20
+    assert set(high["reason_1"].drop_nulls()) <= {"usage", "calls"}
+    accepted = [e for e in small.happened(ev.DataAccepted) if e.batch == "r14"]
+    assert [dict(e.quarantined) for e in accepted] == [{"complaints: missing column": COUNT}]
+    assert [c.opened.kind for c in state.open_cases.values()] == ["bug"]
+    assert not small.happened(ev.DataRefused)
+    runs = len(state.runs)
+    small.rows.put("r14", rows(14), small.start(15))
+    state = small.live(2)
+    assert state.scored[failed].rungs == {CHAMPION: COUNT}
+    assert state.scored[failed].revision == 2
+    assert not state.open_cases
+    assert len(state.runs) == runs
