@@ -50,6 +50,8 @@ def test_a_week_without_a_source_is_answered_by_the_model_without_it(keys: Keys)
     """Every customer has a score and a reason, the owner a case; the next week is as before."""
     small = Small(keys, CONTRACT, rows, labels, every=WEEK, past=12)
     small.live(2)
+    (finished,) = small.happened(ev.RunFinished)
+    assert 0.4 < finished.reduced["f1"] < finished.metrics["f1"]
     failed = small.start(14).date().isoformat()
     small.rows_of = lambda k: rows(k, failing=k == 14)
     state = small.live(1)

@@ -411,7 +411,10 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """A run yielded a candidate; `report` is the blob of trials, windows and metrics."""
+    """A run yielded a candidate; `report` is the blob of trials, windows and metrics.
+
+    `reduced`: what its model without some columns reaches, empty where it has none.
+    """
 
     run: str
     bundle: str
@@ -423,6 +426,7 @@ class RunFinished(Event):
     seconds: float
     peak_mb: float
     judged: TablePin | None = None
+    reduced: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

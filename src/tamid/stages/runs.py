@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,8 +15,10 @@ from tamid.core import events as ev
 from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError, OutOfTime, SystemFailure, UserCodeError
 from tamid.core.handoff import unheld, unsupplied
+from tamid.core.learning.bundle import ABOUT_REDUCED, REDUCED
 from tamid.core.state import Run, State
 from tamid.core.values import ENTITY, TIME, canonical_json
+from tamid.ports import TrainingResult
 from tamid.stages import dataset, joining
 from tamid.stages.cleaning import cleaned_for
 from tamid.stages.evidence import Evidence
@@ -78,7 +81,14 @@ def made(
         seconds=result.seconds,
         peak_mb=result.peak_mb,
         judged=pin,
+        reduced=_reduced(result),
     )
+
+
+def _reduced(result: TrainingResult) -> Mapping[str, float]:
+    """Return what a candidate's model without some columns reaches."""
+    told = result.files.get(REDUCED + ABOUT_REDUCED)
+    return {} if told is None else dict(json.loads(told)["metrics"])
 
 
 def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:

@@ -155,10 +155,15 @@ def _run_started(e: ev.RunStarted) -> str:
 
 
 def _run_finished(e: ev.RunFinished) -> str:
-    figures = ", ".join(f"{k} {number(v)}" for k, v in sorted(e.metrics.items()))
+    figures, less = (
+        ", ".join(f"{k} {number(v)}" for k, v in sorted(found.items()))
+        for found in (e.metrics, e.reduced)
+    )
     return (
         f"{e.run} gave a candidate from {count(e.rows, 'row')}, window {e.window}"
-        f"{', ' + figures if figures else ''}; it took {e.seconds:.0f} s and {e.peak_mb:.0f} MB"
+        f"{', ' + figures if figures else ''}"
+        f"{'; its reduced model: ' + less if less else ''}"
+        f"; it took {e.seconds:.0f} s and {e.peak_mb:.0f} MB"
     )
 
 
