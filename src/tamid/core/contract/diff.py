@@ -207,7 +207,10 @@ _TABLE: Final[tuple[tuple[str, _Judge], ...]] = (
     (r"data\.forbidden\Z", _forbidden),
     (r"clean", _REMAKE),
     (r"features", _REMAKE),
-    (r"training\.(?:model|params|calibrate|seed)", _always("retrain", "it makes another model")),
+    (
+        r"training\.(?:model|params|reduced|calibrate|seed)",
+        _always("retrain", "it makes another model"),
+    ),
     (r"training\.threshold", _always("compatible", "a new overlay moves it, not a new model")),
     (r"(?:training|gates)", _NEXT),
     (r"delivery\.every\Z", _always("break", "consumers wait for another period")),

@@ -43,6 +43,7 @@ def contract(old: str = "", new: str = "") -> Contract:
         ("national_id", "national_id, tax_id", "data.forbidden", "retrain"),
         ("drop_duplicates", "{strip: [plan]}", "clean", "retrain"),
         ("features.py:build", "f.py:build", "features.code", "retrain"),
+        ("reduced: [tenure_months]", "reduced: [plan]", "training.reduced", "retrain"),
         ("window: 28d", "window: 56d", "features.aggregates.complaints_28d.window", "retrain"),
         ("model.py:build", "lightgbm", "training.model", "retrain"),
         ("maximise: f1", "maximise: value", "training.threshold.maximise", "compatible"),

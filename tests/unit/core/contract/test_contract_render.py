@@ -38,7 +38,7 @@ def test_rows_tell_written_keys_from_defaults() -> None:
     assert by_path["goal.by"].value == "15%"
     assert by_path["data.schema.plan.allowed"].value == "[basic, plus, fibre]"
     assert by_path["service.fallback"].value == (
-        "[previous, last_score: 2w, rule: rules.py:score, default: 0.27]"
+        "[previous, reduced, last_score: 2w, rule: rules.py:score, default: 0.27]"
     )
     assert by_path["service.size_mb"].is_default
     assert not by_path["service.p99_ms"].is_default
