@@ -120,9 +120,10 @@ def test_labels_are_sent_back_by_id(tmp_path: Path, stores: Stores) -> None:
         sent = [{"id": "a-0", "value": 1}, {"id": "a-1", "value": 0}]
         assert server.call("POST", path, sent) == (202, {"accepted": 2})
         assert server.call("POST", path, {"id": "a-2", "value": 1, "at": None})[0] == 202
-        unzoned = {"id": "a", "value": 1, "at": "2026-01-01T00:00:00"}
-        nothing = ({"id": "a"}, {"id": "", "value": 1}, [{"id": "a", "value": [1]}], 7, unzoned)
-        for wrong in (*nothing, b'{"id":"a","id":"a"}'):
+        times = ("2026-01-01T00:00:00", "9999-12-31T00:00:00Z", "0001-01-01T00:00:00+23:59")
+        untimely = [{"id": "a", "value": 1, "at": at} for at in times]
+        nothing = ({"id": "a"}, {"id": "", "value": 1}, [{"id": "a", "value": [1]}], 7)
+        for wrong in (*nothing, *untimely, b'{"id":"a","id":"a"}'):
             assert server.call("POST", path, wrong)[0] in (400, 422), wrong
         assert server.call("POST", path, [{"id": "a", "value": 1}] * 10_001)[0] == 413
         server.end(signal.SIGKILL)

@@ -100,10 +100,13 @@ def instant(moment: datetime) -> str:
 
     >>> instant(datetime(2026, 1, 4, tzinfo=UTC))
     '2026-01-04T00:00:00.000000Z'
+    >>> instant(datetime(1, 1, 1, tzinfo=UTC))
+    '0001-01-01T00:00:00.000000Z'
     """
     if moment.tzinfo is None:
         raise ValueError("a moment without a time zone cannot be ordered")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # `strftime` writes the year 1 with one digit.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_instant(text: str) -> datetime:

@@ -20,6 +20,7 @@ from tamid.core.spool import ROWS, TIMES, Segment
 from tamid.core.values import ARRIVED, ENTITY, PERIOD, TIME, canonical_json
 from tamid.stages.feeds import rule_of
 from tamid.stages.filing import with_periods
+from tamid.stages.quarantine import AHEAD
 from tamid.stages.reading import MOMENT
 
 SERVED, TIMINGS = "served", "timings"
@@ -95,10 +96,12 @@ def _answer(
     entity = asked.get(ENTITY)
     if entity is None and contract.data.entity is not None:
         entity = asked.get(contract.data.entity)
-    told = asked.get(TIME) or (asked.get(contract.data.time) if contract.data.time else None)
+    told = _read(asked.get(TIME) or (asked.get(contract.data.time) if contract.data.time else None))
+    # A moment that cannot be, which any caller may send, would be a period that never ends.
+    about = told if told is not None and _EPOCH <= told <= at + AHEAD else at
     classes = answer.get("classes")
     return (
-        answer["id"], str(answer["id"] if entity is None else entity), _read(told) or at, at,
+        answer["id"], str(answer["id"] if entity is None else entity), about, at,
         answer["score"], answer.get("decision"), answer.get("band"), answer.get("class"),
         None if classes is None else canonical_json(classes), answer["version"], answer["rung"],
         answer["reason"], answer.get("age"), block["chance"], block["bundle"], block["overlay"],
@@ -114,12 +117,12 @@ def _filed(contract: Contract, frame: pl.DataFrame, now: datetime) -> pl.DataFra
 
 
 def _read(text: Any) -> datetime | None:
-    """Return a moment with its zone; whatever else it is, None."""
+    """Return a moment that has a zone; whatever else it is, None."""
     try:
         found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return None if found.tzinfo is None else found.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return None if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _moment(seconds: float) -> datetime:

@@ -23,7 +23,7 @@ from tamid.core.values import (
 )
 from tamid.stages.changes import row_names
 from tamid.stages.feeds import Feed
-from tamid.stages.quarantine import AHEAD_OF_TIME, Checked, moments, suggest
+from tamid.stages.quarantine import UNTIMELY, Checked, moments, suggest
 from tamid.stages.reading import MOMENT
 
 
@@ -64,7 +64,8 @@ def with_periods(frame: pl.DataFrame, rule: PeriodRule | None, now: datetime) ->
         return frame.with_columns(pl.lit(STATIC_PERIOD).alias(PERIOD))
     there = times.is_not_null()
     if RULE in frame.columns:
-        there &= ~frame.get_column(RULE).str.ends_with(": " + AHEAD_OF_TIME).fill_null(value=False)
+        for wrong in UNTIMELY:
+            there &= ~frame.get_column(RULE).str.ends_with(f": {wrong}").fill_null(value=False)
     micros = times.fill_null(now).cast(MOMENT).to_physical().to_numpy()
     named = pl.Series(PERIOD, periods_of(rule, micros).astype(object), dtype=pl.String)
     last = named.filter(there).max() or period_of(rule, now)

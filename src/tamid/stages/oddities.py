@@ -25,6 +25,7 @@ _OF_VALUES = (
     "above max",
     "not allowed",
     "in the future",
+    "before 1900",
     "not understood",
 )
 

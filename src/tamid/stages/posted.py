@@ -110,4 +110,7 @@ def _text(contract: Contract, value: Any) -> str | None:
 def _moment(seconds: float | None) -> datetime | None:
     if seconds is None:
         return None
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=round(seconds * 1e6))
+    try:
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=round(seconds * 1e6))
+    except OverflowError:  # no calendar has it: it was not said
+        return None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -24,14 +24,17 @@ from tamid.stages.rulebook import ROW, batch_schema
 
 # Clocks of two machines differ; a row further ahead than this is a wrong stamp.
 AHEAD = timedelta(minutes=5)
+# Systems write their first moment (the years 1, 1601, 1753) where there is none.
+_FIRST = datetime(1900, 1, 1, tzinfo=UTC)
 
 MISSING = "missing value"
 ABSENT = "missing column"
 TOO_LOW = "below min"
 TOO_HIGH = "above max"
-AHEAD_OF_TIME = "in the future"
+# Of a moment that cannot be.
+UNTIMELY = (AHEAD_OF_TIME, TOO_OLD) = ("in the future", "before 1900")
 SAME_KEY = "duplicate key"
-SAMEROW = "repeated row"
+SAME_ROW = "repeated row"
 
 _RULES = {"nullability": MISSING, "min": TOO_LOW, "max": TOO_HIGH, "inf": NOT_FINITE}
 
@@ -196,14 +199,12 @@ def _judged(frame: pl.DataFrame, shape: Shape, height: int, now: datetime) -> Ru
     if shape.unique and shape.entity:
         again = ~frame.drop(ROW).is_unique() & ~_first_of_its_kind(frame)
         if again.any():
-            rules.append((SAMEROW, _mask(frame.filter(again).get_column(ROW), height)))
+            rules.append((SAME_ROW, _mask(frame.filter(again).get_column(ROW), height)))
             frame = frame.filter(~again)
     # Under plain names, whatever the columns are called: rules and methods have names too.
     plain = {name: f"column_{number}" for number, name in enumerate(frame.columns)}
     own = {short: name for name, short in plain.items()}
-    ahead = _ahead(frame, shape, now)
-    if ahead is not None:
-        rules.append((f"{shape.time}: {AHEAD_OF_TIME}", _mask(ahead, height)))
+    rules += [(rule, _mask(rows, height)) for rule, rows in _untimely(frame, shape, now)]
     columns = tuple(c for c in shape.schema.items() if c[0] not in (shape.entity, shape.time))
     timed = shape.time is not None
     schema = batch_schema(columns, tuple(plain.items()), shape.entity, timed, shape.unique)
@@ -226,12 +227,15 @@ def _mask(rows: pl.Series, height: int) -> pl.Series:
     return pl.Series(mask)
 
 
-def _ahead(frame: pl.DataFrame, shape: Shape, now: datetime) -> pl.Series | None:
-    """Return the numbers of the rows whose moment has not come yet, if there are any."""
+def _untimely(frame: pl.DataFrame, shape: Shape, now: datetime) -> Iterator[tuple[str, pl.Series]]:
+    """Yield the rules that moments break which cannot be, each with the numbers of its rows."""
     if shape.time is None:
-        return None
-    late = frame.filter(pl.col(TIME) > now + AHEAD).get_column(ROW)
-    return None if late.is_empty() else late
+        return
+    moment = pl.col(TIME)
+    for rule, wrong in ((AHEAD_OF_TIME, moment > now + AHEAD), (TOO_OLD, moment < _FIRST)):
+        rows = frame.filter(wrong).get_column(ROW)
+        if not rows.is_empty():
+            yield f"{shape.time}: {rule}", rows
 
 
 def _rule_name(rule: str, own: Mapping[str, str], shape: Shape) -> str:

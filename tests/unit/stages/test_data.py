@@ -592,13 +592,23 @@ def test_a_source_without_files_is_told(store: Store) -> None:
     assert [w.reason for w in waiting] == ["no file matches rows/*.csv"]
 
 
-def test_a_wrong_stamp_counts_in_the_batchs_last_period(store: Store) -> None:
-    """A row stamped years ahead is set aside in the period it came with, not years ahead."""
-    far = rows({"d": 1.0}, WEEK + 2000 * DAY)
+@pytest.mark.parametrize(
+    ("stamp", "rule"),
+    [
+        (WEEK + 2000 * DAY, "in the future"),
+        (datetime(1, 1, 1, tzinfo=UTC), "before 1900"),
+        (datetime(1753, 1, 1, tzinfo=UTC), "before 1900"),
+    ],
+)
+def test_a_wrong_stamp_counts_in_the_batchs_last_period(
+    store: Store, stamp: datetime, rule: str
+) -> None:
+    """A row stamped years ahead, or never, is set aside in the period it came with."""
+    far = rows({"d": 1.0}, stamp)
     store.put("one", pl.concat([rows({"a": 1.0, "b": 2.0, "c": 3.0}), far]))
     (event,) = store.ingest()
     assert isinstance(event, DataAccepted)
-    assert (event.periods, dict(event.quarantined)) == (("2026-01-04",), {"week: in the future": 1})
+    assert (event.periods, dict(event.quarantined)) == (("2026-01-04",), {f"week: {rule}": 1})
     assert dict(event.latest) == {"2026-01-04": "2026-01-04T00:00:00.000000Z"}
     assert data.load(store.tables, event.pin).bad.get_column(PERIOD).to_list() == ["2026-01-04"]
 

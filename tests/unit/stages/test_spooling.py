@@ -17,7 +17,7 @@ from tamid.adapters.memory_spool import MemorySpool
 from tamid.adapters.memory_tables import MemoryTables
 from tamid.app import Quiet
 from tamid.core import events as ev
-from tamid.core.spool import TIMES, read_segment
+from tamid.core.spool import LABELS, TIMES, read_segment
 from tamid.core.values import ENTITY, KNOWN_AT, PERIOD, TIME, TablePin
 from tamid.stages import labels
 from tamid.stages.hearing import VALUE
@@ -114,6 +114,32 @@ def test_a_row_is_about_the_moment_that_it_names(world: World) -> None:
     assert found.get_column(TIME)[0] == datetime(2026, 2, 21, 22, tzinfo=UTC)
     assert found.get_column(PERIOD).to_list() == ["2026-02-15", WEEK]
     assert found.get_column(ENTITY).to_list() == ["c1", "a-9"]
+
+
+@pytest.mark.parametrize(
+    "week",
+    [
+        "9999-12-31T00:00:00+00:00", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59",
+        "0001-01-01T00:00:00Z", "2026-03-04T09:36:00Z", "yesterday",
+    ],
+)  # fmt: skip
+def test_a_moment_that_cannot_be_is_that_of_the_request(world: World, week: str) -> None:
+    """Any caller may name one: it must neither stop the loop nor begin a period of its own."""
+    (taken,) = world.take(segment([rows_block(AT, [asked(1, week=week)])]))
+    assert isinstance(taken, ev.AnswersTaken)
+    assert taken.periods == (WEEK,)
+    assert world.served().get_column(TIME).to_list() == [AT]
+
+
+def test_a_label_from_no_calendar_is_known_when_it_was_heard(world: World) -> None:
+    """What a server of another time let through stops no turn."""
+    _, sent = labels_block(AT, {"a-1": "yes", "a-2": "no"})
+    for label, when in zip(sent["labels"], (1e18, -1e18), strict=True):
+        label[2] = when
+    rows = rows_block(AT - timedelta(days=1), [asked(1), asked(2)])
+    _, heard = world.take(segment([rows, (LABELS, sent)]))
+    assert isinstance(heard, ev.LabelsAccepted)
+    assert set(world.rig.tables.read(heard.pin).get_column(KNOWN_AT)) == {AT}
 
 
 def test_labels_find_their_answers_by_id(world: World) -> None:

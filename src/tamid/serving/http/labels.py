@@ -18,6 +18,8 @@ from tamid.serving.seams import LogBook
 from tamid.serving.strict import LONGEST_ID, Malformed, OutsideContract, TooMany, strictly
 
 _LONGEST_VALUE = 200
+# Seconds by which the clocks of two machines may differ.
+_AHEAD = 300.0
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 _Value = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_VALUE)]
 
@@ -42,16 +44,21 @@ async def keep(call: Call, book: LogBook, most: int) -> Reply:
     if len(labels) > most:
         raise TooMany(f"{len(labels)} labels in one request", why=f"at most {most} may come")
     heard = time.time()
-    sent: list[Any] = [
-        (label.id, label.value, label.at.timestamp() if label.at else None, heard)
-        for label in labels
-    ]
+    sent: list[Any] = [(label.id, label.value, _when(label.at, heard), heard) for label in labels]
     if sent:
         try:
             await asyncio.to_thread(book.keep, LABELS, msgspec.json.encode({"labels": sent}))
         except NotKept as error:
             raise Refused(503, "not_kept", f"{error.what}: {error.why}") from None
     return Reply(body=dumped({"accepted": len(sent)}), status=202)
+
+
+def _when(at: datetime | None, heard: float) -> float | None:
+    """Return when a label became known, in seconds. Raises OutsideContract."""
+    seconds = None if at is None else at.timestamp()
+    if seconds is not None and not 0.0 <= seconds <= heard + _AHEAD:
+        raise OutsideContract("these are no labels", why="`at` lies ahead of now, or before 1970")
+    return seconds
 
 
 def _decoded(body: bytes) -> Sequence[_Label]:
