@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tamid.cli.desk import add_example
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 PORT = 8620
 _LOCAL = "127.0.0.1"
 _NEEDED = ("msgspec", "prometheus_client", "uvicorn", "uvloop", "httptools")
-# A shorter token can be tried out.
-_LEAST_TOKEN = 16
+_FILE = "file:"
 
 
 def add_serve(parser: ArgumentParser) -> None:
@@ -28,8 +28,10 @@ def add_serve(parser: ArgumentParser) -> None:
     parser.add_argument("--host", default=_LOCAL, help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="port (%(default)s)")
     parser.add_argument(
-        "--token", metavar="env:NAME", help="callers must show what this variable holds"
-    )
+        "--token", metavar="env:NAME|file:PATH",
+        help="callers must show what this variable holds, or a line of this file, which is read "
+        "again when it changes",
+    )  # fmt: skip
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",
         help="a name under which the server may be called (may be repeated)",
@@ -68,10 +70,13 @@ def serve(args: Namespace, out: Output) -> int:
         )
     from tamid.serving.http.server import run
     from tamid.serving.http.settings import Settings
+    from tamid.serving.tokens import TokenFile, tokens_in
     from tamid.serving.wiring import application_of
 
+    filed = _file_of(args.token)
     settings = Settings(
-        token=secret_in(args.token, "token") if args.token else "",
+        token=secret_in(args.token, "token") if args.token and not filed else "",
+        tokens=tokens_in(filed) if filed else (),
         drill=secret_in(args.drill, "secret") if args.drill else "",
         hosts=frozenset(name.lower() for name in args.allow_host),
         lower=args.outside == "lower",
@@ -84,6 +89,8 @@ def serve(args: Namespace, out: Output) -> int:
     if args.grpc_port is not None:
         _free(args)
     made = application_of(args.workspace, args.name, settings, deadline=deadline, say=_say)
+    if filed:
+        made.companions.append(TokenFile(filed, settings.tokens, made.admit, _say))
     if args.grpc_port is not None:
         from tamid.serving.rpc.door import Door
 
@@ -130,8 +137,17 @@ def _crew(args: Namespace) -> int:
     return lead(args.workers, words, args.host, args.port, _say)
 
 
+def _file_of(token: str | None) -> Path | None:
+    """Return the file of `file:PATH`, None for any other source."""
+    if token is None or not token.startswith(_FILE):
+        return None
+    return Path(token.removeprefix(_FILE)).expanduser()
+
+
 def secret_in(text: str, what: str) -> str:
     """Return what the environment holds for `env:NAME`. Raises UsageError."""
+    from tamid.serving.tokens import LEAST, is_token
+
     name = text.removeprefix("env:")
     if name == text:
         raise UsageError(
@@ -140,9 +156,9 @@ def secret_in(text: str, what: str) -> str:
             fix="Put it into the environment, and name it: env:NAME.",
         )
     found = os.environ.get(name, "")
-    if len(found) < _LEAST_TOKEN or not found.isascii():
+    if not is_token(found):
         raise UsageError(
-            f"{name} holds no {what} of at least {_LEAST_TOKEN} ASCII signs",
+            f"{name} holds no {what} of at least {LEAST} ASCII signs",
             why="a short one can be tried out",
             fix=f"Set {name}, for instance to 32 random letters.",
         )

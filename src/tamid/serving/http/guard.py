@@ -29,12 +29,13 @@ def check_host(headers: Mapping[bytes, bytes], settings: Settings) -> None:
 
 
 def check_token(path: str, headers: Mapping[bytes, bytes], settings: Settings) -> None:
-    """Refuse whoever does not show the token; the comparison takes the same time for all."""
-    if not settings.token or path in OPEN:
+    """Refuse whoever shows no token; the comparison takes the same time for all."""
+    wanted = settings.shown
+    if not wanted or path in OPEN:
         return
     shown = headers.get(b"authorization", b"")
-    wanted = b"Bearer " + settings.token.encode()
-    if not hmac.compare_digest(shown, wanted):
+    fits = [hmac.compare_digest(shown, b"Bearer " + token.encode()) for token in wanted]
+    if not any(fits):
         raise Refused(401, "no_token", "show the token: Authorization: Bearer ...")
 
 
