@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from serving_world import MODEL, ROW, Server, World, contract, until
+from serving_world import MODEL, PATIENCE_S, ROW, Server, World, contract, until
 
 from tamid.adapters.report_files import FileReports
+from tamid.core.errors import Waiting
+from tamid.serving.brain import follow
+from tamid.serving.brain.turn import Ladder
+from tamid.serving.values import Answer, Request, Row
+from tamid.serving.wiring import brain_of
 
 
 @pytest.fixture
@@ -72,3 +78,50 @@ def test_a_full_disk_that_is_freed(disk: Path) -> None:
         assert reports.heard(MODEL)[0].process == before.process
         world.release(2, two, 1)
         until(lambda: server.predict(ROW)[1]["version"] == 2)
+
+
+@pytest.mark.parametrize("lost", ["champion", "previous"])
+def test_what_could_not_be_loaded_is_tried_again(
+    tmp_path: Path, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle that is damaged for a while: the other version answers, and then both are there."""
+    monkeypatch.setattr(follow, "_AGAIN", 0.2)
+    world = World(tmp_path, contract(fallback="[previous, default: 0.05]"))
+    packs = {"previous": world.pack(tiny=False), "champion": world.pack(seed=1, tiny=False)}
+    world.release(1, packs["previous"])
+    world.release(2, packs["champion"], 1)
+    digest = packs[lost].bundle.removeprefix("sha256:")
+    bundle = world.store / "blobs" / digest[:2] / digest[2:]
+    content, said = bundle.read_bytes(), list[str]()
+
+    async def play() -> tuple[Answer, Ladder]:
+        brain = brain_of(world.root, say=said.append)
+
+        async def becomes(right: Callable[[Ladder], bool]) -> Ladder:
+            end = time.monotonic() + PATIENCE_S
+            while time.monotonic() < end:
+                try:
+                    if right(brain.turn):
+                        return brain.turn
+                except Waiting:
+                    pass
+                await asyncio.sleep(0.05)
+            raise AssertionError(said)
+
+        brain.begin()
+        turn = await becomes(lambda turn: lost == "champion" or bool(said[1:]))
+        request = Request(rows=[Row(values=ROW)], ids=["a"], arrived=time.monotonic())
+        (answer,) = await turn.answers(request)
+        bundle.write_bytes(content)
+        whole = await becomes(lambda turn: {"champion", "previous"} <= set(turn.voices))
+        await brain.close()
+        return answer, whole
+
+    bundle.chmod(0o600)
+    bundle.write_bytes(b"{}")
+    answer, whole = asyncio.run(play())
+    number, rung = (1, "previous") if lost == "champion" else (2, "champion")
+    assert (answer.version, answer.rung) == (number, rung)
+    assert answer.reason == ("champion: not loaded" if lost == "champion" else "")
+    assert whole.served.number == 2
+    assert sum("is left out" in text for text in said) == (lost == "previous")

@@ -14,9 +14,9 @@ from typing import Protocol
 from tamid.core.ladder import CHAMPION
 from tamid.core.values import instant
 from tamid.ports import Reports, ServerReport, TrialReport
-from tamid.serving.brain.follow import OnTrial
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.voices import Voice
+from tamid.serving.brain.wanted import OnTrial
 from tamid.serving.log.watch import is_incident
 from tamid.serving.seams import Turn
 

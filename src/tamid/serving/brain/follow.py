@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import time
 from dataclasses import dataclass
 
@@ -13,39 +15,18 @@ from tamid.core.fold import fold
 from tamid.core.ladder import CHAMPION, PREVIOUS, REDUCED, RULE_RUNG, Step, ladder
 from tamid.core.state import State
 from tamid.core.trial import CANARY, SHADOW
-from tamid.core.values import VersionRef, instant
 from tamid.serving.brain.desk import Desk
 from tamid.serving.brain.loading import MODEL, Voices, World
 from tamid.serving.brain.opening import Verified, golden_rows, reduced_of, served
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.turn import Ladder
 from tamid.serving.brain.voices import Voice
+from tamid.serving.brain.wanted import OnTrial, Wanted, wanted_by
 from tamid.serving.values import Value
 
-# Seconds between tries to load what the ledger asks for and could not be loaded.
-_AGAIN = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnTrial:
-    """A version in shadow or canary; `expected`, `calls`: how its answers differed beforehand."""
-
-    ref: VersionRef
-    stage: str
-    since: str
-    expected: float = 0.0
-    calls: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the ledger says should answer."""
-
-    champion: VersionRef
-    previous: VersionRef | None
-    rung: str
-    contract: str
-    trial: OnTrial | None = None
+# Seconds between tries to load what the ledger asks for and could not be loaded; for what stands
+# below a champion that answers, they double so many times.
+_AGAIN, _DOUBLED = 5.0, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +56,9 @@ class Follower:
         self._trial: tuple[OnTrial, Trial] | None = None
         self._golden: list[dict[str, Value]] = []
         self._retry_at, self._gone = 0.0, ""
+        # What could not be loaded below the champion, what was said of it, and how often it was
+        # tried.
+        self._left_out, self._said, self._tries = False, set[str](), 0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -146,19 +130,34 @@ class Follower:
         self._state = await asyncio.to_thread(self._read)
         if self._state.retired or self._gone:
             self._rest(self._state)
-        wanted = None if self._gone else _wanted(self._state)
+        wanted = None if self._gone else wanted_by(self._state)
         if wanted is None or (wanted == self._wanted and time.monotonic() < self._retry_at):
             return
         if wanted != self._wanted:
-            self._retry_at = 0.0
-        self._wanted = wanted
+            self._said, self._tries = set(), 0
+        self._wanted, self._left_out = wanted, False
         try:
             await self._move(wanted)
-            self._retry_at = float("inf")
+            self._retry_at = self._when_again()
         except BaseException:
             self.refused += 1
             self._retry_at = time.monotonic() + _AGAIN
             raise
+
+    def _when_again(self) -> float:
+        """Return when what was left out is tried again; endless if all is there."""
+        if not self._left_out:
+            return math.inf
+        pause = _AGAIN * 2.0 ** min(self._tries, _DOUBLED)
+        self._tries += 1
+        return time.monotonic() + pause
+
+    def _leave_out(self, what: str, error: TamidError) -> None:
+        """Go on without something for now, and say so once."""
+        self._left_out, text = True, f"{what}: {error.what} ({error.why})"
+        if text not in self._said:
+            self._said.add(text)
+            self._world.say(text)
 
     def _read(self) -> State:
         return fold(self._world.ledger.read(self.model, self._state.seq), self._state)
@@ -168,8 +167,13 @@ class Follower:
         world = self._world
         contract = world.parse((await asyncio.to_thread(world.blobs.get, wanted.contract)).decode())
         steps = ladder(contract.service.fallback, wanted.rung)
-        champion = await asyncio.to_thread(world.verified, wanted.champion)
-        first = {CHAMPION: await self._voices.model(champion, contract)}
+        try:
+            champion = await asyncio.to_thread(world.verified, wanted.champion)
+            first = {CHAMPION: await self._voices.model(champion, contract)}
+        except Exception:
+            if self._turn is None:
+                await self._stand_in(wanted, contract, steps)
+            raise
         older = wanted.previous and self._voices.known(wanted.previous)
         if older:
             first[PREVIOUS] = older
@@ -189,8 +193,19 @@ class Follower:
             wanted,
         )
 
+    async def _stand_in(self, wanted: Wanted, contract: Contract, steps: tuple[Step, ...]) -> None:
+        """Let the version before answer, if the ladder has it: the champion cannot be loaded."""
+        if wanted.previous is None or all(step.rung != PREVIOUS for step in steps):
+            return
+        # What is told of is what kept the champion.
+        with contextlib.suppress(TamidError, OSError):
+            older = await asyncio.to_thread(self._world.verified, wanted.previous)
+            voices = {PREVIOUS: await self._voices.model(older, contract)}
+            loaded = _Loaded(champion=older, contract=contract, steps=steps, voices=voices)
+            self._swap(loaded, wanted)
+
     async def _below(self, loaded: _Loaded, wanted: Wanted) -> dict[str, Voice]:
-        """Load the rungs below; one that cannot be loaded is told of and left out."""
+        """Load the rungs below; one that cannot be loaded is told of, and tried again later."""
         world, found = self._world, dict[str, Voice]()
         for step in loaded.steps:
             try:
@@ -204,7 +219,7 @@ class Follower:
                         loaded.champion, loaded.contract, step.code
                     )
             except TamidError as error:
-                world.say(f"the rung {step.rung} is left out: {error.what} ({error.why})")
+                self._leave_out(f"the rung {step.rung} is left out", error)
         return found
 
     async def _tried(self, loaded: _Loaded, wanted: OnTrial | None) -> Trial | None:
@@ -222,7 +237,7 @@ class Follower:
             kind = SHADOW if stage.kind == SHADOW else MODEL
             voice = await self._voices.model(found, loaded.contract, kind=kind)
         except TamidError as error:
-            world.say(f"version {wanted.ref.number} cannot be tried: {error.what} ({error.why})")
+            self._leave_out(f"version {wanted.ref.number} cannot be tried", error)
             self._trial = None
             return None
         share = stage.share if stage.kind == CANARY else 0.0
@@ -276,25 +291,3 @@ class Follower:
         trial = wanted.trial.ref if wanted is not None and wanted.trial is not None else None
         refs = (wanted.champion, wanted.previous, trial) if wanted is not None else ()
         self._voices.keep(used, {ref.bundle for ref in refs if ref is not None})
-
-
-def _wanted(state: State) -> Wanted | None:
-    if not state.champion or not state.contract:
-        return None
-    older, tried = state.previous, state.versions.get(state.challenger)
-    trial = None
-    if tried is not None and tried.stage.startswith((SHADOW, CANARY)):
-        trial = OnTrial(
-            ref=tried.registered.ref,
-            stage=tried.stage,
-            since=instant(tried.stage_at) if tried.stage_at else "",
-            expected=tried.evidence.get("shift", 0.0),
-            calls=tried.evidence.get("calls", 1.0),
-        )
-    return Wanted(
-        champion=state.versions[state.champion].registered.ref,
-        previous=state.versions[older].registered.ref if older else None,
-        rung=state.rung,
-        contract=state.contract,
-        trial=trial,
-    )
