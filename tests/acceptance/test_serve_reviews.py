@@ -54,6 +54,8 @@ def test_what_a_model_is_unsure_of_is_decided_by_a_person(tmp_path: Path) -> Non
         status, packed = server.call(
             "POST", "/v2/models/churn/infer", {"inputs": [tensor, *others]}
         )
+        doubted = next(r for r, a in zip(asked, alone, strict=True) if a["rung"] == "abstain")
+        server.predict({**doubted, "_id": "=1+1"})
     left = [a for a in alone if a["rung"] == "abstain"]
     assert 0 < len(left) < len(alone)
     assert {(a["score"], a["version"], a["reason"]) for a in left} == {
@@ -89,7 +91,7 @@ def test_what_a_model_is_unsure_of_is_decided_by_a_person(tmp_path: Path) -> Non
     assert tamid(world.root, "review", "--csv", str(queue))[1]["rows"] == len(still)
     with queue.open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    assert {line["prediction_id"] for line in lines} == still
+    assert {line["prediction_id"] for line in lines} == (still - {"=1+1"}) | {"'=1+1"}
     assert {line["left"] for line in lines} == {""}
     assert "input: calls" in lines[0]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import unicodedata
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from tamid.stages.reviewing import Review
 
 ANYBODY = frozenset({"ml_developer", "mlops_engineer"})
+# Signs with which a spreadsheet begins a formula, also in full width.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
 # Rows of the list, unless more are asked for.
 _SHOWN = 20
 
@@ -135,7 +140,9 @@ def _export(app: App, args: Namespace, out: Output) -> int:
             lines = csv.writer(file)
             # Without the entity's own column: each row names its answer.
             lines.writerow([PREDICTION_ID, column, "why", *(f"input: {n}" for n in names)])
-            lines.writerows([r.id, "", r.reason, *(r.inputs.get(n) for n in names)] for r in found)
+            for r in found:
+                cells = (r.id, "", r.reason, *(r.inputs.get(n) for n in names))
+                lines.writerow([_no_formula(cell) for cell in cells])
     except OSError as error:
         raise UsageError(
             f"{args.csv} cannot be written",
@@ -145,6 +152,22 @@ def _export(app: App, args: Namespace, out: Output) -> int:
     out.text(f"{len(found)} answers written to {args.csv}; fill in {column}.")
     out.json({"model": model, "file": str(args.csv), "rows": len(found)})
     return 0
+
+
+def _no_formula(cell: object) -> object:
+    """Return a cell with an apostrophe in front where a spreadsheet would take it for a formula.
+
+    Ids and inputs are a caller's words. What may hide the sign is looked through (OWASP ASVS
+    1.2.10), as in the files of deliveries.
+
+    >>> [_no_formula(cell) for cell in ("=1+1", "-1.5", " @x", "fibre", -1.5, None)]
+    ["'=1+1", '-1.5', "' @x", 'fibre', -1.5, None]
+    """
+    if not isinstance(cell, str) or _NUMBER.fullmatch(cell):
+        return cell
+    seen = "".join(c for c in cell if not c.isspace() and unicodedata.category(c)[0] != "C")
+    hidden = cell[:1] in ("\t", "\r", "\n", "\0")
+    return f"'{cell}" if hidden or seen.startswith(_FORMULA) else cell
 
 
 def _told(review: Review) -> dict[str, object]:

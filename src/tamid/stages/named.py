@@ -41,6 +41,8 @@ from tamid.stages.truth import truth
 REVIEW = "review/"
 PREDICTION_ID = "prediction_id"
 PREDICTIONS = "predictions"
+# An id that was given out with an apostrophe, so that no spreadsheet took it for a formula.
+_GUARDED = r"^'([\s\x00\p{Cf}]*[=+\-@\t\r\n\x00\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}])"
 
 
 def by_key(contract: Contract, both: pl.DataFrame, name: str, now: datetime) -> pl.DataFrame:
@@ -152,7 +154,7 @@ def _of_file(
     at = moments(raw, stamp, zone) if stamp in raw.columns and stamp else None
     given = pl.DataFrame(
         [
-            name_of(raw.get_column(PREDICTION_ID)).values.alias("id"),
+            name_of(raw.get_column(PREDICTION_ID)).values.str.replace(_GUARDED, "$1").alias("id"),
             (ones if read is None else read.values).cast(pl.Float64).alias(VALUE),
             pl.Series("at", [None] * raw.height if at is None else at, dtype=MOMENT),
             pl.repeat(now, raw.height, eager=True).cast(MOMENT).alias("heard"),

@@ -188,6 +188,16 @@ def test_a_file_of_labels_may_name_answers(world: World) -> None:
     assert world.known() == {"a-0": 0.0, "a-1": 0.0, "a-2": 1.0}
 
 
+def test_an_id_comes_back_as_spreadsheets_were_given_it(world: World) -> None:
+    """With an apostrophe in front of what would have been a formula."""
+    world.take(rows_block(AT, [({"_entity": "c3", "calls": 1.0}, {"id": "=1+1"})]), name="b")
+    frame = pl.DataFrame({"prediction_id": ["'=1+1"], "left": ["yes"], "told": [""]})
+    world.labels.put("labels.csv", frame, NOW)
+    (event,) = world.intake()
+    assert isinstance(event, ev.LabelsAccepted)
+    assert world.known()["=1+1"] == 1.0
+
+
 def test_a_file_that_names_unknown_answers_is_refused_with_the_reason(world: World) -> None:
     """Beyond the share that the contract allows; below it they are left out and counted."""
     ids = ["a-0", *(f"x-{n}" for n in range(3))]
