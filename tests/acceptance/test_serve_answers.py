@@ -73,10 +73,12 @@ def test_many_rows_keep_their_order_and_ids(server: Server) -> None:
 
 
 def test_reasons_come_when_asked_for(server: Server) -> None:
-    """`?explain=1` gives what each column contributed."""
+    """`?explain=1` gives what each column contributed; what is neither yes nor no is refused."""
     assert "explanation" not in server.predict(ROW)[1]
-    found = server.predict(ROW, "?explain=1")[1]["explanation"]
-    assert set(found) == set(ROW)
+    assert "explanation" not in server.predict(ROW, "?explain=0")[1]
+    for yes in ("1", "True"):
+        assert set(server.predict(ROW, f"?explain={yes}")[1]["explanation"]) == set(ROW)
+    assert server.predict(ROW, "?explain=yes")[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,20 @@ def test_a_long_header_ends_the_connection(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as link:
         link.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
         link.sendall(b"X-Long: " + b"a" * 40_000)
-        assert link.recv(100).startswith(b"HTTP/1.1 431")
+        head, _, body = link.recv(4096).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431")
+    assert json.loads(body)["error"]["id"]
+
+
+def test_what_is_no_http_gets_an_error_like_any_other(server: Server) -> None:
+    """With an id, counted, and without its words; the connection is closed."""
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as link:
+        link.sendall(b"4580-1111 / HTTP/1.1\r\n\r\n")
+        said = b"".join(iter(lambda: link.recv(4096), b""))
+    assert said.startswith(b"HTTP/1.1 400")
+    error = json.loads(said.partition(b"\r\n\r\n")[2])["error"]
+    assert (error["code"], "4580" in error["message"]) == ("no_http", False)
+    assert server.metric('tamid_requests_total{route="other",status="400"}') >= 1
 
 
 def test_a_token_guards_all_but_health(world: World) -> None:
@@ -282,6 +297,26 @@ def test_a_token_guards_all_but_health(world: World) -> None:
         assert server.get("/healthz")[0] == 200
         command = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
         assert TOKEN.encode() not in command
+
+
+def test_tokens_in_a_file_change_while_the_server_runs(world: World, tmp_path: Path) -> None:
+    """Old and new are valid together, then the new one alone, also on a head that was seen."""
+    file = tmp_path / "tokens"
+    file.write_text(TOKEN)
+    other = "of-the-coming-month"
+
+    def valid(server: Server) -> list[bool]:
+        shown = [server.predict(ROW, Authorization=f"Bearer {t}")[0] for t in (TOKEN, other)]
+        assert set(shown) <= {200, 401}
+        return [status == 200 for status in shown]
+
+    with Server(world.root, "--token", f"file:{file}") as server:
+        assert server.predict(ROW)[0] == 401
+        assert valid(server) == [True, False]
+        file.write_text(f"{TOKEN}\n{other}\n")
+        until(lambda: valid(server) == [True, True])
+        file.write_text(other)
+        until(lambda: valid(server) == [False, True])
 
 
 def test_an_altered_bundle_never_answers(tmp_path: Path) -> None:

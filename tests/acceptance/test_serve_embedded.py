@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ import pytest
 import uvicorn
 from serving_world import MODEL, PATIENCE_S, ROW, World, contract, free_port, until
 
+from tamid.core.errors import UsageError
 from tamid.serving.embed import Predictor, asgi
 from tamid.serving.http.app import Application
 from tamid.serving.http.protocol import guarded
@@ -76,12 +80,28 @@ def test_a_callable_answers_from_any_thread(predictor: Predictor) -> None:
         predictor.predict([{**ROW, "calls": "1.5"}])
 
 
+def test_a_callable_says_that_it_does_not_survive_a_fork(predictor: Predictor) -> None:
+    """In a child process it is refused: the thread that would answer is not there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads is the point
+        child = os.fork()
+    if not child:
+        try:
+            predictor.predict([ROW])
+        except UsageError:
+            os._exit(7)
+        os._exit(8)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
 def test_mounted_under_a_path(root: Path) -> None:
     """As FastAPI's `mount` calls it: a root path, no lifespan; it begins with a request."""
 
     async def play() -> tuple[int, Any]:
         application = asgi(root)
         status, answer = await _answered(application, f"/v1/models/{MODEL}/predict", "/models")
+        refused, _ = await _asked(application, "/models", "/invocations")
+        assert application.counts.requests["invocations", refused] == 1
         await application.brain.close()
         return status, answer
 
@@ -132,6 +152,30 @@ def test_slow_headers_and_bodies_are_cut_off(root: Path) -> None:
         body = json.dumps(ROW).encode()
         head = whole + f"Content-Length: {len(body)}\r\n\r\n"
         assert _sent(port, head, body)[0] == 200
+    finally:
+        server.should_exit = True
+
+
+def test_who_does_not_take_an_answer_is_cut_off(root: Path) -> None:
+    """A caller that reads nothing keeps neither its connection nor what waits for it."""
+    application = asgi(root, taking_time=0.5)
+    port = free_port()
+    server = _run(application, port)
+    body = json.dumps([{**ROW, "_id": "x" * 200}] * 10_000).encode()
+    head = f"POST /v1/models/{MODEL}/predict HTTP/1.1\r\nHost: localhost\r\n"
+    try:
+        with socket.socket() as link:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            link.connect(("127.0.0.1", port))
+            link.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            until(lambda: application.counts.requests.get(("predict", 200)))
+            until(lambda: not server.server_state.connections)
+            taken = b""
+            with contextlib.suppress(ConnectionResetError):
+                while some := link.recv(65_536):
+                    taken += some
+            top, _, rest = taken.partition(b"\r\n\r\n")
+            assert len(rest) < int(top.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     finally:
         server.should_exit = True
 

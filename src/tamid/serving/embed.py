@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import itertools
+import os
 import secrets
 import threading
 import time
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tamid.core.errors import OutOfTime
+from tamid.core.errors import OutOfTime, UsageError
 from tamid.serving.http.app import Application
 from tamid.serving.http.metrics import Counts
 from tamid.serving.http.settings import Settings
@@ -38,6 +39,7 @@ class Predictor:
     """Answers rows from any thread; a thread of its own follows the ledger. Close it in the end."""
 
     def __init__(self, workspace: str | Path, model: str | None = None) -> None:
+        self._process = os.getpid()
         self._brain = brain_of(Path(workspace), model)
         self._book = book_of(Path(workspace), self._brain.model)
         self._book.begin()
@@ -66,7 +68,14 @@ class Predictor:
 
         Raises:
             OutsideContract: a row does not keep the contract; Waiting: there is no version yet.
+            UsageError: it was made before this process was forked.
         """
+        if os.getpid() != self._process:
+            raise UsageError(
+                "this predictor was made in another process",
+                why="a fork takes no threads along, so that nobody would ever answer here",
+                fix="Make it in the process that asks: after the fork, without --preload.",
+            )
         asked = self._answered(rows, explain)
         return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
 

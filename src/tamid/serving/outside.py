@@ -12,9 +12,8 @@ from collections.abc import Collection, Sequence
 
 from tamid.core.errors import DataError
 
-_UNKNOWN = re.compile(
-    r"Object contains unknown field `(?P<key>.*?)`(?P<where> - at `[^`]*`)?$", re.DOTALL
-)
+_BEGINS, _NO_COLUMN = "Object contains unknown field", "there is a key that no column has"
+_UNKNOWN = re.compile(_BEGINS + r" `(?P<key>.*?)`(?P<where> - at `[^`]*`)?$", re.DOTALL)
 # Keys in which clients of other servers wrap what they send.
 _WRAPPERS = frozenset({"row", "rows", "inputs", "instances", "data", "records", "features"})
 _LONGEST = 300
@@ -38,10 +37,14 @@ def told_of(error: Exception, keys: Collection[str]) -> str:
     >>> told_of(ValueError("Object contains unknown field `4580-1111` - at `$[3]`"), ["calls"])
     'there is a key that no column has - at `$[3]`'
     """
-    found = _UNKNOWN.match(str(error))
+    told = str(error)
+    if len(told) > _LONGEST:
+        # A key of megabytes is no slip of the pen; to look for its like would keep all waiting.
+        return _NO_COLUMN if told.startswith(_BEGINS) else told[:_LONGEST]
+    found = _UNKNOWN.match(told)
     if found is None:
-        return str(error)[:_LONGEST]
-    said = f"there is a key that no column has{found['where'] or ''}"
+        return told
+    said = f"{_NO_COLUMN}{found['where'] or ''}"
     if found["key"] in _WRAPPERS:
         return f"{said}: send the row itself, or an array of rows"
     near = difflib.get_close_matches(found["key"], keys, n=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -162,3 +163,13 @@ def test_an_unknown_key_is_not_repeated(body: bytes) -> None:
         (CODEC.many if body[:1] == b"[" else CODEC.one)(body)
     assert "a key that no column has" in error.value.why
     assert "4580" not in f"{error.value.what} {error.value.why}"
+
+
+def test_a_key_of_megabytes_keeps_nobody_waiting() -> None:
+    """Its like is not looked for: that would take seconds of the thread that answers all."""
+    body = b'{"%b": 1}' % (b"calls" * 1_500_000)
+    started = time.process_time()
+    with pytest.raises(OutsideContract) as error:
+        CODEC.one(body)
+    assert error.value.why == "there is a key that no column has"
+    assert time.process_time() - started < 0.5

@@ -46,8 +46,12 @@ def test_any_bytes_are_read_or_refused(raw: bytes, kind: str, count: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"), [(True, "INT64"), (1, "BOOL"), ("1", "FP64"), (1.5, "INT64"), (1, "BYTES")]
-)
+    ("value", "kind"),
+    [
+        (True, "INT64"), (1, "BOOL"), ("1", "FP64"), (1.5, "INT64"), (1, "BYTES"),
+        (10**400, "FP64"), (2**63, "INT64"), (300, "INT8"), (-1, "UINT32"),
+    ],
+)  # fmt: skip
 def test_json_values_keep_their_datatype(value: object, kind: str) -> None:
     """Nothing is turned into something else."""
     with pytest.raises(OutsideContract):

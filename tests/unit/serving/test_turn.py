@@ -147,6 +147,27 @@ def test_reasons_for_a_score() -> None:
     assert ask(turn(), row(0.5), explain=True)[0].explanation == {"x": 0.5}
 
 
+def test_reasons_that_take_long_let_others_have_their_turn() -> None:
+    """Between any two rows whose reasons take milliseconds, whoever waits is answered."""
+
+    class Slow(Said):
+        def contributions(self, row: Values) -> Mapping[str, float]:
+            time.sleep(0.003)
+            return {"x": 0.0}
+
+    async def play() -> int:
+        asked = asyncio.get_running_loop().create_task(
+            Inline("v2", Slow(), ()).ask([row(0.5)] * 20, explain=True, timeout=60)
+        )
+        turns = 0
+        while not asked.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return turns
+
+    assert asyncio.run(play()) >= 20
+
+
 def test_a_retired_turn_tells_when_it_is_idle() -> None:
     """The last request in flight lets the turn go, not the one before."""
     gone: list[int] = []

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from tamid.core.errors import TamidError
 from tamid.serving import told
@@ -63,6 +64,7 @@ class Application:
         self._lookup = lookup or Nothing()
         self.companions = list(companions)
         self.settings = settings or Settings()
+        self.admitted: list[Callable[[], None]] = []
         self.counts = Counts()
         self.draining = self._begun = self.replaces = False
         self.in_flight = self._working = 0
@@ -108,6 +110,12 @@ class Application:
         """Return an id that nobody else has."""
         return f"{self.ids[0]}-{next(self.ids[1])}"
 
+    def admit(self, tokens: tuple[str, ...]) -> None:
+        """Let callers show these tokens from now on, and no others; who is in `admitted` hears."""
+        self.settings = replace(self.settings, token="", tokens=tokens)
+        for hear in self.admitted:
+            hear()
+
     def busy(self) -> bool:
         """Say whether more is being worked on than may be at once."""
         return self._working >= self.settings.most_requests
@@ -130,12 +138,11 @@ class Application:
     async def answers(self, call: Call, turn: Turn, found: Decoded) -> Sequence[Answer]:
         """Return the answers to decoded rows, counted."""
         ids = [given or self._row_id(call, i, len(found.ids)) for i, given in enumerate(found.ids)]
-        explain = call.query.get("explain") in ("1", "true")
         read = time.monotonic()
         self.counts.part("read", turn.served.number, read - call.arrived)
         rows = filled(found.rows, self._lookup, turn.served)
         looked = time.monotonic()
-        request = Request(rows=rows, ids=ids, arrived=call.arrived, explain=explain)
+        request = Request(rows=rows, ids=ids, arrived=call.arrived, explain=call.explain)
         given = aged(await self._given(turn, request), rows)
         ended = time.monotonic()
         self.counts.part("model", turn.served.number, ended - looked)
@@ -172,7 +179,7 @@ class Application:
     ) -> tuple[str, Reply]:
         headers = header_map(scope)
         check_host(headers, self.settings)
-        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        path = _path(scope)
         check_token(path, headers, self.settings)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         if "/versions/" in path and self.brain.ready():
@@ -193,6 +200,7 @@ class Application:
                 arrived=started if method == "GET" else time.monotonic(),
                 began=started,
                 name=name,
+                root=scope.get("root_path", ""),
             )
             return label, await route(call)
         finally:
@@ -200,7 +208,7 @@ class Application:
 
     def _label(self, scope: Scope) -> str:
         """Return under which name a refused request is counted; what is nowhere has no name."""
-        known = self._routes.get((scope["method"], scope["path"]))
+        known = self._routes.get((scope["method"], _path(scope)))
         return known[0] if known else "other"
 
     def _nowhere(self, path: str) -> Refused:
@@ -275,9 +283,13 @@ class Application:
 
 def _is_json(call: Call) -> None:
     kind = call.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-    # curl says form when nothing is said; a page elsewhere may say it too, but is kept off by Host.
     if kind != b"application/json":
         raise Refused(415, "not_json", "send Content-Type: application/json")
+
+
+def _path(scope: Scope) -> str:
+    """Return the path as it is here, whatever another application has mounted this one under."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", "")) or "/"
 
 
 def _where(error: BaseException) -> str:

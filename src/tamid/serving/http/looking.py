@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from tamid.serving.http import pages
 from tamid.serving.http.metrics import Counts, exposition
+from tamid.serving.http.settings import Settings
 from tamid.serving.http.wire import Call, Reply, dumped
 from tamid.serving.seams import Brain, LogBook, Turn
 from tamid.serving.strict import Codec
@@ -39,6 +40,7 @@ class Host(Protocol):
     draining: bool
     in_flight: int
     crew: Crew | None
+    settings: Settings
 
     def turn(self) -> tuple[Turn, Codec]:
         """Return what is in force."""
@@ -97,13 +99,17 @@ class Looking:
 
     async def openapi(self, call: Call) -> Reply:
         """Return the document."""
-        return Reply(body=dumped(pages.openapi(self._app.turn()[0].served)))
+        return Reply(body=dumped(self._document(call)))
 
     async def page(self, call: Call) -> Reply:
         """Return the document as a page."""
-        html = pages.page(pages.openapi(self._app.turn()[0].served))
+        html = pages.page(self._document(call))
         headers = ((b"content-security-policy", pages.POLICY),)
         return Reply(body=html.encode(), kind=b"text/html; charset=utf-8", headers=headers)
+
+    def _document(self, call: Call) -> dict[str, Any]:
+        app = self._app
+        return pages.openapi(app.turn()[0].served, root=call.root, token=bool(app.settings.shown))
 
     async def models(self, call: Call) -> Reply:
         """Return the names of the models."""

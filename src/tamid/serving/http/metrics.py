@@ -94,9 +94,10 @@ class Counts:
         times.add(seconds)
 
     def _reason(self, given: str, rows: int = 1) -> None:
-        known = given in self.reasons or len(self.reasons) < _MOST_REASONS
         # What rows broke names columns; the rung's own reasons stand before the first comma.
-        reason = given.partition(",")[0] if known else "other"
+        reason = given.partition(",")[0]
+        if reason not in self.reasons and len(self.reasons) >= _MOST_REASONS:
+            reason = "other"
         self.reasons[reason] = self.reasons.get(reason, 0) + rows
 
 

@@ -32,12 +32,38 @@ _STYLE = (
 )
 
 
-def openapi(served: Served) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document for one version."""
-    name = served.name
-    row, answer = {"$ref": "#/components/schemas/Row"}, {"$ref": "#/components/schemas/Answer"}
-    answers = {"type": "object", "properties": {"answers": {"type": "array", "items": answer}}}
-    paths = {
+def openapi(served: Served, *, root: str = "", token: bool = False) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document for one version.
+
+    `root`: the path under which another application has mounted the server. `token`: callers must
+    show one.
+    """
+    schemas = dict[str, Any](Row=_row(served), Answer=_answer(), Error=_error())
+    row: dict[str, Any] = {"$ref": "#/components/schemas/Row"}
+    if served.entity:
+        schemas["Entity"] = _entity(served, schemas["Row"]["properties"])
+        row = {"anyOf": [row, {"$ref": "#/components/schemas/Entity"}]}
+    found: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": served.name, "version": str(served.number), "x-tamid": tamid.__version__},
+        "servers": [{"url": root or "/"}],
+        "paths": _paths(served.name, row),
+        "components": {"schemas": schemas},
+    }
+    if token:
+        found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        found["security"] = [{"token": []}]
+    return found
+
+
+def _paths(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the routes of a model; `row`: the schema of a row."""
+    answer = {"$ref": "#/components/schemas/Answer"}
+    answers: dict[str, Any] = {
+        "type": "object",
+        "properties": {"answers": {"type": "array", "items": answer}},
+    }
+    return {
         f"/v1/models/{name}/predict": {
             "post": {
                 "summary": "Answer one row, or an array of rows",
@@ -77,12 +103,6 @@ def openapi(served: Served) -> dict[str, Any]:
                 "responses": _responses({"type": "object"}),
             }
         },
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": name, "version": str(served.number), "x-tamid": tamid.__version__},
-        "paths": paths,
-        "components": {"schemas": {"Row": _row(served), "Answer": _answer(), "Error": _error()}},
     }
 
 
@@ -145,6 +165,18 @@ def _row(served: Served) -> dict[str, Any]:
     }
 
 
+def _entity(served: Served, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a row that names its entity alone: its features are looked up."""
+    names = dict.fromkeys(("_id", "_entity", served.entity, served.moment))
+    named = {name: properties[name] for name in names if name is not None}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**named, served.entity: {"type": ["string", "integer"]}},
+        "required": [served.entity],
+    }
+
+
 def _property(given: Input) -> dict[str, Any]:
     kind = _TYPES[given.kind]
     found: dict[str, Any] = {"type": [kind, "null"] if given.nullable else kind}
@@ -186,6 +218,8 @@ def _answer() -> dict[str, Any]:
             "rung": text,
             "reason": text,
             "age": number,
+            "features_age": number,
+            "control": {"type": "boolean"},
             "explanation": {"type": "object", "additionalProperties": number},
         },
     }
@@ -218,8 +252,9 @@ def _body(schema: dict[str, Any], *, csv: bool = False) -> dict[str, Any]:
 def _responses(schema: dict[str, Any]) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     told = {
-        "400": "it cannot be read", "413": "too much", "415": "another kind of body",
-        "422": "outside the contract", "503": "not ready, or too many at once",
+        "400": "it cannot be read", "401": "no token", "408": "it came too slowly",
+        "413": "too much", "415": "another kind of body", "421": "a foreign Host",
+        "422": "outside the contract", "503": "no version answers yet",
     }  # fmt: skip
     found: dict[str, Any] = {
         "200": {"description": "answered", "content": {"application/json": {"schema": schema}}}

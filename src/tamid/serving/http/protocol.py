@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -18,15 +19,15 @@ from tamid.serving.http.app import Application
 from tamid.serving.http.guard import check_host, check_token
 from tamid.serving.http.settings import Settings
 from tamid.serving.http.v2 import HEADER
-from tamid.serving.http.wire import Refused
+from tamid.serving.http.wire import Refused, refusal
 
-_TOO_LONG = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n"
-    b"connection: close\r\n\r\n"
+_TOO_LONG = Refused(431, "header_too_long", "the header is too long")
+_TOO_SLOW = Refused(408, "slow_header", "the header did not come in time")
+_NO_HTTP = Refused(400, "no_http", "this is no request of HTTP/1.1")
+_ENDED = (
+    b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+    b"connection: close\r\n\r\n%b"
 )
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-
-
 _PACKED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n"
     b"inference-header-content-length: %d\r\ncontent-length: "
@@ -67,7 +68,7 @@ NOT_PLAIN = Plain(-1, -1)
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Closes connections whose header is too long, or does not come in time."""
+    """Closes connections whose header is too long, or that do not send, or take, in time."""
 
     settings = Settings()
     application: Application | None = None
@@ -77,6 +78,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head: asyncio.TimerHandle | None = None
+        self._reader: asyncio.TimerHandle | None = None
         self._in_head, self._head_size, self._quiet_since = True, 0, 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,6 +89,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop()
+        self._reader_came()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -162,15 +165,36 @@ class GuardedProtocol(HttpToolsProtocol):
             )
             return
         super().timeout_keep_alive_handler()
+        if self.transport.get_write_buffer_size():
+            self._wait_for_reader()
+
+    def pause_writing(self) -> None:
+        """Wait for a caller who does not take what was answered, but not for ever."""
+        super().pause_writing()
+        self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        """The caller goes on reading."""
+        self._reader_came()
+        super().resume_writing()
 
     def _look(self, head: bytes) -> Plain:
         """Look at a head once, and remember what was found."""
         known = self.application
-        found = NOT_PLAIN if known is None else plain_head(head, known.model, self.settings)
+        found = NOT_PLAIN if known is None else plain_head(head, known.model, known.settings)
         if len(self.known) >= _MOST_KNOWN:
             self.known.clear()
         self.known[head] = found
         return found
+
+    def _wait_for_reader(self) -> None:
+        self._reader_came()
+        self._reader = self.loop.call_later(self.settings.taking_time, self.transport.abort)
+
+    def _reader_came(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
 
     def _wait(self) -> None:
         self._stop()
@@ -181,11 +205,21 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head.cancel()
             self._head = None
 
-    def _end(self, answer: bytes) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP in the words of all other refusals."""
+        self._end(_NO_HTTP)
+
+    def _end(self, refused: Refused) -> None:
+        """Refuse what never became a request, and close."""
         self._stop()
-        if not self.transport.is_closing():
-            self.transport.write(answer)
-            self.transport.close()
+        application, status = self.application, refused.status
+        if application is None or self.transport.is_closing():
+            return
+        application.counts.request("other", status, 0.0)
+        body = refusal(refused, application.new_id()).body
+        phrase = HTTPStatus(status).phrase.encode()
+        self.transport.write(_ENDED % (status, phrase, len(body), body))
+        self.transport.close()
 
 
 def plain_head(head: bytes, model: str, settings: Settings) -> Plain:
@@ -224,5 +258,8 @@ def plain_head(head: bytes, model: str, settings: Settings) -> Plain:
 
 def guarded(application: Application) -> type[GuardedProtocol]:
     """Return the protocol before an application, under its settings."""
-    own = {"settings": application.settings, "application": application, "known": {}}
+    known: dict[bytes, Plain] = {}
+    # A head shows a token: what it announces is looked at anew when others are valid.
+    application.admitted.append(known.clear)
+    own = {"settings": application.settings, "application": application, "known": known}
     return type("Protocol", (GuardedProtocol,), own)

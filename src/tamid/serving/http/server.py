@@ -51,7 +51,8 @@ def run(application: Application, host: str, port: int, *, shared: bool = False)
         ws="none",
         lifespan="on",
         access_log=False,
-        log_level="warning",
+        # What is no HTTP is counted; uvicorn would tell of each, and advise what we do not want.
+        log_level="error",
         backlog=_BACKLOG,
         server_header=False,
         date_header=False,

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from tamid.core.tensored import CODES
 from tamid.serving.strict import Malformed, OutsideContract
+
+
+def _most(kind: str) -> int:
+    """Return the largest whole number that a datatype of numbers holds."""
+    if kind.startswith("FP"):
+        return int(sys.float_info.max)
+    return int(2 ** (8 * struct.calcsize(CODES[kind]) - kind.startswith("INT")) - 1)
+
+
+_MOST = {kind: _most(kind) for kind in CODES}
 
 
 def typed(value: Any, kind: str) -> Any:
@@ -22,7 +33,11 @@ def typed(value: Any, kind: str) -> Any:
         wanted = (bool,)
     elif kind.startswith("FP"):
         wanted = (int, float)
-    if type(value) not in wanted:
+    right = type(value) in wanted
+    if right and type(value) is int:
+        least = 0 if kind.startswith("UINT") else -_MOST[kind] - kind.startswith("INT")
+        right = least <= value <= _MOST[kind]
+    if not right:
         raise OutsideContract(f"a value of a tensor is no {kind}")
     return float(value) if kind.startswith("FP") else value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tamid.core.errors import TamidError, UsageError
@@ -15,6 +15,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 JSON = b"application/json"
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
 # So many times the largest body are read before a sender is cut off.
 _HEARD = 2
 
@@ -31,7 +32,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request whose body has come; `began`: when its head came, `arrived`: when all was there."""
+    """A request whose body has come; `began`: when its head came, `arrived`: when all was there.
+
+    `root`: the path under which another application has mounted this one.
+    """
 
     method: str
     path: str
@@ -41,7 +45,15 @@ class Call:
     began: float = 0.0
     arrived: float = 0.0
     name: str = ""
-    rest: tuple[str, ...] = field(default=())
+    root: str = ""
+
+    @property
+    def explain(self) -> bool:
+        """Say whether reasons for the scores are asked for. Raises Refused."""
+        found = _FLAGS.get(self.query.get("explain", "0").lower())
+        if found is None:
+            raise Refused(400, "bad_query", "explain is 1 or 0")
+        return found
 
 
 class Refused(Exception):
@@ -141,7 +153,9 @@ def from_error(error: TamidError) -> Refused:
     from tamid.core.errors import ModelRetired, NotFound, Waiting
     from tamid.serving.strict import Malformed, OutsideContract, TooMany
 
-    text = f"{error.what}: {error.why}" if error.why else error.what
+    # Where nothing else was said, the reason is what the error means in general.
+    known = (error.__doc__ or "").strip().partition("\n")[0]
+    text = error.what if error.why in ("", known) else f"{error.what}: {error.why}"
     if isinstance(error, OutsideContract):
         return Refused(422, "outside_contract", text, problems=error.problems)
     if isinstance(error, Malformed):
