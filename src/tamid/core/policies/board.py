@@ -39,6 +39,7 @@ class Quick:
     scale: list[list[list[float]]]
     choice: list[list[int]]
     guarded: list[list[int]]
+    scarce: list[bool]
     fitted: list[list[bool]]
 
 
@@ -53,7 +54,8 @@ class Board:
     a fall of one would make wrong.
     `gain`, `gain_doubt` (O, W, O, W): of the candidate of an origin and window over a champion.
     `choice`, `guarded` (O, W): the window that `auto` takes at an origin, by the one in force;
-    without and with the guard of seasons.
+    without and with the guard of seasons. `scarce` (O,): so few rows are judged there that only a
+    fall of quality is reason to leave the one in force.
     """
 
     tensor: Tensor
@@ -68,6 +70,7 @@ class Board:
     gain_doubt: Floats
     choice: Ints
     guarded: Ints
+    scarce: Bools
     quick: Quick = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +82,7 @@ class Board:
             scale=self.scale.tolist(),
             choice=self.choice.tolist(),
             guarded=self.guarded.tolist(),
+            scarce=self.scarce.tolist(),
             fitted=self.tensor.fitted.tolist(),
         )
         object.__setattr__(self, "quick", quick)
@@ -95,6 +99,7 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
     answers = at_stake(tensor.measure, tensor.terms, tensor.sums).sum(axis=3)
     seen_rows, stake = np.zeros_like(recent), np.zeros_like(recent)
     choice, guarded = (np.tile(np.arange(shape[1]), (shape[0], 1)) for _ in range(2))
+    scarce = np.ones(shape[0], dtype=bool)
     for t, weeks, alive in _looks(tensor, judged):
         blocks = (slice(0, alive), slice(None), weeks)
         x, y = (_flat(part[blocks]) for part in (over, under))
@@ -111,11 +116,11 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
             continue
         found = _gains(tensor, recent[:alive, :, t], influence, recipe, place)
         gain[place, :, :alive], gain_doubt[place, :, :alive] = found
-        if seen_rows[recipe, 0, t] >= FEWEST_ROWS:
-            allowed = tensor.fitted[place] & tensor.fitted[recipe]
-            step = found[0][:, recipe], found[1][:, recipe]
-            choice[place] = _chosen(*step, allowed)
-            guarded[place] = _chosen(*step, allowed & _in_season(tensor, place))
+        scarce[place] = seen_rows[recipe, 0, t] < FEWEST_ROWS
+        allowed = tensor.fitted[place] & tensor.fitted[recipe]
+        step = found[0][:, recipe], found[1][:, recipe]
+        choice[place] = _chosen(*step, allowed)
+        guarded[place] = _chosen(*step, allowed & _in_season(tensor, place))
     gain, gain_doubt = _by_recipe(tensor, judged, gain, gain_doubt)
     reference, reference_doubt = _references(tensor, judged, recent, doubt)
     rated = tensor.metric in _RATES
@@ -132,6 +137,7 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
         gain_doubt=gain_doubt,
         choice=choice,
         guarded=guarded,
+        scarce=scarce,
     )
 
 

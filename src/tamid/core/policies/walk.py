@@ -130,7 +130,7 @@ class _Steps:
         if not trigger:
             return
         origin, held = self._champion
-        window = self._fixed if self._fixed is not None else self._choice[place][held]
+        window = self._fixed if self._fixed is not None else self._chosen(place, held, trigger)
         if not self._tables.quick.fitted[place][window]:
             return
         outcome = self._judged(place, window, trigger) if policy.gate else Outcome.PROMOTE
@@ -147,6 +147,12 @@ class _Steps:
             if self._lag == 0:
                 self._champion = self._taken
             self.served.append((live, place, window))
+
+    def _chosen(self, place: int, held: int, trigger: str) -> int:
+        """Return the window to learn from: few judged rows speak only where quality has fallen."""
+        if self._tables.quick.scarce[place] and trigger != QUALITY:
+            return held
+        return self._choice[place][held]
 
     def _spent(self, week: int) -> int:
         """Return how many runs there were in the year up to a week."""

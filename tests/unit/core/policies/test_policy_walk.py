@@ -89,6 +89,20 @@ def test_the_window_is_switched_once_and_with_reason() -> None:
     assert all(r.window == 0 for r in one.runs if r.week - 1 <= 45)
 
 
+def test_few_judged_rows_change_the_window_only_after_a_fall() -> None:
+    """A tenth of the rows: the calendar keeps the window, a break takes the better one."""
+    values = np.full((60, 2, WEEKS), 0.85)
+    values[:, 0] = _broken_at(40, fall=0.2)[:, 0]
+    values[:, 0, 40:] = 0.65
+    whole = _noisy(values, windows=("all", "short"), delay=1)
+    few = replace(whole, sums=whole.sums / 10)
+    asked = {kind: replace(calendar(kind, 4), on=frozenset({kind}), window="auto")
+             for kind in ("age", "quality")}  # fmt: skip
+    taken = {kind: {r.window for r in walk(board(few), p).runs} for kind, p in asked.items()}
+    assert taken == {"age": {0}, "quality": {1}}
+    assert {r.window for r in walk(board(whole), asked["age"]).runs} == {0, 1}
+
+
 def test_a_window_without_the_coming_season_is_left_out() -> None:
     """A short window looks best in summer and is refused for the autumn that only `all` knows."""
     values = np.full((60, 2, WEEKS), 0.85)
