@@ -23,8 +23,15 @@ def filled(
     """
     if not any(row.sought for row in rows):
         return rows
+    return list(map(looked_up(found, served, wall), rows))
+
+
+def looked_up(
+    found: LookUp, served: Served, wall: Callable[[], float] = time.time
+) -> Callable[[Row], Row]:
+    """Return what does so row by row."""
     now = wall()
-    return [_filled(row, found, served, now) if row.sought else row for row in rows]
+    return lambda row: _filled(row, found, served, now) if row.sought else row
 
 
 def aged(

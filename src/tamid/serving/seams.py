@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tamid.serving.values import Answer, Request, Row, Served
@@ -74,6 +75,10 @@ class Turn(Protocol):
 
     async def answers(self, request: Request) -> Sequence[Answer]:
         """Return an answer for each row, in order, within the deadline; it never raises."""
+        ...
+
+    def held(self) -> AbstractContextManager[None]:
+        """Keep the versions loaded meanwhile, also where nothing is asked yet."""
         ...
 
     def shed(self, request: Request) -> Sequence[Answer]:

@@ -177,6 +177,10 @@ def test_a_retired_turn_tells_when_it_is_idle() -> None:
     given.retired = True
     ask(given, row(0.5))
     assert gone == [0]
+    with given.held():  # a large request is being read
+        ask(given, row(0.5))
+        assert gone == [0]
+    assert gone == [0, 0]
 
 
 def test_last_scores_by_age(tmp_path_factory: pytest.TempPathFactory) -> None:

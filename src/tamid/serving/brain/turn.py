@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tamid.core.ladder import (
@@ -28,6 +30,7 @@ from tamid.serving.brain.judging import abstained, band, doubted, given, judged,
 from tamid.serving.brain.lane import QuickLane, row_lane
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.voices import Voice, asked, cause
+from tamid.serving.giving_way import by_turns
 from tamid.serving.seams import LookUp
 from tamid.serving.values import Answer, Request, Row, Served
 
@@ -136,9 +139,15 @@ class Ladder:
 
     async def answers(self, request: Request) -> Sequence[Answer]:
         """Return an answer for each row, in order, within the deadline; it never raises."""
+        with self.held():
+            return await self._climb(request)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the versions of this turn loaded meanwhile."""
         self.in_flight += 1
         try:
-            return await self._climb(request)
+            yield
         finally:
             self.in_flight -= 1
             if self.retired and not self.in_flight:
@@ -153,7 +162,7 @@ class Ladder:
                 places = [i for i, answer in enumerate(found) if answer is None]
                 heard = self._known(step, [request.rows[i] for i in places])
                 _take(found, why, places, self._sure(step, heard))
-        return self._all(request, found, why)
+        return list(map(self._named(request, found, why), range(len(found))))
 
     async def _climb(self, request: Request) -> Sequence[Answer]:
         rows = request.rows
@@ -177,23 +186,22 @@ class Ladder:
             asked_for = [rows[i] for i in places]
             heard = await self._heard(step, asked_for, request, end, below)
             _take(found, why, places, self._sure(step, heard))
-        return self._all(request, found, why)
+        return await by_turns(self._named(request, found, why), range(len(rows)))
 
-    def _all(
+    def _named(
         self, request: Request, found: Sequence[Answer | None], why: Sequence[str]
-    ) -> Sequence[Answer]:
-        """Return the answers under their names; what nobody answered is withheld."""
-        named_ = [
-            named(a or Answer(id="", score=None, version=0, rung=WITHHELD), name, reason)
-            for a, name, reason in zip(found, request.ids, why, strict=True)
-        ]
+    ) -> Callable[[int], Answer]:
+        """Return what gives the answer of a row its name; what nobody answered is withheld."""
         control = self.control
-        if control is None:
-            return named_
-        return [
-            replace(answer, control=control(row.entity))
-            for answer, row in zip(named_, request.rows, strict=True)
-        ]
+
+        def one(place: int) -> Answer:
+            answer = found[place] or Answer(id="", score=None, version=0, rung=WITHHELD)
+            answer = named(answer, request.ids[place], why[place])
+            if control is None:
+                return answer
+            return replace(answer, control=control(request.rows[place].entity))
+
+        return one
 
     async def _heard(
         self, step: Step, rows: Sequence[Row], request: Request, end: float, below: bool
@@ -218,7 +226,7 @@ class Ladder:
         try:
             given_time = left * _SHARE if below else left
             outcomes = await asked(voice, rows, request.explain, given_time, request.spent)
-            found = [judged(self.served, step.rung, voice, outcome) for outcome in outcomes]
+            found = await by_turns(partial(judged, self.served, step.rung, voice), outcomes)
             # An answer that cannot be right is a failure like any other.
             right = all(isinstance(answer, Answer) for answer in found)
             voice.breaker.good() if right else voice.breaker.bad()

@@ -11,9 +11,11 @@ import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from tamid.core.errors import TamidError
 from tamid.serving import told
+from tamid.serving.giving_way import aside, by_turns
 from tamid.serving.http import labels, looking, scoring_server, v2
 from tamid.serving.http.guard import check_host, check_token
 from tamid.serving.http.hot import Lanes
@@ -29,12 +31,15 @@ from tamid.serving.http.wire import (
     Send,
     from_error,
     header_map,
+    path_of,
     read_body,
     refusal,
+    refuse_other_than_json,
+    where,
     write,
 )
 from tamid.serving.log.unwritten import Unwritten
-from tamid.serving.lookup import aged, filled
+from tamid.serving.lookup import aged, looked_up
 from tamid.serving.seams import Brain, Companion, LogBook, LookUp, Nothing, Turn
 from tamid.serving.strict import Codec, Decoded
 from tamid.serving.values import Answer, Request
@@ -99,7 +104,7 @@ class Application:
         except TamidError as error:
             label, reply = self._label(scope), refusal(self._told(error, name), name)
         except Exception as error:
-            self._say(f"{name} failed: {type(error).__name__} in {_where(error)}")
+            self._say(f"{name} failed: {type(error).__name__} in {where(error)}")
             reply = refusal(Refused(500, "failed", "the server's log has the reason"), name)
         if scope["method"] == "HEAD":
             reply = Reply(body=b"", status=reply.status, kind=reply.kind)
@@ -140,7 +145,9 @@ class Application:
         ids = [given or self._row_id(call, i, len(found.ids)) for i, given in enumerate(found.ids)]
         read = time.monotonic()
         self.counts.part("read", turn.served.number, read - call.arrived)
-        rows = filled(found.rows, self._lookup, turn.served)
+        rows = found.rows
+        if any(row.sought for row in rows):
+            rows = await by_turns(looked_up(self._lookup, turn.served), rows)
         looked = time.monotonic()
         request = Request(rows=rows, ids=ids, arrived=call.arrived, explain=call.explain)
         given = aged(await self._given(turn, request), rows)
@@ -179,7 +186,7 @@ class Application:
     ) -> tuple[str, Reply]:
         headers = header_map(scope)
         check_host(headers, self.settings)
-        path = _path(scope)
+        path = path_of(scope)
         check_token(path, headers, self.settings)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         if "/versions/" in path and self.brain.ready():
@@ -208,7 +215,7 @@ class Application:
 
     def _label(self, scope: Scope) -> str:
         """Return under which name a refused request is counted; what is nowhere has no name."""
-        known = self._routes.get((scope["method"], _path(scope)))
+        known = self._routes.get((scope["method"], path_of(scope)))
         return known[0] if known else "other"
 
     def _nowhere(self, path: str) -> Refused:
@@ -218,26 +225,33 @@ class Application:
         return Refused(404, "not_found", "there is nothing here; see /openapi.json")
 
     async def _predict(self, call: Call) -> Reply:
-        _is_json(call)
+        refuse_other_than_json(call)
         turn, codec = self.turn()
-        if call.body.lstrip(_EMPTY)[:1] == b"[":
-            hot = None if call.query else self.lanes.hot_for_many()
-            quick = None if hot is None else await hot.many(call)
-            if quick is not None:
-                return quick
-            answers = await self.answers(call, turn, codec.many(call.body))
-            return Reply(body=told.many(answers, turn.served))
-        answers = await self.answers(call, turn, codec.one(call.body))
-        return Reply(body=told.one(answers[0], turn.served))
+        if call.body.lstrip(_EMPTY)[:1] != b"[":
+            answers = await self.answers(call, turn, codec.one(call.body))
+            return Reply(body=told.one(answers[0], turn.served))
+        hot = None if call.query else self.lanes.hot_for_many()
+        quick = None if hot is None else await hot.many(call)
+        if quick is not None:
+            return quick
+        with turn.held():
+            found = await aside(len(call.body), partial(codec.many, call.body))
+            answers = await self.answers(call, turn, found)
+            body = await aside(len(call.body), partial(told.many, answers, turn.served))
+        return Reply(body=body)
 
     async def _labels(self, call: Call) -> Reply:
-        _is_json(call)
+        refuse_other_than_json(call)
         return await labels.keep(call, self.book, self.settings.most_rows)
 
     async def _invocations(self, call: Call) -> Reply:
         turn, codec = self.turn()
-        found, shape = scoring_server.decoded(call, codec, turn.served)
-        return scoring_server.reply(await self.answers(call, turn, found), shape, turn.served)
+        with turn.held():
+            read = partial(scoring_server.decoded, call, codec, turn.served)
+            found = await aside(len(call.body), read)
+            answers = await self.answers(call, turn, found)
+            written = partial(scoring_server.reply, answers, turn.served)
+            return await aside(len(call.body), written)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -279,21 +293,3 @@ class Application:
     @staticmethod
     def _say(text: str) -> None:
         sys.stderr.write(text + "\n")
-
-
-def _is_json(call: Call) -> None:
-    kind = call.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-    if kind != b"application/json":
-        raise Refused(415, "not_json", "send Content-Type: application/json")
-
-
-def _path(scope: Scope) -> str:
-    """Return the path as it is here, whatever another application has mounted this one under."""
-    return str(scope["path"]).removeprefix(scope.get("root_path", "")) or "/"
-
-
-def _where(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "?" if trace is None else f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"

@@ -8,21 +8,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tamid.serving.http.wire import Call, Refused, Reply, dumped
+import msgspec
+
+from tamid.serving.http.wire import Call, Refused, Reply
 from tamid.serving.strict import Codec, Decoded, Malformed, OutsideContract, strictly
 from tamid.serving.told import told
 from tamid.serving.values import Answer, Input, Served
 
+_encode = msgspec.json.Encoder().encode
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
 _WHOLE = re.compile(r"[+-]?\d{1,19}\Z")
 _FORMS = "dataframe_split, dataframe_records, instances, inputs"
 
 
-def decoded(call: Call, codec: Codec, served: Served) -> tuple[Decoded, str]:
-    """Return the rows, and the key under which the answers go back. Raises Malformed."""
+def decoded(call: Call, codec: Codec, served: Served) -> Decoded:
+    """Return the rows. Raises Malformed, OutsideContract, Refused."""
     kind = call.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
     if kind == b"text/csv":
-        return codec.plain(_csv(call.body, served)), "predictions"
+        return codec.plain(_csv(call.body, served))
     if kind != b"application/json":
         raise Refused(415, "not_known", "send application/json or text/csv")
     body = strictly(call.body)
@@ -33,16 +36,19 @@ def decoded(call: Call, codec: Codec, served: Served) -> tuple[Decoded, str]:
         raise Malformed(f"the body must have one of {_FORMS}")
     given = body[forms[0]]
     if forms[0] == "dataframe_split":
-        return codec.plain(_some(_split(given))), "predictions"
+        return codec.plain(_some(_split(given)))
     if forms[0] == "inputs" and isinstance(given, dict):
         given = _by_column(given)
-    return codec.plain(_some(_records(given, served))), "predictions"
+    return codec.plain(_some(_records(given, served)))
 
 
-def reply(answers: Sequence[Answer], key: str, served: Served) -> Reply:
+def reply(answers: Sequence[Answer], served: Served) -> Reply:
     """Return the scores, and beside them all that each answer says."""
-    body = {key: [a.score for a in answers], "answers": [told(a, served) for a in answers]}
-    return Reply(body=dumped(body))
+    body = {
+        "predictions": [a.score for a in answers],
+        "answers": [told(a, served) for a in answers],
+    }
+    return Reply(body=_encode(body))
 
 
 def _split(given: Any) -> list[dict[str, Any]]:

@@ -8,9 +8,11 @@ tensors of numbers NaN stands for a missing value, as V2 has no null.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from tamid.core.tensored import CODES
+from tamid.serving.giving_way import aside
 from tamid.serving.http.hot import Lanes
 from tamid.serving.http.tensors import pack, typed, unpacked
 from tamid.serving.http.v2_words import columns_of
@@ -73,10 +75,11 @@ def add_routes(app: Host, add: Callable[[str, str, str, Route], None]) -> None:
         quick = await _quick(app, call)
         if quick is not None:
             return quick
-        asked, rows = decoded(call, turn.served)
-        found = codec.plain(rows)
-        answers = await app.answers(call, turn, found)
-        return encoded(asked, answers, turn.served, call.name)
+        size = len(call.body)
+        with turn.held():
+            asked, found = await aside(size, partial(decoded, call, codec, turn.served))
+            answers = await app.answers(call, turn, found)
+            return await aside(size, partial(encoded, asked, answers, turn.served, call.name))
 
     add("GET", "/v2", "v2", server)
     add("GET", "/v2/health/live", "health", live)
@@ -135,14 +138,14 @@ def metadata(served: Served) -> dict[str, Any]:
     }
 
 
-def decoded(call: Call, served: Served) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+def decoded(call: Call, codec: Codec, served: Served) -> tuple[Mapping[str, Any], Decoded]:
     """Return the request and its rows. Raises Malformed, OutsideContract."""
     length = call.headers.get(HEADER, str(len(call.body)).encode())
     if not length.isdigit() or int(length) > len(call.body):
         raise Malformed("Inference-Header-Content-Length does not fit the body")
     head, packed = call.body[: int(length)], memoryview(call.body)[int(length) :]
     asked = strictly(head)
-    return asked, rows_of(asked, packed, served)
+    return asked, codec.plain(rows_of(asked, packed, served))
 
 
 def rows_of(asked: Any, packed: memoryview, served: Served) -> Sequence[Mapping[str, Any]]:

@@ -78,6 +78,18 @@ def header_map(scope: Scope) -> dict[bytes, bytes]:
     return found
 
 
+def path_of(scope: Scope) -> str:
+    """Return the path as it is here, whatever another application has mounted this one under."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", "")) or "/"
+
+
+def refuse_other_than_json(call: Call) -> None:
+    """Raise Refused for a body that is called something else."""
+    kind = call.headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
+    if kind != JSON:
+        raise Refused(415, "not_json", "send Content-Type: application/json")
+
+
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, settings: Settings) -> bytes:
     """Return the body, within the limits of size and time.
 
@@ -171,3 +183,11 @@ def from_error(error: TamidError) -> Refused:
     if isinstance(error, UsageError):
         return Refused(400, "bad_request", text)
     return Refused(500, "failed", "the server could not answer; its log has the reason")
+
+
+def where(error: BaseException) -> str:
+    """Return the place in the code that an error comes from."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "?" if trace is None else f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tamid.core.errors import MissingExtra, TamidError
+from tamid.serving.giving_way import aside
 from tamid.serving.http.app import Application
 from tamid.serving.http.guard import check_token
 from tamid.serving.http.v2 import metadata, rows_of
 from tamid.serving.http.v2_words import columns_of
 from tamid.serving.http.wire import Call, Refused, from_error
 from tamid.serving.rpc import messages
+from tamid.serving.strict import Decoded
 
 SERVICE = "inference.GRPCInferenceService"
 _LABEL = "v2_grpc"
@@ -138,21 +140,27 @@ class Door:
         return messages.model_reply(metadata(self._app.turn()[0].served))
 
     async def _infer(self, message: bytes, started: float, request: str) -> bytes:
-        app = self._app
-        turn, codec = app.turn()
-        given = messages.infer_request(message)
-        self._same(given.model, given.version)
-        rows = rows_of(given.asked, memoryview(given.packed), turn.served)
-        call = Call(
-            method="POST", path="", query={}, headers={}, body=message, began=started,
-            arrived=started, name=request,
-        )  # fmt: skip
-        answers = await app.answers(call, turn, codec.plain(rows))
-        columns = columns_of(answers, given.asked.get("outputs"))
-        served = turn.served
-        return messages.infer_reply(
-            served.name, served.number, given.asked["id"] or request, columns
-        )
+        turn, codec = self._app.turn()
+        served, size = turn.served, len(message)
+
+        def read() -> tuple[Mapping[str, Any], Decoded]:
+            given = messages.infer_request(message)
+            self._same(given.model, given.version)
+            rows = rows_of(given.asked, memoryview(given.packed), served)
+            return given.asked, codec.plain(rows)
+
+        def written() -> bytes:
+            columns = columns_of(answers, asked.get("outputs"))
+            return messages.infer_reply(served.name, served.number, asked["id"] or request, columns)
+
+        with turn.held():
+            asked, found = await aside(size, read)
+            call = Call(
+                method="POST", path="", query={}, headers={}, body=message, began=started,
+                arrived=started, name=request,
+            )  # fmt: skip
+            answers = await self._app.answers(call, turn, found)
+            return await aside(size, written)
 
     def _fit(self) -> bool:
         return self._app.brain.ready() and not self._app.draining
