@@ -29,6 +29,12 @@ CONTRACT = toy.CONTRACT.replace(
     "    calls: {type: number, min: -10, max: 10}\n",
     "    calls: {type: number, min: -10, max: 10}\n    hour: {type: integer, min: 0, max: 23}\n",
 )
+SEASONAL = """\
+import polars as pl
+
+def build(frame):
+    return frame.select("usage", "calls", day=pl.col("week").dt.ordinal_day().cast(pl.Float64))
+"""
 START = toy.FIRST + toy.PAST * toy.WEEK + timedelta(hours=4)
 ASKED = START + toy.WEEK + timedelta(days=1)
 Plant = Callable[[dict[str, Any], Mapping[str, Any]], None]
@@ -44,8 +50,11 @@ def rows_of(week: int) -> pl.DataFrame:
 class World(Stores):
     """A released version, and look-ups of two weeks."""
 
-    def __init__(self, signer: Keys) -> None:
+    def __init__(
+        self, signer: Keys, contract: str = CONTRACT, code: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(toy.MODEL, signer, toy.SALT)
+        self.contract, self.code = contract, dict(code or {})
         weeks = range(toy.PAST + 1)
         self.rows.put("rows.parquet", pl.concat([rows_of(w) for w in weeks]), START)
         labels = pl.concat([toy.labels_of(w) for w in range(toy.PAST - 1)])
@@ -59,7 +68,7 @@ class World(Stores):
     def turn(self, at: Any) -> Rig:
         """Turn the loop once."""
         rig = self.opened(SimulatedClock(at))
-        tick(rig, str(at), adopt(rig, CONTRACT, {}, at))
+        tick(rig, str(at), adopt(rig, self.contract, self.code, at))
         return rig
 
     def known(self) -> dict[str, Known]:
@@ -77,6 +86,9 @@ class World(Stores):
             plant(row, json.loads(self.before[name].inputs or "{}"))
             inputs.append(row)
         frame = pl.DataFrame(inputs)
+        if "week" in frame.columns:
+            moment = pl.col("week").str.to_datetime(time_unit="us", time_zone="UTC")
+            frame = frame.with_columns(moment)
         scores = self.rig.scorer.score(
             ref.bundle, ref.overlay, frame, reasons=0, timeout=timedelta(minutes=1)
         ).frame.get_column("score")
@@ -153,6 +165,15 @@ def test_what_is_planted_is_found_and_named(
     assert {f.column: f.cause for f in found.features if f.differing} == causes
     assert found.scores == {1: (0, 300)}
     assert bool(found.differing) == bool(causes)
+
+
+def test_feature_code_that_reads_the_moment_is_proved_too(keys: Keys) -> None:
+    """A look-up brings the moment, the log keeps it, and all scores are recomputed from it."""
+    contract = CONTRACT.replace("training:", 'features: {code: "features.py:build"}\ntraining:', 1)
+    found = World(keys, contract, {"features.py": SEASONAL}).served(nothing)
+    assert (found.answers, found.matched) == (300, 300)
+    assert found.scores == {1: (0, 300)}
+    assert not found.differing
 
 
 def test_a_model_that_answers_otherwise_is_found_by_its_scores(world: World) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tamid.cli.desk import add_example, add_model, opened
 
 if TYPE_CHECKING:
     from tamid.cli.output import Output
+    from tamid.stages.skew import SkewReport
 
 # Exit status when served values differ from what the training code gives.
 DIFFERS = 1
@@ -50,13 +52,26 @@ def skew(args: Namespace, out: Output) -> int:
             ],
         }
     )
-    out.text(
+    for text in lines(model, found):
+        out.text(text)
+    return DIFFERS if found.differing else 0
+
+
+def lines(model: str, found: SkewReport) -> Iterator[str]:
+    """Yield the report, line by line; what could not be compared says why."""
+    yield (
         f"{model}: {found.answers} answers looked at, {found.matched} with a stored row of their "
         "entity"
     )
     for version, (n, of) in found.scores.items():
-        out.text(f"  scores of version {version}: {n} of {of} differ")
+        told = f"{n} of {of} differ" if of else "cannot be recomputed, as some input is not logged"
+        yield f"  scores of version {version}: {told}"
+    if not found.matched:
+        yield (
+            "  features: none to compare; wanted are answers about an entity of which a row was "
+            "stored when they were asked (for look-ups ten minutes before)"
+        )
+        return
     for f in found.features:
         said = f": {f.words} ({f.cause})" if f.differing else ""
-        out.text(f"  {f.column}: {f.differing} of {f.rows} differ{said}")
-    return DIFFERS if found.differing else 0
+        yield f"  {f.column}: {f.differing} of {f.rows} differ{said}"

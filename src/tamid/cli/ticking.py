@@ -25,6 +25,8 @@ _MANY = {
     "DataRefused": "batches of {of} refused",
     "LabelsAccepted": "batches of labels accepted",
     "ActionsAccepted": "batches of acts accepted",
+    "AnswersTaken": "segments of servers",
+    "IncidentOpened": "incidents",
 }
 
 
@@ -78,7 +80,10 @@ def told(
     from tamid.core.view.words import action_words, line
 
     taken_in = (ev.ActionsAccepted, ev.DataAccepted, ev.DataRefused, ev.LabelsAccepted)
-    noticed = (*taken_in, ev.Measured, ev.AlarmRaised, ev.AlarmCleared, ev.Diagnosed)
+    noticed = (
+        *taken_in, ev.AnswersTaken, ev.IncidentOpened, ev.Measured, ev.AlarmRaised, ev.AlarmCleared,
+        ev.Diagnosed,
+    )  # fmt: skip
     came = (ev.RunFailed, ev.Judged, ev.DeliveryDelayed)
     records = [r for r in report.records if isinstance(r.event, noticed)]
     observed = [line(r).text for r in records]

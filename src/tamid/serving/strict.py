@@ -62,7 +62,10 @@ class Codec:
             extra.append((served.entity, str | int | None))
         self._entities = len(self._names) + len(extra)
         self._timed = served.moment is not None and served.moment not in self._names
+        # Where a row says what it is about: among its inputs, behind all else, or nowhere.
+        self._at = self._names.index(served.time) if served.time in self._names else None
         if served.moment is not None and self._timed:
+            self._at = -1
             extra.append((served.moment, _TYPES["datetime"] | None))
         # A row of so few keys may name its entity alone, whose features are looked up.
         self._lean = len(extra)
@@ -206,8 +209,8 @@ class Codec:
         return None
 
     def _moment(self, values: Sequence[Any]) -> str | None:
-        """Return what a row is about, where it says so beside the inputs."""
-        value = values[-1] if self._timed else None
+        """Return what a row is about, where it says so."""
+        value = None if self._at is None else values[self._at]
         return value.isoformat() if isinstance(value, datetime) else None
 
     def _sought(self, values: Sequence[Any]) -> bool:

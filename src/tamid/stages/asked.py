@@ -68,15 +68,16 @@ def typed(contract: Contract, answers: pl.DataFrame, names: Sequence[str]) -> pl
 
     Beside them entity, moment, period and weights, where there are any.
     """
-    rows = list(inputs_of(answers, names))
     own = answers.select(n for n in (ENTITY, TIME, PERIOD, WEIGHT) if n in answers.columns)
-    return own.hstack(typed_rows(contract, rows, names).frame)
+    # The moment of a row is kept beside its inputs, where feature code finds it as in a batch.
+    kept = [n for n in names if n != contract.data.time or n in contract.data.schema]
+    return own.hstack(typed_rows(contract, list(inputs_of(answers, kept)), kept).frame)
 
 
 def all_stored(contract: Contract, names: Sequence[str]) -> bool:
     """Say whether all these inputs are in the log, so that scores can be computed again."""
     declared = set(contract.data.schema) | set(contract.features.aggregates)
-    return set(names) <= declared - set(contract.data.pii)
+    return set(names) <= (declared - set(contract.data.pii)) | {contract.data.time}
 
 
 def with_chances(rows: pl.DataFrame) -> pl.DataFrame:

@@ -70,6 +70,9 @@ def _features(rig: Rig, mine: Contract, state: State, now: datetime) -> pl.DataF
     rows = pl.concat(parts, how="diagonal_relaxed").sort(TIME, maintain_order=True)
     newest = rows.unique(ENTITY, keep="last")
     manifest = read_manifest(rig.blobs.get(state.versions[state.champion].registered.ref.bundle))
+    time = mine.data.time
+    if time in manifest.schema.inputs and time not in newest.columns:
+        newest = newest.with_columns(pl.col(TIME).alias(time))  # feature code sees it by its name
     names = [n for n in manifest.schema.inputs if n in newest.columns]
     return newest.select(
         pl.col(ENTITY).cast(pl.String),

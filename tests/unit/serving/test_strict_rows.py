@@ -105,6 +105,17 @@ def test_too_many_rows_are_refused() -> None:
         CODEC.plain([{"calls": 1.0}] * 4)
 
 
+def test_a_row_tells_its_moment_wherever_it_stands() -> None:
+    """Among the inputs of feature code as well as beside them; what is left out is not told."""
+    beside = replace(SERVED, inputs=SERVED.inputs[:1], moment="week")
+    among = replace(SERVED, time="week", moment="week")
+    for served in (beside, among):
+        codec = Codec(served)
+        said = codec.one(b'{"calls": 1, "week": "2026-01-04T00:00:00+02:00"}').rows[0]
+        assert said.moment == "2026-01-04T00:00:00+02:00"
+        assert codec.one(b'{"calls": 1}').rows[0].moment is None
+
+
 def test_a_moment_needs_a_time_zone() -> None:
     """A moment without a zone could be any."""
     with pytest.raises(OutsideContract):
