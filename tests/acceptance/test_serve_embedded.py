@@ -99,7 +99,8 @@ def test_mounted_under_a_path(root: Path) -> None:
 
     async def play() -> tuple[int, Any]:
         application = asgi(root)
-        status, answer = await _answered(application, f"/v1/models/{MODEL}/predict", "/models")
+        # The first caller waits for the first version.
+        status, answer = await _asked(application, "/models", f"/v1/models/{MODEL}/predict")
         refused, _ = await _asked(application, "/models", "/invocations")
         assert application.counts.requests["invocations", refused] == 1
         await application.brain.close()

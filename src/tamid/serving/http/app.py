@@ -17,7 +17,7 @@ from tamid.core.errors import TamidError
 from tamid.serving import told
 from tamid.serving.giving_way import aside, by_turns
 from tamid.serving.http import labels, looking, scoring_server, v2
-from tamid.serving.http.guard import check_host, check_token
+from tamid.serving.http.guard import OPEN, check_host, check_token
 from tamid.serving.http.hot import Lanes
 from tamid.serving.http.metrics import Counts
 from tamid.serving.http.settings import Settings
@@ -94,6 +94,8 @@ class Application:
             return
         if not self._begun:
             self._start()
+            if path_of(scope) not in OPEN:
+                await self.opened()  # mounted elsewhere: nobody waited for it before
         started, name, label = time.monotonic(), self.new_id(), "other"
         try:
             label, reply = await self._answered(scope, receive, name, started)
