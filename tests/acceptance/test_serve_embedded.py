@@ -20,7 +20,7 @@ import fastapi
 import flask
 import pytest
 import uvicorn
-from serving_world import MODEL, PATIENCE_S, ROW, World, contract, free_port, until
+from serving_world import MODEL, PATIENCE_S, ROW, World, contract, free_port, segments, until
 
 from tamid.core.errors import UsageError
 from tamid.serving.embed import Predictor, asgi
@@ -108,6 +108,39 @@ def test_mounted_under_a_path(root: Path) -> None:
 
     status, answer = asyncio.run(play())
     assert (status, answer["rung"]) == (200, "champion")
+
+
+def test_the_log_of_a_mounted_one_ends_with_its_host(tmp_path: Path) -> None:
+    """Uvicorn ends the process by the signal that it got: nothing is lost all the same."""
+    world = World(tmp_path, contract(fallback="[default: 0.05]"))
+    world.release(1, world.pack())
+    port = free_port()
+    code = (
+        "import fastapi, uvicorn; from tamid.serving.embed import asgi;"
+        f"made = asgi({str(tmp_path)!r}); app = fastapi.FastAPI(lifespan=made.lifespan);"
+        f"app.mount('/m', made); uvicorn.run(app, port={port})"
+    )
+    with (tmp_path / "host.log").open("wb") as log:
+        host = subprocess.Popen([sys.executable, "-c", code], stdout=log, stderr=log)
+        until(lambda: _listens(port))
+        body = json.dumps(ROW).encode()
+        head = (
+            f"POST /m/v1/models/{MODEL}/predict HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        status, _, _ = _sent(port, head, body)
+        host.terminate()
+        host.wait(PATIENCE_S)
+    assert status == 200
+    assert len(world.logged()) == 1
+    assert [s.sealed for s in segments(world.spool)] == [True]
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(ConnectionError):
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+        return True
+    return False
 
 
 def test_in_fastapi(root: Path) -> None:

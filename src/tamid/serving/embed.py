@@ -27,11 +27,12 @@ from tamid.serving.wiring import application_of, book_of, brain_of, lookup_of, r
 def asgi(workspace: str | Path, model: str | None = None, **settings: Any) -> Application:
     """Return an ASGI application with all routes of the server, to mount under any path.
 
-    It begins to follow the ledger with its first request, or with the server's start. `settings`:
-    fields of :class:`tamid.serving.http.settings.Settings`.
+    It begins to follow the ledger with its first request, or with its host where that is given its
+    `lifespan`: then its log ends with the host, too, which may end by a signal. `settings`: fields
+    of :class:`tamid.serving.http.settings.Settings`.
     """
     made = application_of(Path(workspace), model, Settings(**settings))
-    atexit.register(made.book.close)  # one that is mounted hears of no end
+    atexit.register(made.book.close)
     return made
 
 
@@ -52,6 +53,7 @@ class Predictor:
         self._thread.start()
         self._loop.call_soon_threadsafe(self._brain.begin)
         self._loop.call_soon_threadsafe(self._reporter.begin)
+        atexit.register(self.close)
 
     def wait(self, seconds: float = 60.0) -> None:
         """Wait for the first version. Raises OutOfTime."""
@@ -80,7 +82,10 @@ class Predictor:
         return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
 
     def close(self) -> None:
-        """End the workers and the thread."""
+        """End the workers and the thread, and bring the log to its end; it may be called twice."""
+        atexit.unregister(self.close)
+        if self._loop.is_closed():
+            return
         for one in (self._reporter, self._brain):
             asyncio.run_coroutine_threadsafe(one.close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -69,8 +69,8 @@ class Turn(Protocol):
         """
         ...
 
-    def within(self, rows: int) -> float:
-        """Return the seconds that a request for so many rows may take."""
+    def within(self, rows: int, *, explain: bool = False) -> float:
+        """Return the seconds that a request for so many rows, or their reasons, too, may take."""
         ...
 
     async def answers(self, request: Request) -> Sequence[Answer]:

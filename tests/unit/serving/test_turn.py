@@ -338,6 +338,7 @@ def test_what_has_begun_gets_as_long_as_the_contract_lets_it_take() -> None:
             """Have nothing to let go."""
 
     assert turn(deadline=60).within(1) == 60
+    assert turn(deadline=60).within(1, explain=True) == pytest.approx(60.01)
     assert turn(deadline=60).within(10_000) == pytest.approx(65, abs=0.1)
     assert Application(Fixed(None), "m").longest() == 10
     assert Application(Fixed(turn(deadline=0.05)), "m").longest() == 10

@@ -40,6 +40,8 @@ _SHARE = 0.6
 _MARGIN = 0.001
 # What further rows of one request may take: the contract's time is that of one row.
 _FREE_ROWS, _PER_ROW = 32, 0.0005
+# What the reasons of each row may take besides: they are asked for on purpose, and cost more.
+_PER_REASON = 0.01
 OVERLOAD = "overload"
 _COMPUTES = (CANARY, *ON_ROWS)
 _DOUBTED = (CANARY, *OF_MODELS)
@@ -132,9 +134,9 @@ class Ladder:
 
         return QuickLane(rows, whole, self.served, voice.breaker, cuts, like)
 
-    def within(self, rows: int) -> float:
-        """Return the seconds that a request for so many rows may take."""
-        late = max(0, rows - _FREE_ROWS) * _PER_ROW
+    def within(self, rows: int, *, explain: bool = False) -> float:
+        """Return the seconds that a request for so many rows, or their reasons, too, may take."""
+        late = max(0, rows - _FREE_ROWS) * _PER_ROW + explain * rows * _PER_REASON
         return (self.deadline or self.served.deadline) + late
 
     async def answers(self, request: Request) -> Sequence[Answer]:
@@ -166,7 +168,7 @@ class Ladder:
 
     async def _climb(self, request: Request) -> Sequence[Answer]:
         rows = request.rows
-        end = request.arrived + self.within(len(rows))
+        end = request.arrived + self.within(len(rows), explain=request.explain)
         found: list[Answer | None] = [None] * len(rows)
         why = [self.reason] * len(rows)
         steps = self.served.steps

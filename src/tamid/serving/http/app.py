@@ -9,7 +9,7 @@ import secrets
 import sys
 import time
 import urllib.parse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -48,8 +48,7 @@ Route = Callable[[Call], Awaitable[Reply]]
 _EMPTY = b" \t\r\n"
 # Seconds that open requests get after SIGTERM, where the contract lets none take longer.
 _DRAIN = 10.0
-# Seconds after which a process that replaces another listens even with nothing to answer by, so
-# that it can say why; and between two looks.
+# Seconds after which one listens even with nothing to answer by, to say why; and between two looks.
 _OPENED_S, _LOOK_S = 20.0, 0.02
 
 
@@ -144,7 +143,9 @@ class Application:
 
     async def answers(self, call: Call, turn: Turn, found: Decoded) -> Sequence[Answer]:
         """Return the answers to decoded rows, counted."""
-        ids = [given or self._row_id(call, i, len(found.ids)) for i, given in enumerate(found.ids)]
+        alone = len(found.ids) == 1
+        made = (call.name if alone else f"{call.name}-{i}" for i in range(len(found.ids)))
+        ids = [given or own for given, own in zip(found.ids, made, strict=True)]
         read = time.monotonic()
         self.counts.part("read", turn.served.number, read - call.arrived)
         rows = found.rows
@@ -175,9 +176,6 @@ class Application:
             return await turn.answers(request)
         finally:
             self._working -= 1
-
-    def _row_id(self, call: Call, place: int, rows: int) -> str:
-        return call.name if rows == 1 else f"{call.name}-{place}"
 
     def add(self, method: str, path: str, label: str, route: Route) -> None:
         """Put a route into the table."""
@@ -255,24 +253,29 @@ class Application:
             written = partial(scoring_server.reply, answers, turn.served)
             return await aside(len(call.body), written)
 
+    @contextlib.asynccontextmanager
+    async def lifespan(self, host: object = None) -> AsyncIterator[None]:
+        """Work for as long as a host does: `FastAPI(lifespan=...)` takes this."""
+        self._start()
+        try:
+            if host is not None or self.replaces:
+                await self.opened()
+            yield
+        finally:
+            for one in self.companions:
+                await one.close()
+            await self.brain.close()
+            self.book.close()
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self._start()
-                if self.replaces:
-                    await self.opened()
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                for one in self.companions:
-                    await one.close()
-                await self.brain.close()
-                self.book.close()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+        await receive()
+        async with self.lifespan():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def opened(self) -> None:
-        """Wait until a version is open: until then the others of the crew take what comes."""
+        """Wait until a version is open, though not for ever: others take what comes, or nobody."""
         end = time.monotonic() + _OPENED_S
         while not self.brain.ready() and time.monotonic() < end:
             await asyncio.sleep(_LOOK_S)
