@@ -220,6 +220,11 @@ class Process(Protocol):
     """A spawned process that answers requests one by one, and is killed at its deadline."""
 
     @property
+    def alive(self) -> bool:
+        """Say whether it still runs; from any thread."""
+        ...
+
+    @property
     def peak_mb(self) -> float:
         """Return the most memory that it held during the last request, in megabytes."""
         ...

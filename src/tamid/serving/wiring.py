@@ -210,6 +210,11 @@ class SpawnedProcess:
         self._worker = Worker()
         self.peak_mb = 0.0
 
+    @property
+    def alive(self) -> bool:
+        """Say whether it still runs."""
+        return self._worker.alive
+
     def lay_bundle(self, opened: Opened) -> None:
         """Lay a verified bundle where the process finds it."""
         from tamid.adapters.spawn.handover import write_bundle

@@ -23,7 +23,7 @@ class Clerk:
 
     def __init__(self, gate: threading.Event, seen: list[int]) -> None:
         self._gate, self._seen = gate, seen
-        self.peak_mb, self.closed = 100.0, False
+        self.peak_mb, self.closed, self.alive = 100.0, False, True
 
     def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
         """Answer when the gate is open."""
@@ -231,6 +231,30 @@ def test_who_holds_too_much_is_replaced_beside(gate: threading.Event) -> None:
     assert all(isinstance(score, float) for score in found)
     assert (len(hired), desk.renewals, desk.restarts) == (2, 1, 0)
     assert hired[0].closed
+
+
+def test_a_death_that_nobody_met_is_seen_by_looking(gate: threading.Event) -> None:
+    """A worker that was killed while it had nothing to do is there again before it is asked."""
+    made: list[Clerk] = []
+
+    def start() -> Clerk:
+        made.append(Clerk(gate, []))
+        return made[-1]
+
+    async def play() -> list[object]:
+        desk = Desk("d", start, 5)
+        await desk.open()
+        desk.tend()
+        made[0].alive = False
+        desk.tend()
+        await until(lambda: desk.restarts)
+        found = await asked_apart(desk, row(3))
+        desk.tend()
+        desk.close()
+        return [*found, desk.deaths]
+
+    assert asyncio.run(play()) == [6.0, 1]
+    assert len(made) == 2
 
 
 def test_a_drilled_death_is_met_like_any_other(gate: threading.Event) -> None:

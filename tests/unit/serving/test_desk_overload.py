@@ -61,7 +61,7 @@ class Loop(asyncio.SelectorEventLoop):
 class Clerk:
     """A worker that the loop answers for."""
 
-    peak_mb = 1.0
+    peak_mb, alive = 1.0, True
 
     def ask(self, rows: Sequence[Row], *, explain: bool, timeout: float) -> Sequence[Outcome]:
         """Never be asked."""

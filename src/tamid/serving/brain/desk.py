@@ -111,6 +111,12 @@ class Desk:
                 waited = (job.begun or self._loop.time()) - job.came
                 spent["queue"] = spent.get("queue", 0.0) + waited
 
+    def tend(self) -> None:
+        """Start a worker anew that died while it had nothing to do, before anybody asks it."""
+        hand = self._hand
+        if hand is not None and not (self._busy or self._closed or hand.alive):
+            self._again()
+
     def drill(self, fault: str) -> bool:
         """Let the worker suffer a fault, in its turn; say whether there is one."""
         if self._hand is None or self._closed:

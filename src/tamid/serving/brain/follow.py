@@ -127,6 +127,9 @@ class Follower:
     async def _look(self) -> None:
         if self._trial is not None and (why := self._trial[1].look(time.monotonic())):
             self._world.say(f"version {self._trial[1].number} was stopped: {why}")
+        for voice in self._voices.all():
+            if isinstance(voice.desk, Desk):
+                voice.desk.tend()
         self._state = await asyncio.to_thread(self._read)
         if self._state.retired or self._gone:
             self._rest(self._state)

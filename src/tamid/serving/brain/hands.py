@@ -24,6 +24,11 @@ class _Hand:
         self._process = process
 
     @property
+    def alive(self) -> bool:
+        """Say whether the process still runs."""
+        return self._process.alive
+
+    @property
     def peak_mb(self) -> float:
         """Return the most memory that it held in its last answer."""
         return self._process.peak_mb

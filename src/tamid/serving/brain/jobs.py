@@ -41,6 +41,11 @@ class Hand(Protocol):
     """A worker process that has opened what it answers for; used by one thread."""
 
     @property
+    def alive(self) -> bool:
+        """Say whether the process still runs; from any thread."""
+        ...
+
+    @property
     def peak_mb(self) -> float:
         """Return the most memory that it held in its last answer."""
         ...
