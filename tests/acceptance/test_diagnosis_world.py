@@ -13,10 +13,13 @@ from small_world import LEAVERS, Stores
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.core import events as ev
-from tamid.core.chain import Draft
+from tamid.core.chain import GENESIS, Draft, Recorded, chain
 from tamid.core.fold import fold
+from tamid.core.paging import UNLABELLED
 from tamid.core.state import State
 from tamid.core.values import Role
+from tamid.core.view.words import line
+from tamid.stages.audit import audit
 from tamid.stages.loop import adopt, tick
 
 WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
@@ -153,6 +156,41 @@ def test_a_changed_world_is_learnt_from(keys: Keys) -> None:
     found = [a.diagnosis for a in state.alarms.values() if a.diagnosis is not None]
     assert [d.cause for d in found][:1] == ["concept_drift"]
     assert [r.started.trigger for r in state.runs.values()][:2] == ["first", "quality"]
+
+
+def test_an_alarm_before_any_label_is_diagnosed_again_when_they_are_in(keys: Keys) -> None:
+    """Half as many leave, as the scores of other customers announced: the inputs moved, no more.
+
+    The audit repeats the decisions with and without the second diagnosis, as in an older ledger.
+    """
+
+    def others(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.filter((pl.col("usage") > 0) | (pl.int_range(pl.len()) % 4 == 0))
+
+    world = World(keys)
+    state = world.live(broken=others, weeks=3)
+    (alarm,) = state.open_alarms.values()
+    assert alarm.raised.signal in UNLABELLED
+    first, second = (e for e in world.happened(ev.Diagnosed) if isinstance(e, ev.Diagnosed))
+    assert (first.cause, first.earlier) == ("covariate_shift", None)
+    assert (second.cause, second.earlier) == ("covariate_shift", "covariate_shift")
+    assert "no fall of quality is shown" in second.reasons[-1]
+    assert alarm.diagnosis == second
+    assert [r.started.trigger for r in state.runs.values()] == ["first"]
+    records = world.ledger.read("small")
+    asked = next(r for r in records if r.event == second)
+    words = line(asked).text
+    assert "now that its labels are in: covariate shift (before: covariate shift)" in words
+    older: list[Recorded] = []
+    for record in records:
+        if record != asked:
+            draft = Draft(event=record.event, at=record.at, actor=record.actor, role=record.role)
+            head = older[-1].hash if older else GENESIS
+            older.append(chain("small", len(older) + 1, draft, head))
+    rig = world.opened(SimulatedClock(records[-1].at))
+    for ledger in (records, older):
+        found = audit(rig, ledger)
+        assert (found.first, found.decisions > 0) == (None, True)
 
 
 def test_mended_rows_are_learnt_from_again(keys: Keys) -> None:

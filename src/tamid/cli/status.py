@@ -120,7 +120,9 @@ def _troubles(snap: Snapshot) -> Iterator[str]:
         if alarm.cause:
             sure = "confirmed" if alarm.confirmed else "likely"
             reasons = f": {'; '.join(alarm.reasons)}" if alarm.reasons else ""
-            yield f"            {sure} cause: {alarm.cause.replace('_', ' ')}{reasons}"
+            before = f" (before its labels: {alarm.earlier.replace('_', ' ')})"
+            named = alarm.cause.replace("_", " ") + before * bool(alarm.earlier)
+            yield f"            {sure} cause: {named}{reasons}"
         elif alarm.failure == "model_failure":
             yield "            not diagnosed yet"
         if alarm.left:

@@ -9,43 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 
 from tamid.core.alarms import reference_losses
-from tamid.core.events import Diagnosed, Measured
+from tamid.core.events import Diagnosed, Measured, Remedy
 from tamid.core.excluded import ruled_out
-from tamid.core.paging import ONLINE
+from tamid.core.label_checks import Feed, label_bug, moved_rate, one_feed, unjoined
+from tamid.core.paging import ASKED, ONLINE, QUALITY
 from tamid.core.state import Alarm, State
-from tamid.core.stats.labelrate import join_fell, label_rate, rates_together, within_spread
 from tamid.core.stats.steps import at_once, step_share
 from tamid.core.suspicion import diagnosed, suspicion
 from tamid.core.values import Role
 
-# Fewer positives than this share of the usual is a broken label feed, not a change of the world.
-LABEL_RATE_COLLAPSE = 0.25
 # The realised metric must fall short of the expected one by both to be called concept drift.
 EXCESS = 0.03
 EXCESS_ERRORS = 3.0
 # Share of a fall that must vanish at the usual share of positives to be put down to it.
 PREVALENCE_EXPLAINS = 0.5
-# One batch has a label bug when it holds so many times its share of the wrong answers.
-FEED_SHARE = 2.0
 # Above this PSI of scores the inputs have moved far (a rule of thumb; used to name, not to alarm).
 SHIFTED = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
-    """The batch of labels that most of the wrong answers sit in.
-
-    `share`: its share of the wrong answers over its share of the rows; `without`: the metric on the
-    rows whose labels came otherwise.
-    """
-
-    name: str
-    share: float
-    without: float
 
 
 def cause_of(
@@ -56,28 +39,45 @@ def cause_of(
     *,
     all_due: bool = True,
     feed: Feed | None = None,
+    fell: bool = True,
 ) -> Diagnosed:
-    """Return the diagnosis of a quality alarm on what was measured in its periods.
+    """Return the diagnosis of an alarm on what was measured in its periods.
 
     `all_due`: a matured period has all its labels, so that missing ones are missing. `feed`: where
-    the wrong answers sit, if the labels came in several batches. What speaks against the causes
-    that were asked for before it is told with it.
+    the wrong answers sit, if the labels came in several batches. `fell`: a fall of quality is
+    shown; without one there is nothing to explain by the share of positives, nor to train for.
+    What speaks against the causes that were asked for before it is told with it.
     """
     raised = alarm.raised
     version = int(raised.alarm.split("/")[1])
-    seen = state.measured.get(f"quality@{version}", {})
-    if not any(p in seen for p in raised.periods):
-        # An alarm about answers online: labels of them come as their callers send them.
-        seen, all_due = state.measured.get(f"{ONLINE}@{version}", {}), False
+    signal, seen = realised_in(alarm, state)
+    # Labels of answers online come as their callers send them.
+    all_due = all_due and signal != ONLINE
     facts = [seen[p] for p in raised.periods if p in seen]
     found = _cause(
-        alarm, state, version, sign, label_owner, seen, facts, all_due=all_due, feed=feed
-    )
+        alarm, state, version, sign, label_owner, seen, facts,
+        all_due=all_due, feed=feed, fell=fell,
+    )  # fmt: skip
     share = None if feed is None else feed.share
     against = ruled_out(
         found.cause, state, version, raised.periods, facts, all_due=all_due, feed=share
     )
     return replace(found, excluded=against)
+
+
+def realised_in(alarm: Alarm, state: State) -> tuple[str, Mapping[str, Measured]]:
+    """Return which realised quality tells of an alarm's periods, and its measurements.
+
+    Of what was answered online its own; else of the batch, if it has any of the periods.
+    """
+    raised = alarm.raised
+    version = int(raised.alarm.split("/")[1])
+    names = (ONLINE, QUALITY) if raised.signal in ASKED else (QUALITY, ONLINE)
+    for name in names:
+        seen = state.measured.get(f"{name}@{version}", {})
+        if any(p in seen for p in raised.periods):
+            return name, seen
+    return names[1], state.measured.get(f"{names[1]}@{version}", {})
 
 
 def _cause(
@@ -91,8 +91,10 @@ def _cause(
     *,
     all_due: bool,
     feed: Feed | None,
+    fell: bool,
 ) -> Diagnosed:
     raised = alarm.raised
+    need: Remedy = "needed" if fell else "useless"
     bug = _bug(state, raised.periods)
     if bug is not None:
         return diagnosed(alarm, "contract_breach", True, bug[1], [bug[0]], "blocked")
@@ -100,23 +102,29 @@ def _cause(
         cause, confirmed, owner, reasons = found
         return diagnosed(alarm, cause, confirmed, owner, reasons, "blocked")
     worst = max(reference_losses(state, version, sign), default=math.nan)
+    rates = _rates(state, version)
     if reasons := (
-        _label_bug(facts, _rates(state, version))
-        or (_unjoined(facts, seen) if all_due else [])
-        or _one_feed(feed, worst, sign)
+        label_bug(facts, rates)
+        or (unjoined(facts, seen) if all_due else [])
+        or one_feed(feed, worst, sign)
     ):
         return diagnosed(alarm, "label_bug", False, label_owner, reasons, "blocked")
-    pace = _pace(seen, state, version, sign, raised.periods)
-    if reasons := _prevalence(facts, state, version, sign):
+    pace = _pace(seen, state, version, sign, raised.periods) if fell else []
+    if (
+        reasons := _prevalence(facts, state, version, sign)
+        if fell
+        else moved_rate(facts, seen, rates)
+    ):
         return diagnosed(alarm, "prevalence", False, Role.ML_DEVELOPER, reasons + pace, "useless")
     if reasons := _concept(facts) or _excess(facts, seen):
         told = reasons + _inputs(state, raised.periods) + pace
-        return diagnosed(alarm, "concept_drift", True, Role.ML_DEVELOPER, told, "needed")
+        return diagnosed(alarm, "concept_drift", True, Role.ML_DEVELOPER, told, need)
     if reasons := _shift(state, version, raised.periods):
         told = reasons + _as_announced(facts) + pace
-        return diagnosed(alarm, "covariate_shift", False, Role.ML_DEVELOPER, told, "needed")
-    reasons = ["no bug, label bug or shift was found; the fall itself is confirmed", *pace]
-    return diagnosed(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, "needed")
+        return diagnosed(alarm, "covariate_shift", False, Role.ML_DEVELOPER, told, need)
+    known = "; the fall itself is confirmed" if fell else ""
+    reasons = [f"no bug, label bug or shift was found{known}", *pace]
+    return diagnosed(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, need)
 
 
 def _rates(state: State, version: int) -> tuple[float, ...]:
@@ -132,36 +140,6 @@ def _bug(state: State, periods: tuple[str, ...]) -> tuple[str, Role] | None:
                 refusal.event.owner
             )
     return None
-
-
-def _label_bug(facts: list[Measured], rates: tuple[float, ...]) -> list[str]:
-    """Periods, one by one and all together, whose positives are so few or many as never before."""
-    known = [f for f in facts if "positive_rate" in f.detail]
-    expected = fmean(rates) if rates else 0.0
-    if not known or expected <= 0:
-        return []
-    for together in [[f] for f in known] + [known] * (len(known) > 1):
-        rows = sum(f.rows for f in together)
-        rate = sum(f.detail["positive_rate"] * f.rows for f in together) / max(rows, 1)
-        seen = rates_together(rates, len(together))
-        jumped = label_rate(rate * rows, rows, expected, seen).kind == "jump"
-        fell = rate < LABEL_RATE_COLLAPSE * expected and not rate >= min(seen, default=1.0)
-        if jumped or (fell and not within_spread(rate, expected, seen)):
-            named = ", ".join(f.period for f in together)
-            return [f"positives in {named} are {rate:.2%}, usually {expected:.2%}"]
-    return []
-
-
-def _unjoined(facts: list[Measured], seen: Mapping[str, Measured]) -> list[str]:
-    """Return the first period of which far fewer rows found their label than ever before."""
-    for fact in facts:
-        before = [m.matured for p, m in seen.items() if p < fact.period and m not in facts]
-        if join_fell(before, fact.matured):
-            return [
-                f"only {fact.matured:.0%} of the rows of {fact.period} have a label, "
-                f"never below {min(before):.0%} before"
-            ]
-    return []
 
 
 def _prevalence(facts: list[Measured], state: State, version: int, sign: float) -> list[str]:
@@ -194,16 +172,6 @@ def _concept(facts: list[Measured]) -> list[str]:
                 f"{fact.value:.3f}: the same inputs now lead elsewhere"
             ]
     return []
-
-
-def _one_feed(feed: Feed | None, worst: float, sign: float) -> list[str]:
-    """Wrong answers that sit in one batch of labels, without which the quality is as usual."""
-    if feed is None or feed.share < FEED_SHARE or not -sign * feed.without <= worst:
-        return []
-    return [
-        f"the wrong answers sit in the labels of {feed.name}, {feed.share:.1f} times its share of "
-        f"the rows; without them the metric is {feed.without:.3f}, as usual"
-    ]
 
 
 def _excess(facts: list[Measured], seen: Mapping[str, Measured]) -> list[str]:

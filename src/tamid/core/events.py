@@ -342,7 +342,10 @@ class ThresholdMoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosed(Event):
-    """The likely cause behind an alarm, and who must act; `excluded` speaks against others."""
+    """The likely cause behind an alarm, and who must act; `excluded` speaks against others.
+
+    `earlier`: what it was put down to before, when the labels of its periods were not in.
+    """
 
     alarm: str
     cause: Cause
@@ -352,6 +355,7 @@ class Diagnosed(Event):
     periods: tuple[str, ...] = ()
     retraining: Remedy = "needed"
     excluded: tuple[str, ...] = ()
+    earlier: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,6 +387,8 @@ class RunStarted(Event):
     that says how.
     `held`: the window in force; `out_of_season`: windows that lack a season of the coming month;
     they are left out, or, in a run for `degraded_periods`, taken if better beyond doubt.
+    `reach`: how many of the latest periods each window covers, of `decay` the half-life; {} in
+    ledgers from before it was recorded.
     `given`: the blob of a model that was handed over, which is judged and not fitted.
     """
 
@@ -407,6 +413,7 @@ class RunStarted(Event):
     held: str = ""
     out_of_season: tuple[str, ...] = ()
     given: str = ""
+    reach: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,7 +143,8 @@ def _alarm(s: State, e: ev.AlarmRaised, r: Recorded) -> State:
 
 
 def _diagnosed(s: State, e: ev.Diagnosed, r: Recorded) -> State:
-    return replace(s, alarms=put(s.alarms, e.alarm, replace(s.alarms[e.alarm], diagnosis=e)))
+    known = replace(s.alarms[e.alarm], diagnosis=e, diagnosed_seq=r.seq)
+    return replace(s, alarms=put(s.alarms, e.alarm, known))
 
 
 def _cleared(s: State, e: ev.AlarmCleared, r: Recorded) -> State:

@@ -110,6 +110,8 @@ def _binary_detail(
     detail = {
         "positive_rate": _share(positive.sum(), weights.sum()),
         "mean_score": _share((weights * score).sum(), weights.sum()),
+        "discrimination": _share((positive * score).sum(), positive.sum())
+        - _share((negative * score).sum(), negative.sum()),
         "recall": tpr,
         "false_positive_rate": fpr,
         "precision": _share(positive[called].sum(), weights[called].sum()),

@@ -79,12 +79,13 @@ class Reign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """An alarm and, once known, its diagnosis."""
+    """An alarm and, once known, its latest diagnosis, with the event that told it."""
 
     raised: ev.AlarmRaised
     at: datetime
     seq: int = 0
     diagnosis: ev.Diagnosed | None = None
+    diagnosed_seq: int = 0
     cleared: str = ""
     cleared_at: datetime | None = None
     cleared_seq: int = 0

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tamid.core.learning.model import Floats
+from tamid.core.learning.model import Floats, Ints
 from tamid.core.stats.concept import concept_change
-from tamid.core.stats.labelrate import label_rate
+from tamid.core.stats.labelrate import moved_by_inputs, rate_moved, rates_together
 from tamid.core.values import Task
-from tamid.loopbench.checks import Rows, label_share, late
+from tamid.loopbench.checks import Rows, late
 from tamid.loopbench.fits import Fits
 from tamid.loopbench.usual import INPUTS, LOSS, chances
 from tamid.loopbench.watching import LABELS, Page, Served
@@ -26,8 +26,6 @@ GRAVITY = ("bug", "label_bug", "late_labels", "concept", "prevalence", "covariat
 _BLOCKING = frozenset({"bug", "label_bug"})
 # Labels are looked at together over so many matured weeks.
 _RECENT = 4
-# A share of positives this many errors and this far from the usual has moved.
-_ERRORS, _MOVED = 5.0, 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,23 +59,33 @@ class Doctor:
             return Finding(check=now, route="label_bug", confirmed=False)
         if late(world, now):
             return Finding(check=now, route="late_labels", confirmed=True)
-        route = self._of_the_world(world, champion, pages, now)
-        return Finding(check=now, route=route, confirmed=False)
-
-    def _of_the_world(self, world: World, champion: Served, pages: Sequence[Page], now: int) -> str:
         weeks = world.matured(now)
         weeks = weeks[weeks >= champion.since][-_RECENT:]
+        route = self._of_the_world(world, champion, pages, weeks)
+        return Finding(check=now, route=route, confirmed=False)
+
+    def with_labels(self, world: World, champion: Served, page: Page, now: int) -> Finding:
+        """Return the finding on a page before any label, once the labels of its week are in."""
+        route = self._of_the_world(world, champion, [page], np.array([page.week]))
+        return Finding(check=now, route=route, confirmed=False)
+
+    def _of_the_world(
+        self, world: World, champion: Served, pages: Sequence[Page], weeks: Ints
+    ) -> str:
         signals = {page.signal for page in pages}
         if len(weeks):
             told = np.concatenate([world.told[world.rows(int(w))] for w in weeks])
             answers = np.concatenate(
                 [self.fits.answers(world, champion.fitted, int(w)) for w in weeks]
             )
+            moved = _moved_rate(world, champion, told, answers, len(weeks))
+            if moved and LOSS not in champion.open:
+                return "prevalence"
             if _concept(world, champion, told, answers):
                 return "concept"
             if world.task is Task.REGRESSION and LOSS in signals and INPUTS not in signals:
                 return "concept"
-            if _moved_rate(world, champion, told):
+            if moved:
                 return "prevalence"
         return "none" if signals <= {LOSS} else "covariate"
 
@@ -105,10 +113,16 @@ def _concept(world: World, champion: Served, told: Floats, answers: Floats) -> b
     return concept_change(told, chance, called, usual_gap=usual_gap, gap_spread=spread).drifted
 
 
-def _moved_rate(world: World, champion: Served, told: Floats) -> bool:
-    if world.task is not Task.BINARY:
+def _moved_rate(world: World, champion: Served, told: Floats, answers: Floats, weeks: int) -> bool:
+    if world.task is not Task.BINARY or not champion.usual.curves:
         return False
-    found = label_rate(
-        float(told.sum()), float(len(told)), label_share(world, champion.usual.weeks)
-    )
-    return abs(found.errors) > _ERRORS and abs(found.rate - found.usual) > _MOVED * found.usual
+    usual = champion.label_share
+    seen = rates_together(champion.label_shares, weeks)
+    if not rate_moved(float(told.sum()), float(len(told)), usual, seen):
+        return False
+    chance = chances(world, answers, champion.usual.curves)
+    usual_gap, _ = champion.usual.gap
+    announced = float(chance.mean()) + usual_gap - usual
+    both = 0 < told.mean() < 1
+    discrimination = float(chance[told == 1].mean() - chance[told != 1].mean()) if both else 0.0
+    return not moved_by_inputs(float(told.mean()) - usual, announced, discrimination)

@@ -11,7 +11,7 @@ from tamid.core.policies.walk import Walk
 from tamid.loopbench.checks import Rows
 from tamid.loopbench.diagnosing import Doctor, Finding
 from tamid.loopbench.tables import Table, course
-from tamid.loopbench.watching import Page, Served, Watch
+from tamid.loopbench.watching import UNLABELLED, Page, Served, Watch, newly_matured
 
 # Whoever a suspicion is sent to has looked, and answers truly, within so many weeks.
 ANSWERED = 2
@@ -47,6 +47,7 @@ class _Living:
     findings: list[Finding] = field(default_factory=list)
     champion: Served | None = None
     lifted: int = 0
+    early: list[Page] = field(default_factory=list)
     _at: tuple[int, int] = (-1, -1)
 
     def turn(self, now: int) -> None:
@@ -61,12 +62,23 @@ class _Living:
             self.findings.append(found)
             if found.blocks:
                 self._block(now)
+        self._look_again(champion, now)
+        self.early += [page for page in fresh if page.signal in UNLABELLED]
+
+    def _look_again(self, champion: Served, now: int) -> None:
+        """Diagnose pages before any label once more, once, when the labels of their week are in."""
+        known = set(newly_matured(self.table.world, now))
+        for page in [page for page in self.early if page.week in known]:
+            self.early.remove(page)
+            if page.signal in champion.open:
+                found = self.doctor.with_labels(self.table.world, champion, page, now)
+                self.findings.append(found)
 
     def _champion(self, now: int) -> Served:
         place = now - 1 - self.walked.first
         at = (int(self.walked.origin[place]), int(self.walked.window[place]))
         if self.champion is None or at != self._at:
-            self._at = at
+            self._at, self.early = at, []
             known = self.table.known(at[0])
             self.champion = self.watch.begin(self.rows, self.table.model(*at), known, now - 1)
         return self.champion

@@ -30,6 +30,8 @@ from tamid.stages.centring import MOST_CENTRE
 
 # Signals that are over by themselves when they are as the reference again.
 SILENT = (SCORES, INPUTS)
+# What pages before any label; why is asked again when the labels are in.
+UNLABELLED = (ESTIMATE, *SILENT)
 ROWS, LATE, LABELS = "rows", "late_labels", "label_rate"
 # What needs labels; everything else can be seen in the week itself.
 LABEL_BASED = frozenset({LOSS, LATE, LABELS})

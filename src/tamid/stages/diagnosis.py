@@ -7,10 +7,12 @@ from datetime import datetime
 
 import polars as pl
 
-from tamid.core.causes import Feed, cause_of
+from tamid.core.causes import cause_of
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import Diagnosed
+from tamid.core.label_checks import Feed
+from tamid.core.matured_cause import can_tell, cause_with_labels
 from tamid.core.paging import UNLABELLED
 from tamid.core.state import Alarm, State
 from tamid.core.stats.labelrate import disagreement_share
@@ -26,15 +28,17 @@ _FEWEST_ROWS = 50
 
 
 def diagnose(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Diagnosed]:
-    """Yield the diagnosis of each open alarm that has none yet."""
+    """Yield the diagnosis of each open alarm that has none yet, or whose labels came since."""
     better = METRIC_FACTS[quality_metric(contract)].higher_is_better
     source = contract.data.label.source or contract.data.source
+    sign, owner, due = 1.0 if better else -1.0, Role(source.owner), not trickling(contract)
     for alarm in state.open_alarms.values():
         if alarm.diagnosis is None and alarm.raised.signal == "quality":
-            sign, owner = 1.0 if better else -1.0, Role(source.owner)
             feed = _worst_feed(rig, contract, state, alarm, now)
-            due = not trickling(contract)
             yield cause_of(alarm, state, sign, owner, all_due=due, feed=feed)
+        elif can_tell(alarm, state):
+            feed = _worst_feed(rig, contract, state, alarm, now)
+            yield cause_with_labels(alarm, state, sign, owner, all_due=due, feed=feed)
         elif alarm.diagnosis is None and alarm.raised.signal in UNLABELLED:
             yield cause_before_labels(alarm, state)
 

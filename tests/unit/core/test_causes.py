@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tamid.core import events as ev
-from tamid.core.causes import Feed, cause_of
+from tamid.core.causes import cause_of
+from tamid.core.label_checks import Feed
 from tamid.core.quality import realised
 from tamid.core.state import Alarm
 from tamid.core.values import Role, Task, VersionRef

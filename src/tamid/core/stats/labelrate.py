@@ -20,6 +20,8 @@ _ERRORS = 5.0
 _SPREADS = 2.0
 # A share of labels this far below every earlier one is a join that lost its keys.
 JOIN_FALL = 0.2
+# A share of positives that differs from the usual by less than a quarter of it explains nothing.
+_MOVED = 0.25
 # Weeks that a comparison needs.
 _FEWEST = 4
 
@@ -68,6 +70,38 @@ def label_rate(
     elif rate > JUMP * usual and errors > _ERRORS and not rate <= max(known, default=-math.inf):
         kind = "jump"
     return LabelRate(rate=rate, usual=usual, errors=errors, kind=kind)
+
+
+def rate_moved(positives: float, rows: float, usual: float, seen: Sequence[float] = ()) -> bool:
+    """Say whether positives are so many more or fewer that the world may have changed there.
+
+    Formula: |z| > 5 with the z of `label_rate`, |rate - usual| > usual / 4, and not within twice
+    the standard deviation of `seen`, the rates of earlier times as long, if there are four.
+
+    >>> rate_moved(100, 2000, 0.1), rate_moved(180, 2000, 0.1), rate_moved(1, 20, 0.1)
+    (True, False, False)
+    >>> rate_moved(100, 2000, 0.1, seen=[0.05, 0.15, 0.12, 0.08])
+    False
+    """
+    found = label_rate(positives, rows, usual)
+    far = abs(found.errors) > _ERRORS and abs(found.rate - usual) > _MOVED * usual
+    return far and not within_spread(found.rate, usual, seen)
+
+
+def moved_by_inputs(moved: float, announced: float, discrimination: float) -> bool:
+    """Say whether a share of positives moved with the inputs, or by itself (label shift).
+
+    Formula: announced / moved > (1 + D) / 2, with D = mean(p | y = 1) - mean(p | y = 0). Inputs
+    that move take the scores along: all of the move is announced. Where positives alone become
+    rarer or more frequent, scores move by the share D of it; the middle of both parts them.
+    `moved`, `announced`: how far the rate and the mean chance lie from the usual ones.
+    Source: Lipton, Wang and Smola (2018), Detecting and Correcting for Label Shift, ICML; D is
+    Tjur's coefficient of discrimination, The American Statistician 63 (2009).
+
+    >>> moved_by_inputs(0.10, 0.09, 0.4), moved_by_inputs(-0.10, -0.05, 0.4)
+    (True, False)
+    """
+    return moved != 0 and announced / moved > (1.0 + discrimination) / 2.0
 
 
 def within_spread(rate: float, usual: float, seen: Sequence[float]) -> bool:

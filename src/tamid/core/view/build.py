@@ -137,6 +137,7 @@ def alarm_card(scene: Scene, alarm: Alarm) -> AlarmCard:
         reasons=known.reasons if known else (),
         left=_left(scene) if raised.signal == QUALITY else "",
         excluded=known.excluded if known else (),
+        earlier=(known.earlier or "") if known else "",
     )
 
 

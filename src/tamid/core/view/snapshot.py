@@ -57,6 +57,7 @@ class AlarmCard:
     """An open alarm with its diagnosis, if there is one; `left`: why no run answers it for now.
 
     `excluded`: what speaks against the causes that were asked for before the one it is put down to.
+    `earlier`: what it was put down to before its labels were in.
     """
 
     alarm: str
@@ -73,6 +74,7 @@ class AlarmCard:
     reasons: tuple[str, ...] = ()
     left: str = ""
     excluded: tuple[str, ...] = ()
+    earlier: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

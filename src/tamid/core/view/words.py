@@ -145,8 +145,11 @@ def _diagnosed(e: ev.Diagnosed) -> str:
         "useless": "retraining would not help",
         "blocked": "retraining is blocked",
     }[e.retraining]
-    cause = e.cause.replace("_", " ")
-    return f"{sure} cause of {e.alarm}: {cause}; {training}; {first_lines(e.reasons)}"
+    cause, when = e.cause.replace("_", " "), ""
+    if e.earlier is not None:
+        when = ", now that its labels are in"
+        cause = f"{cause} (before: {e.earlier.replace('_', ' ')})"
+    return f"{sure} cause of {e.alarm}{when}: {cause}; {training}; {first_lines(e.reasons)}"
 
 
 def _run_started(e: ev.RunStarted) -> str:

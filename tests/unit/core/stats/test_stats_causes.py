@@ -13,6 +13,8 @@ from tamid.core.stats.labelrate import (
     disagreement_share,
     join_fell,
     label_rate,
+    moved_by_inputs,
+    rate_moved,
     rates_together,
     within_spread,
 )
@@ -165,6 +167,34 @@ def test_weeks_that_differ_much_are_rarely_a_collapse_and_defaulted_ones_are(
     assert false <= 16
     assert missed <= 12
     assert not within_spread(0.0, 0.3, [0.3] * 3)
+
+
+def test_a_rate_that_wanders_by_chance_is_hardly_ever_called_moved() -> None:
+    """Five errors and a quarter of the usual: none of 2,000 weeks of 500 rows; a halving is."""
+    rng = np.random.default_rng(8)
+    same, half = rng.binomial(500, 0.3, 2000), rng.binomial(500, 0.15, 2000)
+    assert not any(rate_moved(n, 500, 0.3) for n in same)
+    assert np.mean([rate_moved(n, 500, 0.3) for n in half]) > 0.98
+
+
+@pytest.mark.parametrize("slope", [1.0, 2.0, 4.0])
+def test_positives_that_moved_alone_and_with_the_inputs_are_told_apart(slope: float) -> None:
+    """Half of the positives gone, or inputs so chosen that half are left: 95 of 100 weeks right."""
+    rng = np.random.default_rng(9)
+    right = []
+    for _ in range(100):
+        x = rng.normal(size=8000)
+        p = 1 / (1 + np.exp(-(slope * x - 1)))
+        y = rng.random(8000) < p
+        usual, announced = y.mean(), p.mean()
+        for alone in (True, False):
+            odds = np.where(y, 0.4, 1.0) if alone else np.exp(-0.8 * x) / 8
+            kept = np.flatnonzero(rng.random(8000) < odds)[:1500]
+            truth, chance = y[kept], p[kept]
+            apart = float(chance[truth].mean() - chance[~truth].mean())
+            with_inputs = moved_by_inputs(truth.mean() - usual, chance.mean() - announced, apart)
+            right.append(with_inputs is not alone)
+    assert np.mean(right) > 0.95
 
 
 def test_a_fall_of_the_join_needs_a_past() -> None:
