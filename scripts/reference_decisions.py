@@ -21,7 +21,7 @@ from tamid.core.rules.incidents import RESPONSE
 from tamid.core.signals import Signals
 from tamid.core.stats.compare import Finding, compare
 from tamid.core.verdict import GateOutcome, Outcome, conclude
-from tamid.stages import gates, guards
+from tamid.stages import availability, gates, guards
 
 PACKAGE = Path(tamid.__file__).parent
 
@@ -165,7 +165,7 @@ def action_classes() -> list[type[Action]]:
 
 def gate_names() -> Iterator[tuple[str, str]]:
     """Yield the name of every gate as it stands in verdicts, with what it checks."""
-    for module in (gates, guards):
+    for module in (gates, guards, availability):
         for node in _functions(module):
             if node.returns is not None and ast.unparse(node.returns) == "Iterator[GateVerdict]":
                 about = (ast.get_docstring(node) or "").partition("\n")[0]

@@ -404,6 +404,15 @@ class Scores:
     peak_mb: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Beside:
+    """Another version that is asked in turns with one that is measured, with rows of its own."""
+
+    bundle: str
+    overlay: str
+    frame: pl.DataFrame
+
+
 class Scorer(Protocol):
     """Runs a bundle's own code and model away from the controller, with a kill deadline."""
 
@@ -428,11 +437,18 @@ class Scorer(Protocol):
         ...
 
     def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        repeats: int,
+        beside: Beside | None = None,
     ) -> Mapping[str, float]:
         """Load in a clean process; return start_s, p50_ms, p99_ms, memory_mb and size_mb.
 
-        The times of a row are without waiting for a processor that others keep busy.
+        The times of a row are without waiting for a processor that others keep busy. With another
+        version `beside`, which answers, both are asked in turns in that process: `times_as_long` is
+        how many times as long this one takes for a row, the median of all turns.
         """
         ...
 

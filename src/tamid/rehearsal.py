@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tamid.adapters.history import HistorySource
     from tamid.core.contract.model import Contract
     from tamid.core.state import State
-    from tamid.ports import Clock, Scorer, Source
+    from tamid.ports import Beside, Clock, Scorer, Source
     from tamid.pseudonyms import Edges
     from tamid.stages.rig import Rig
 
@@ -62,7 +62,12 @@ class Untimed:
         self.score = scorer.score
 
     def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        repeats: int,
+        beside: Beside | None = None,
     ) -> Mapping[str, float]:
         """Return the difference from the golden scores, and zero for what needs a clean process."""
         found = self._scorer.probe(bundle, overlay, frame, 1)

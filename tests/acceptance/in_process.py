@@ -13,7 +13,7 @@ import polars as pl
 from tamid.app import App
 from tamid.cli.main import main
 from tamid.config import find
-from tamid.ports import Clock, Scorer, Trainer
+from tamid.ports import Beside, Clock, Scorer, Trainer
 from tamid.stages.rig import Rig
 from tamid.workshop import inline_scorer, inline_trainer
 
@@ -25,10 +25,15 @@ class HastyScorer:
         self.score, self._probe = scorer.score, scorer.probe
 
     def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        repeats: int,
+        beside: Beside | None = None,
     ) -> Mapping[str, float]:
         """Measure a few rows."""
-        return self._probe(bundle, overlay, frame, min(repeats, 3))
+        return self._probe(bundle, overlay, frame, min(repeats, 3), beside)
 
 
 def inline(rig: Rig, trainer: Trainer | None = None) -> Rig:

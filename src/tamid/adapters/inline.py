@@ -16,9 +16,10 @@ import numpy as np
 import polars as pl
 
 from tamid.core.compiled.program import Linear, Op, Program, make_slots, numbers
+from tamid.core.latency import TURNS, times_as_long
 from tamid.core.learning.model import FeatureTable, Floats, Param, Range, Schema, StoredModel
 from tamid.core.values import Task, canonical_json
-from tamid.ports import Progress, Scores, TrainingJob, TrainingResult
+from tamid.ports import Beside, Progress, Scores, TrainingJob, TrainingResult
 
 if TYPE_CHECKING:
     from tamid.core.learning.advice import Ask, Study
@@ -93,17 +94,31 @@ class InlineScorer:
         return Scores(frame=found, seconds=monotonic() - started)
 
     def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        repeats: int,
+        beside: Beside | None = None,
     ) -> Mapping[str, float]:
         """Measure single rows here; memory and size are not known and zero."""
 
-        def once(i: int) -> float:
-            row = frame.slice(i % max(frame.height, 1), 1)
-            return self._timed(lambda: self._answer(bundle, overlay, row, 0, False))
+        def timed(bundle: str, overlay: str, frame: pl.DataFrame) -> Callable[[int], float]:
+            def once(i: int) -> float:
+                row = frame.slice(i % max(frame.height, 1), 1)
+                return self._timed(lambda: self._answer(bundle, overlay, row, 0, False))
 
+            return once
+
+        once = timed(bundle, overlay, frame)
         start = once(0)
         times = [once(i) for i in range(max(1, repeats))]
-        return {
+        found = {}
+        if beside is not None:
+            other = timed(beside.bundle, beside.overlay, beside.frame)
+            other(0)  # it is opened
+            found["times_as_long"] = times_as_long(once, other, min(repeats, TURNS))
+        return found | {
             "start_s": start / 1000,
             "p50_ms": float(np.percentile(times, 50)),
             "p99_ms": float(np.percentile(times, 99)),
@@ -146,6 +161,10 @@ class TinyLearner:
     def check(self) -> Sequence[str]:
         """Return nothing."""
         return ()
+
+    def unweighed(self) -> str:
+        """Return nothing: rows are weighed."""
+        return ""
 
 
 class TinyModel:

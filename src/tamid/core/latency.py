@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,28 @@ def bins_of(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return found
 
 
+def times_as_long(one: Callable[[int], float], other: Callable[[int], float], turns: int) -> float:
+    """Return how many times as long one takes as another, asked in turns, each first by turns.
+
+    Formula: median_i (one_i / other_i). What slows the machine down for a while slows both of a
+    turn, and one turn in which it struck one of them moves no median.
+    `one`, `other`: ask for the i-th row and return how long it took.
+
+    >>> times_as_long(lambda i: 3.0 * (1 + i), lambda i: 2.0 * (1 + i), 9)
+    1.5
+    """
+    ratios = []
+    for i in range(turns):
+        if i % 2:
+            theirs, mine = other(i), one(i)
+        else:
+            mine, theirs = one(i), other(i)
+        ratios.append(mine / max(theirs, _LEAST))
+    return float(np.median(ratios)) if ratios else math.nan
+
+
+# So many turns tell the middle of their ratios to within a few percent, in half a second.
+TURNS = 25
 # Below this growth of the mean nothing is said to have changed: it comes and goes by itself.
 _GREW = 1.2
 # So many windows on each side of a change, so that one odd window is none.

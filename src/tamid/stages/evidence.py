@@ -13,11 +13,25 @@ from tamid.core.contract.metrics import champion_metric
 from tamid.core.contract.model import Contract
 from tamid.core.stats.blocks import Groups
 from tamid.core.stats.metrics import Terms, terms
-from tamid.core.values import LABEL, PERIOD, TIME, WEIGHT, Task
+from tamid.core.values import LABEL, PERIOD, TIME, WEIGHT, Interval, Task
 from tamid.stages.filing import numbered
 
 # One-sided level of every gate; candidates and slices that are judged together share it.
 ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """By how much fewer rows of a late period have a value in a column than those before had.
+
+    `now`: the share that has one; `new`: the candidate reads the column, the champion does not.
+    """
+
+    column: str
+    period: str
+    fewer: Interval
+    now: float
+    new: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,6 +45,7 @@ class Evidence:
     `probe`: measured in a clean process. `report`: the run's own, as JSON. `dirty`: the run was
     made from code that is committed nowhere, in the files `changed`. `buggy`: judged periods whose
     rows or labels are known to be wrong. `owed`: what a hand-over lacks. `now`: when it is judged.
+    `gaps`: of the columns that candidate and champion read.
     """
 
     contract: Contract
@@ -48,6 +63,7 @@ class Evidence:
     buggy: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
     now: datetime | None = None
+    gaps: tuple[Gap, ...] = ()
 
     def shared(self) -> Evidence:
         """Return the evidence on the rows of which the champion has not learnt, for comparing."""

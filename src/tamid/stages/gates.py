@@ -19,6 +19,7 @@ from tamid.core.stats.metrics import metric_of
 from tamid.core.values import PERIOD, STATIC_PERIOD, Interval, Task, jsonable
 from tamid.core.verdict import GateOutcome, GateVerdict, Outcome, conclude, reasons
 from tamid.core.windows import FEWEST_POSITIVES, JUDGED_SHARE
+from tamid.stages.availability import availability
 from tamid.stages.evidence import ALPHA, Evidence, groups_of, mass_of, terms_of
 from tamid.stages.filing import numbered
 from tamid.stages.guards import (
@@ -29,6 +30,7 @@ from tamid.stages.guards import (
     fairness,
     fairness_change,
     handoff,
+    latency_against,
     parity,
     service,
     spread,
@@ -207,6 +209,8 @@ _GATES: tuple[Callable[[Evidence], Iterator[GateVerdict]], ...] = (
     spread,
     parity,
     service,
+    latency_against,
+    availability,
     clean_tree,
     handoff,
 )

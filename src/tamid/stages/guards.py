@@ -24,6 +24,8 @@ LESS_CALIBRATED = 0.01
 # The usual limit of "far" for a PSI, and rows enough to tell it from chance. No proof of harm (new
 # scores should differ after a drift), but who acts on scores will meet other ones.
 UNLIKE, FEWEST_FOR_SPREAD = 0.25, 1000
+# So many times as long as the champion's is slow, as a canary would have it.
+SLOWER = 1.5
 _STANDS = {
     Standing.FINE: "fine",
     Standing.FLAG: "flag",
@@ -273,3 +275,24 @@ def service(e: Evidence) -> Iterator[GateVerdict]:
             threshold=allowed,
             message=f"{value:.3g} {unit}, allowed {allowed:g}",
         )
+
+
+def latency_against(e: Evidence) -> Iterator[GateVerdict]:
+    """A row that takes much longer than the champion's is for a person to look at.
+
+    Told, never failed: the limit is the contract's. Both are asked in turns in one process, so that
+    a busy machine makes no difference.
+    """
+    times = e.probe.get("times_as_long")
+    if e.champion is None or times is None:
+        return
+    slow = times > SLOWER
+    yield GateVerdict(
+        gate="service latency against the champion",
+        outcome=GateOutcome.UNDECIDED if slow else GateOutcome.PASS,
+        measured=times,
+        threshold=SLOWER,
+        message=f"a row takes {times:.2f} times as long as the champion's, asked in turns"
+        + (": within its limit, and fewer fit on the same machine" if slow else ""),
+        blocking=False,
+    )

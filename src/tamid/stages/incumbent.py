@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -9,22 +10,43 @@ import polars as pl
 from tamid.core.learning.given import NOTHING
 from tamid.core.state import State, Version
 from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, TIME
+from tamid.ports import Beside
 from tamid.stages import dataset, joining
 from tamid.stages.given import trained_through
 from tamid.stages.registry import judged_frame, voice
 from tamid.stages.rig import Rig
+from tamid.stages.voices import Voice
 
 
-def champion_scores(
-    rig: Rig, state: State, rows: pl.DataFrame, now: datetime
-) -> tuple[pl.Series | None, float]:
-    """Return the champion's scores of the judged rows, by its own contract and code.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Incumbent:
+    """The champion on the judged rows: its scores, from where on it decides, what it was asked by.
+
+    `scores`: None without a champion; null where it has learnt from a row and has no earlier score.
+    `inputs`: the rows as its own contract makes them; `voice`: who answered.
+    """
+
+    scores: pl.Series | None = None
+    threshold: float = 0.5
+    inputs: pl.DataFrame | None = None
+    voice: Voice | None = None
+
+    def beside(self, rows: int) -> Beside | None:
+        """Return it as one that is asked in turns with a candidate, on so many rows."""
+        if self.voice is None or self.inputs is None:
+            return None
+        known = self.inputs.head(rows)
+        return Beside(bundle=self.voice.bundle, overlay=self.voice.overlay, frame=known)
+
+
+def incumbent(rig: Rig, state: State, rows: pl.DataFrame, now: datetime) -> Incumbent:
+    """Return the champion on the judged rows, by its own contract and code.
 
     A row that it learnt from is scored as its own run did before it had: out of time, or out of
     fold. Where there is no such score it stays null, which is no evidence.
     """
     if not state.champion:
-        return None, 0.5
+        return Incumbent()
     version = state.versions[state.champion]
     theirs = rig.contract(version.registered.contract)
     periods = dataset.periods_of_rows(theirs, rows, now)
@@ -46,7 +68,8 @@ def champion_scores(
         .with_columns(_learnt(rig, state, rows).alias("learnt"))
         .select(pl.when("learnt").then("before").otherwise("live").fill_nan(None))
     )
-    return fair.to_series(), 0.5 if who.threshold is None else who.threshold
+    threshold = 0.5 if who.threshold is None else who.threshold
+    return Incumbent(scores=fair.to_series(), threshold=threshold, inputs=inputs, voice=who)
 
 
 def _learnt(rig: Rig, state: State, rows: pl.DataFrame) -> pl.Series:

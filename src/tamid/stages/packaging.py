@@ -163,6 +163,11 @@ def files_of(bundle: str, blobs: Blobs) -> frozenset[str]:
     return frozenset(read_manifest(_get(blobs, bundle, _MANIFEST)).files)
 
 
+def columns_of(bundle: str, blobs: Blobs) -> tuple[str, ...]:
+    """Return the columns that a bundle reads. Raises IntegrityError: its manifest is damaged."""
+    return read_manifest(_get(blobs, bundle, _MANIFEST)).schema.inputs
+
+
 def environment_of(bundle: str, blobs: Blobs) -> bytes:
     """Return what a bundle was made with. Raises IntegrityError: missing or altered."""
     files = read_manifest(_get(blobs, bundle, _MANIFEST)).files

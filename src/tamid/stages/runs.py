@@ -20,12 +20,13 @@ from tamid.core.state import Run, State
 from tamid.core.values import ENTITY, TIME, canonical_json
 from tamid.ports import TrainingResult
 from tamid.stages import dataset, joining
+from tamid.stages.availability import gaps
 from tamid.stages.cleaning import cleaned_for
-from tamid.stages.evidence import Evidence
+from tamid.stages.evidence import Evidence, Gap
 from tamid.stages.gates import judge
-from tamid.stages.incumbent import champion_scores
+from tamid.stages.incumbent import Incumbent, incumbent
 from tamid.stages.jobs import drifted_of, job_of, started_of
-from tamid.stages.packaging import files_of, pack
+from tamid.stages.packaging import columns_of, files_of, pack
 from tamid.stages.registry import judged_frame, overlay_of
 from tamid.stages.rig import Rig
 
@@ -104,15 +105,14 @@ def judge_run(
     judged = judged_frame(rig, state, a.run)
     pins = {pin.table: pin for pin in run.started.pins}
     periods = dataset.periods_of_rows(mine, judged, now)
-    inputs = dataset.good(joining.joined(rig.tables, mine, pins, periods, now))
-    keys = [ENTITY, TIME]
-    raw = inputs.drop([c for c in inputs.columns if c in judged.columns and c not in keys])
-    rows = judged.join(raw, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    champion, threshold = champion_scores(rig, state, rows, now)
-    overlay = overlay_of(rig, run.finished.overlay)
+    every = joining.joined(rig.tables, mine, pins, periods, now)
+    inputs = dataset.good(every)
+    rows = _with_inputs(judged, inputs)
+    champion = incumbent(rig, state, rows, now)
     ref = run.finished
     try:
-        probe = rig.scorer.probe(ref.bundle, ref.overlay, inputs.head(PROBE_ROWS), PROBES)
+        some, beside = inputs.head(PROBE_ROWS), champion.beside(PROBE_ROWS)
+        probe = rig.scorer.probe(ref.bundle, ref.overlay, some, PROBES, beside)
     except _ITS_OWN as error:
         # Judged again it would fail again, and keep every other run waiting.
         yield _failed(a.run, "user_code", f"the candidate does not answer: {error.what}", error.why)
@@ -121,19 +121,20 @@ def judge_run(
         Evidence(
             contract=mine,
             rows=rows,
-            threshold=overlay.threshold,
-            champion=champion,
-            champion_threshold=threshold,
+            threshold=overlay_of(rig, ref.overlay).threshold,
+            champion=champion.scores,
+            champion_threshold=champion.threshold,
             probe=probe,
             degraded=bool(drifted_of(mine, run.started, run.started.degraded_periods)),
             attempt=1 + _judged_before(state, run, periods),
-            report=rig.blobs.get(run.finished.report).decode(),
+            report=rig.blobs.get(ref.report).decode(),
             rng=rig.generator(run.started.seed),
             dirty=run.started.dirty and not run.started.experiment,
             changed=run.started.changed,
             now=now,
             buggy=tuple(sorted(buggy(state) & set(periods))),
             owed=_owed(rig, mine, state, run),
+            gaps=_gaps(rig, every, ref.bundle, champion),
         )
     )
     yield ev.Judged(
@@ -148,6 +149,20 @@ def judge_run(
         periods=tuple(sorted(periods)),
         periods_missing=judgement.periods_missing,
     )
+
+
+def _with_inputs(judged: pl.DataFrame, inputs: pl.DataFrame) -> pl.DataFrame:
+    keys = [ENTITY, TIME]
+    raw = inputs.drop([c for c in inputs.columns if c in judged.columns and c not in keys])
+    return judged.join(raw, on=keys, how="left", nulls_equal=True, maintain_order="left")
+
+
+def _gaps(rig: Rig, rows: pl.DataFrame, bundle: str, champion: Incumbent) -> tuple[Gap, ...]:
+    """Return how much is missing of late in what candidate and champion read."""
+    if champion.voice is None:
+        return ()
+    mine, theirs = (columns_of(b, rig.blobs) for b in (bundle, champion.voice.bundle))
+    return gaps(rows, theirs, mine)
 
 
 def _owed(rig: Rig, contract: Contract, state: State, run: Run) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from tamid.core.errors import DataError, IntegrityError, TamidError, UserCodeError
-from tamid.ports import RuleRunner, Scorer
+from tamid.ports import Beside, RuleRunner, Scorer
 from tamid.stages.packaging import Packed
 from tamid.testing.candidates import history, unlabelled
 
@@ -106,6 +106,15 @@ class ScorerSuite:
         }  # fmt: skip
         assert 0 < found["p50_ms"] <= found["p99_ms"]
         assert found["golden_difference"] <= 1e-9
+
+    def test_a_probe_asks_another_version_in_turns(
+        self, scorer: Scorer, packed: Packed, rows: pl.DataFrame
+    ) -> None:
+        """Beside itself a version takes about as long; what else is measured stays the same."""
+        other = Beside(bundle=packed.bundle, overlay=packed.overlay, frame=rows.head(3))
+        found = scorer.probe(packed.bundle, packed.overlay, rows.head(5), 20, other)
+        assert 0.5 < found["times_as_long"] < 2.0
+        assert 0 < found["p50_ms"] <= found["p99_ms"]
 
 
 class RuleSuite:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -104,11 +104,18 @@ def run_rule(files: Mapping[str, bytes], entry: str, frame: pl.DataFrame) -> pl.
     )
 
 
+def timed(predictor: Predictor, rows: pl.DataFrame) -> Callable[[int], float]:
+    """Return what asks for the i-th row and tells how many milliseconds that took."""
+
+    def once(i: int) -> float:
+        return milliseconds(partial(predictor.answer, rows.slice(i % max(rows.height, 1), 1), 0))
+
+    return once
+
+
 def measure(predictor: Predictor, rows: pl.DataFrame, repeats: int) -> Mapping[str, float]:
-    times = []
-    for i in range(max(1, repeats)):
-        row = rows.slice(i % max(rows.height, 1), 1)
-        times.append(milliseconds(partial(predictor.answer, row, 0)))
+    once = timed(predictor, rows)
+    times = [once(i) for i in range(max(1, repeats))]
     return {
         "p50_ms": float(np.percentile(times, 50)),
         "p99_ms": float(np.percentile(times, 99)),

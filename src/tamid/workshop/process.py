@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from tamid.adapters.spawn.worker import AHEAD, TRAINING
 from tamid.core.errors import TamidError
 from tamid.workshop import tools
-from tamid.workshop.answers import golden_off, measure, ready, refuse_unlike, run_rule
+from tamid.workshop.answers import golden_off, measure, ready, refuse_unlike, run_rule, timed
 from tamid.workshop.online import online_handlers
 from tamid.workshop.tools import candidate
 
 if TYPE_CHECKING:
-    from tamid.adapters.spawn.child import Channel
+    from tamid.adapters.spawn.child import Channel, Handler
     from tamid.stages.answering import Predictor
 
 # What most contracts need for a run: their learner, and the baselines of their gates.
@@ -71,14 +71,31 @@ def serve() -> None:
         found.write_ipc(here / "scores.arrow", compression="uncompressed")
         return {"rows": found.height}
 
+    measuring = _measuring(opened, here)
+    handlers = {"open": open_bundle, "score": score, "rule": rule, **measuring, **_MAKING}
+    serve(handlers | online_handlers(opened, golden, here))
+
+
+def _measuring(opened: Mapping[str, Predictor], here: Path) -> Mapping[str, Handler]:
+    """Return what measures the open bundle: alone, and in turns with another one."""
+
     def probe(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
         from tamid.adapters.spawn.handover import read_frame
 
         rows = read_frame(here / "rows.arrow")
         return measure(opened["bundle"], rows, int(request["repeats"]))
 
-    handlers = {"open": open_bundle, "score": score, "rule": rule, "probe": probe, **_MAKING}
-    serve(handlers | online_handlers(opened, golden, here))
+    def turns(request: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
+        from tamid.adapters.spawn.handover import read_bundle, read_frame
+        from tamid.core.latency import TURNS, times_as_long
+
+        mine = timed(opened["bundle"], read_frame(here / "rows.arrow"))
+        other = timed(ready(read_bundle(here / "beside")), read_frame(here / "beside.arrow"))
+        other(0)  # what is only made when first asked for
+        times = times_as_long(mine, other, min(int(request["repeats"]), TURNS))
+        return {"times_as_long": times}
+
+    return {"probe": probe, "turns": turns}
 
 
 def _import_ahead(model_format: str) -> None:

@@ -325,3 +325,26 @@ def test_periods_that_are_known_to_be_wrong_decide_nothing() -> None:
     found = judge(replace(given, buggy=("2026-01-04",)))
     assert found.outcome is Outcome.UNDECIDED
     assert "2026-01-04" in found.reasons[0]
+
+
+def test_a_candidate_that_takes_much_longer_than_the_champion_is_told_and_not_held() -> None:
+    """Beyond one and a half times; without a champion or a measurement nothing is said."""
+    y = np.tile([0.0, 1.0], 200)
+    mine = evidence(y, y * 0.8 + 0.1, champion=y * 0.7 + 0.15)
+    name = "service latency against the champion"
+
+    def told(times: float | None, champion: bool = True) -> GateVerdict | None:
+        probe = PROBE if times is None else {**PROBE, "times_as_long": times}
+        given = replace(mine, probe=probe, champion=mine.champion if champion else None)
+        return next((v for v in judge(given).verdicts if v.gate == name), None)
+
+    alike, slow = told(1.2), told(1.7)
+    assert alike is not None
+    assert slow is not None
+    assert (alike.outcome, slow.outcome, slow.blocking) == (PASS, OPEN, False)
+    assert "1.70 times as long" in slow.message
+    assert told(None) is None
+    assert told(1.7, champion=False) is None
+    assert (
+        judge(replace(mine, probe={**PROBE, "times_as_long": 9.0})).outcome is judge(mine).outcome
+    )

@@ -25,7 +25,7 @@ from tamid.core.contract.model import (
 from tamid.core.contract.running import Actions
 from tamid.core.errors import IntegrityError, LeaseLost, TamidError, UserCodeError, WorkerDied
 from tamid.core.values import ENTITY, PERIOD, RULE, TIME, Task
-from tamid.ports import Scores
+from tamid.ports import Beside, Scores
 from tamid.stages.scoring import ScoredPeriod, ScoringJob, Voice, score_period
 
 WEEK = timedelta(weeks=1)
@@ -83,7 +83,12 @@ class Models:
         return Scores(frame=self.models[bundle](frame), seconds=0.0)
 
     def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        repeats: int,
+        beside: Beside | None = None,
     ) -> Mapping[str, float]:
         """Measure nothing."""
         return {}

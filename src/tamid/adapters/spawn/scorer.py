@@ -13,10 +13,10 @@ import polars as pl
 
 from tamid.adapters.spawn.handover import read_frame, write_bundle, write_files
 from tamid.adapters.spawn.worker import Worker
-from tamid.core.errors import TamidError, WorkerDied
+from tamid.core.errors import TamidError, UserCodeError, WorkerDied
 from tamid.core.learning.bundle import Opened, Overlay, reduced_or_refused, sealed
 from tamid.core.values import jsonable
-from tamid.ports import Scores
+from tamid.ports import Beside, Scores
 
 if TYPE_CHECKING:
     from tamid.ports import RuleRunner, Scorer
@@ -89,7 +89,12 @@ class SpawnScorer:
         return self._asked(name, worker, request, frame, started, timeout)
 
     def probe(
-        self, bundle: str, overlay: str, frame: pl.DataFrame, repeats: int
+        self,
+        bundle: str,
+        overlay: str,
+        frame: pl.DataFrame,
+        repeats: int,
+        beside: Beside | None = None,
     ) -> Mapping[str, float]:
         """Measure a bundle in a clean process, one row at a time.
 
@@ -105,6 +110,8 @@ class SpawnScorer:
             start_s = monotonic() - started
             reply = worker.ask({"op": "probe", "repeats": repeats}, _PROBE_TIMEOUT)
             measured = {str(k): float(v) for k, v in reply.value.items()}
+            if beside is not None:
+                measured |= self._in_turns(worker, beside, repeats)
         except BaseException:
             worker.close()
             raise
@@ -119,6 +126,17 @@ class SpawnScorer:
             "size_mb": opened.size / 1e6,
             "golden_difference": golden,
         }
+
+    def _in_turns(self, worker: Worker, beside: Beside, repeats: int) -> Mapping[str, float]:
+        """Open another version in a process that has measured one, and ask both in turns."""
+        other = self._unpack(beside.bundle, beside.overlay)
+        write_bundle(worker.folder / "beside", other, sealed(other.overlay, ""))
+        beside.frame.write_ipc(worker.folder / "beside.arrow", compression="uncompressed")
+        try:
+            reply = worker.ask({"op": "turns", "repeats": repeats}, _PROBE_TIMEOUT)
+        except UserCodeError:  # the other one's, and no fault of the one that is measured
+            return {}
+        return {str(k): float(v) for k, v in reply.value.items()}
 
     def pids(self) -> tuple[int, ...]:
         """Return the process ids of the workers that are kept, the one idle longest first."""
