@@ -44,7 +44,7 @@ class Asked:
     """
 
     until: datetime
-    windows: tuple[str, ...] = ("all", "long", "short")
+    windows: tuple[str, ...] = ("all", "long", "short", "decay")
     lag: int = 1
     first: int | None = None
     step: int | None = None
@@ -66,19 +66,22 @@ def performance(
     Raises:
         DataError: no history, or too short; UserCodeError: as in training.
     """
+    from tamid.core.learning.splits import DECAY
     from tamid.stages.fits import Bench
     from tamid.stages.tensor import layout, tensor
 
     code = user_code(contract, path.parent)
     rows = history(contract, path, asked.until, real)
-    plan = layout(rows, asked.windows, lag=asked.lag)
+    learner = learner_of(contract, code, rows.classes)
+    windows = tuple(w for w in asked.windows if w != DECAY or not learner.unweighed())
+    plan = layout(rows, windows, lag=asked.lag)
     plan = replace(
         plan,
         first=plan.first if asked.first is None else asked.first,
         step=asked.step or plan.step,
     )
     bench = Bench(
-        learner=learner_of(contract, code, rows.classes),
+        learner=learner,
         params=dict(contract.training.params),
         seed=contract.training.seed,
         seconds=process_time,

@@ -121,6 +121,10 @@ class LightGBMLearner:
         """Return nothing: its own text is always storable."""
         return ()
 
+    def unweighed(self) -> str:
+        """Return nothing: rows are weighed."""
+        return ""
+
     def _params(self, params: Mapping[str, Param], seed: int, threads: int) -> dict[str, Any]:
         refused = sorted(_OURS & set(params))
         if refused:

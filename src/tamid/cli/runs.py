@@ -162,6 +162,8 @@ def _learnt(report: Mapping[str, Any]) -> Iterator[str]:
             f"    tried {one['window']:<14}{report.get('metric')} {one['value']:.4g}, "
             f"gain {one['gain']:+.4f} ± {one['error']:.4f}"
         )
+    for name, why in sorted(report.get("windows_left_out", {}).items()):
+        yield f"    no    {name:<14}{why}"
     for name, value in sorted(report.get("params", {}).items()):
         yield f"  parameter    {name} = {_number(value)}"
     trials = sorted(report.get("trials", ()), key=lambda t: (t["loss"], t["number"]))

@@ -150,6 +150,8 @@ def _chosen(report: Mapping[str, Any]) -> Iterator[str]:
             for w in windows
         ]
         yield f"<h3>Windows</h3>{cells(head, rows)}"
+    for name, why in sorted(report.get("windows_left_out", {}).items()):
+        yield f"<p>Not offered: {escape(name)}, for {escape(why)}.</p>"
 
 
 def _listed(report: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tamid.stages.byhand import Idea, Wish
     from tamid.stages.rig import Origin
 
-WINDOWS = ("auto", "all", "long", "short")
+WINDOWS = ("auto", "all", "long", "short", "decay")
 # What the gates' outcome means for the exit status: held is a valid failure, not an error.
 _STATUS = {"held": 3, "undecided": 4, "failed": 1}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import accumulate
 
 from tamid.core.stats.distributions import normal_quantile
 
@@ -21,9 +22,12 @@ FEWEST_POSITIVES = 100
 # So many periods that the champion has not learnt from can tell it from a candidate.
 FEWEST_FRESH = 2
 
-# "long" covers half a year of weeks, "short" two months: a season, and what happened lately.
-LONG = 26
-SHORT = 8
+# "long" covers half a year of weeks, and as many more as it takes to hold so many rows; "short" is
+# a third of it, and "decay" halves the weight of a row in half of it.
+LONG, LONG_ROWS = 26, 20_000
+_DECAY = "decay"
+# What windows reached back before runs recorded it.
+_BEFORE: Mapping[str, int] = {"long": 26, "short": 8}
 
 # A window is to know the season of so many weeks ahead, or to reach back a year.
 COMING = 4
@@ -73,21 +77,54 @@ def holdout(
     return tuple(ordered[-count:])
 
 
-def windows(periods: Sequence[str], choice: str) -> dict[str, tuple[str, ...]]:
-    """Return the candidate windows: all periods, the last 26, the last 8; or the one chosen.
+def reach(rows: Sequence[int]) -> dict[str, int]:
+    """Return how many of the latest periods each window covers; of `decay` the half-life.
 
-    >>> sorted(windows([f"p{i:02d}" for i in range(30)], "auto"))
-    ['all', 'long', 'short']
+    `rows`: of each period, oldest first; where some are not known (0), periods alone are counted.
+
+    >>> reach([1000] * 60), reach([500] * 60)
+    ({'long': 26, 'short': 8, 'decay': 13}, {'long': 40, 'short': 13, 'decay': 20})
+    """
+    fewer = sum(total < LONG_ROWS for total in accumulate(reversed(rows))) if all(rows) else 0
+    long = max(LONG, min(fewer + 1, len(rows)))
+    return {"long": long, "short": long // 3, _DECAY: long // 2}
+
+
+def windows(
+    periods: Sequence[str], choice: str, back: Mapping[str, int] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Return the candidate windows, or the one chosen, each with the periods it learns from.
+
+    `back`: how far they reach; without it as they did before that was recorded. `decay:N` learns
+    from all periods, the weight of a row halved every N of them. A window that would hold all there
+    is, or hardly weigh, is none.
+
+    >>> weeks = [f"p{i:02d}" for i in range(30)]
+    >>> {name: len(span) for name, span in windows(weeks, "auto", reach([900] * 30)).items()}
+    {'all': 30, 'long': 26, 'short': 8, 'decay:13': 30}
+    >>> list(windows(weeks, "decay", reach([900] * 30))), list(windows(weeks, "auto"))
+    (['decay:13'], ['all', 'long', 'short'])
     """
     ordered = tuple(sorted(periods))
     found = {"all": ordered}
-    if len(ordered) > LONG:
-        found["long"] = ordered[-LONG:]
-    if len(ordered) > SHORT:
-        found["short"] = ordered[-SHORT:]
-    if choice in found:
-        return {choice: found[choice]}
-    return found
+    for name, length in (back or _BEFORE).items():
+        if len(ordered) > length:
+            decays = name == _DECAY
+            found[f"{name}:{length}" if decays else name] = ordered if decays else ordered[-length:]
+    chosen = offered_as(choice, found)
+    return {chosen: found[chosen]} if chosen else found
+
+
+def offered_as(name: str, candidates: Collection[str]) -> str:
+    """Return the candidate that a window's name stands for, "" if there is none.
+
+    A half-life moves with the rows: `decay` of today is what `decay:13` of last year was.
+
+    >>> offered_as("decay:13", ["all", "decay:15"]), offered_as("long", ["all"])
+    ('decay:15', '')
+    """
+    kind = name.partition(":")[0]
+    return next((c for c in candidates if c == name or c.partition(":")[0] == kind), "")
 
 
 def quarter(day: str) -> int:

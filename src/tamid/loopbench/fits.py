@@ -17,17 +17,14 @@ from tamid.core.learning.model import FeatureTable, Floats, Ints, Learner, Model
 from tamid.core.learning.splits import DECAY, window_weights
 from tamid.core.stats.threshold import best_for_f1
 from tamid.core.values import Task
-from tamid.core.windows import LONG, SHORT
+from tamid.core.windows import reach
 from tamid.loopbench.world import World
 
 # One setting for all sets.
 PARAMS: dict[str, Param] = {"num_iterations": 60}
 SEED = 1
-# What a run of the product chooses among, and what the grid has beside it: `decay` halves a week's
-# weight in half the long window.
-OFFERED = ("all", "long", "short")
-WINDOWS = (*OFFERED, f"decay:{LONG // 2}")
-_LENGTHS = {"all": 0, "long": LONG, "short": SHORT}
+# What a run of the product chooses among, and the grid as well.
+WINDOWS = ("all", "long", "short", "decay")
 # Enough rows to place a threshold to within a percent of the scores.
 _ROWS_FOR_THRESHOLD = 3000
 # The calibrated middle, where no better threshold can be had.
@@ -60,14 +57,13 @@ class Fits:
     _answers: dict[tuple[bytes, bytes], NDArray[np.float32]] = field(default_factory=dict)
     _digests: dict[int, tuple[World, list[bytes], list[bytes]]] = field(default_factory=dict)
 
-    def fitted(self, world: World, weeks: Sequence[int], window: str = "all") -> Fitted:
-        """Return the model that learns the told labels of these weeks."""
+    def fitted(self, world: World, weeks: Sequence[int], weighed: str = "") -> Fitted:
+        """Return the model that learns the told labels of these weeks, by age if so `weighed`."""
         taught, _ = self._known(world)
-        weighed = window.encode() if window.startswith(DECAY) else b""
-        content = b"".join([weighed, *(taught[w] for w in weeks)])
+        content = b"".join([weighed.encode(), *(taught[w] for w in weeks)])
         key = hashlib.blake2b(content, digest_size=16).digest()
         if key not in self._models:
-            self._models[key] = self._fit(world, weeks, window, key)
+            self._models[key] = self._fit(world, weeks, weighed, key)
         return self._models[key]
 
     def answers(self, world: World, fitted: Fitted, week: int) -> Floats:
@@ -112,11 +108,12 @@ class Fits:
             held = self._digests[id(world)] = (world, taught, seen)
         return held[1], held[2]
 
-    def _fit(self, world: World, weeks: Sequence[int], window: str, key: bytes) -> Fitted:
+    def _fit(self, world: World, weeks: Sequence[int], weighed: str, key: bytes) -> Fitted:
         rows = _index(world, weeks)
         table, y = _table(world, rows), world.told[rows]
         period = np.repeat(np.asarray(weeks), np.diff(world.start)[np.asarray(weeks)])
-        weight = window_weights(window, period, np.zeros(len(rows), dtype=bool), np.ones(len(rows)))
+        none, one = np.zeros(len(rows), dtype=bool), np.ones(len(rows))
+        weight = window_weights(weighed, period, none, one)
         begun = self.clock()
         model = self.learner.fit(table, y, weight, PARAMS, SEED)
         spent = self.clock() - begun
@@ -131,17 +128,19 @@ class Fits:
         )
 
 
-def spans(weeks: Ints) -> dict[str, Ints]:
-    """Return what each window learns from, of the weeks that are known; equal ones only once.
+def spans(weeks: Ints, rows: Ints) -> dict[str, tuple[str, Ints]]:
+    """Return how each window weighs and what it learns from, of the weeks that are known.
 
-    >>> {name: len(span) for name, span in spans(np.arange(20)).items()}
-    {'all': 20, 'short': 8, 'decay:13': 20}
+    `rows`: of each of these weeks. A window that would be as another is left out.
+
+    >>> {n: (w, len(span)) for n, (w, span) in spans(np.arange(20), np.full(20, 900)).items()}
+    {'all': ('', 20), 'short': ('', 8), 'decay': ('decay:13', 20)}
     """
-    found: dict[str, Ints] = {}
-    for name in WINDOWS:
-        length = _LENGTHS.get(name, 0)
-        if length == 0 or len(weeks) > length:
-            found[name] = weeks[-length:] if length else weeks
+    found = {WINDOWS[0]: ("", weeks)}
+    for name, length in reach(rows.tolist()).items():
+        if len(weeks) > length:
+            whole = name == DECAY
+            found[name] = (f"{DECAY}:{length}", weeks) if whole else ("", weeks[-length:])
     return found
 
 

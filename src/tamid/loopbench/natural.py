@@ -10,7 +10,7 @@ from tamid.core.learning.model import Floats
 from tamid.core.policies.board import board
 from tamid.core.policies.policy import ReplayPolicy, calendar, never
 from tamid.core.policies.walk import Walk, walk
-from tamid.loopbench.fits import OFFERED, WINDOWS
+from tamid.loopbench.fits import WINDOWS
 from tamid.loopbench.service import Hindsight, Served, hindsight, served
 from tamid.loopbench.tables import Table
 from tamid.loopbench.world import WEEKS_A_YEAR
@@ -49,10 +49,9 @@ def natural(table: Table, policy: ReplayPolicy) -> Natural:
     """Walk the default policy and the grid over a filled table.
 
     NR = (E(policy) - E(best fixed)) / (E(never) - E(best fixed)); undecidable where never lies
-    within two standard errors of the best. The grid has one window more than a run of the product
-    chooses among.
+    within two standard errors of the best.
     """
-    tables, offered = board(table.tensor()), board(table.tensor(OFFERED))
+    tables = board(table.tensor())
     fixed = {
         f"{cadence}-weekly {window}": walk(tables, calendar(f"{cadence}", cadence, window))
         for cadence in CADENCES
@@ -61,8 +60,8 @@ def natural(table: Table, policy: ReplayPolicy) -> Natural:
     walks = {
         "never": walk(tables, never()),
         **fixed,
-        _UNGROWN: walk(offered, ReplayPolicy(name=_UNGROWN)),
-        "default": walk(offered, policy),
+        _UNGROWN: walk(tables, ReplayPolicy(name=_UNGROWN)),
+        "default": walk(tables, policy),
     }
     courses = {name: served(table, walked) for name, walked in walks.items()}
     means = {name: float(c.loss.mean()) for name, c in courses.items()}

@@ -15,7 +15,7 @@ from tamid.loopbench.datasets import load
 from tamid.loopbench.descriptions import Description
 from tamid.loopbench.diagnosing import Doctor
 from tamid.loopbench.events import KINDS
-from tamid.loopbench.fits import WINDOWS, Fits
+from tamid.loopbench.fits import Fits
 from tamid.loopbench.forest import forest_loss
 from tamid.loopbench.injected import Base, NullResult, Trial, lived, null_result, trial
 from tamid.loopbench.natural import Natural, natural
@@ -137,7 +137,7 @@ def _affordable(whole: World, fits: Fits, run: _Run) -> tuple[World, int]:
 
 
 def _history(world: World, step: int, fits: Fits, run: _Run) -> Natural:
-    table = Table(world=world, fits=fits, origins=origins_of(world, step), windows=WINDOWS)
+    table = Table(world=world, fits=fits, origins=origins_of(world, step))
     done = fill_all(
         table, run.over(_HISTORY), lambda i, n: None if i % 10 else run.tell(f"models {i}/{n}")
     )
@@ -155,7 +155,7 @@ def _shortened(table: Table, done: int, weeks: int) -> Table:
         world, values=world.values[:rows], y=world.y[:rows], told=world.told[:rows],
         start=world.start[: weeks + 1], lag=world.lag[:weeks],
     )  # fmt: skip
-    found = Table(world=short, fits=table.fits, origins=table.origins[:done], windows=table.windows)
+    found = Table(world=short, fits=table.fits, origins=table.origins[:done])
     found.fill(range(done))
     return found
 

@@ -19,7 +19,7 @@ from tamid.core.policies.policy import ReplayPolicy
 from tamid.core.policies.tensor import Tensor
 from tamid.core.policies.walk import Walk, walk
 from tamid.core.values import Task
-from tamid.loopbench.fits import OFFERED, Fits, Fitted, losses, spans
+from tamid.loopbench.fits import WINDOWS, Fits, Fitted, losses, spans
 from tamid.loopbench.world import DEPLOY_LAG, World
 
 # A week is cut into so many blocks in order of its rows (days, where there are seven).
@@ -35,8 +35,7 @@ class Table:
 
     `barred`: weeks that no model may learn from, with the week from which that holds (what was
     learnt before it was known stays learnt). `closed`: places of origins at which nothing may be
-    trained. `last`: the week from which on nothing is looked at (0: all weeks are). `windows`: what
-    models learn from; the first ones are those that a run of the product chooses among.
+    trained. `last`: the week from which on nothing is looked at (0: all weeks are).
     """
 
     world: World
@@ -45,14 +44,13 @@ class Table:
     barred: dict[int, int] = field(default_factory=dict)
     closed: set[int] = field(default_factory=set)
     last: int = 0
-    windows: tuple[str, ...] = OFFERED
     _sums: Floats = field(init=False)
     _done: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.last = self.last or self.world.weeks
         self.close(self.last, self.world.weeks)
-        shape = (len(self.origins), len(self.windows), self.world.weeks, _BLOCKS, len(_TERMS))
+        shape = (len(self.origins), len(WINDOWS), self.world.weeks, _BLOCKS, len(_TERMS))
         self._sums = np.zeros(shape)
 
     def fill(self, places: Iterable[int]) -> None:
@@ -62,8 +60,8 @@ class Table:
                 continue
             self._done.add(place)
             known = self.known(place)
-            for w, span in self._windows(known).items():
-                fitted = self.fits.fitted(self.world, span.tolist(), self.windows[w])
+            for w, (weighed, span) in self._windows(known).items():
+                fitted = self.fits.fitted(self.world, span.tolist(), weighed)
                 later = range(int(known[-1]) + 1, self.last)
                 self.fits.prepare(self.world, fitted, later)
                 for week in later:
@@ -97,39 +95,34 @@ class Table:
 
     def model(self, place: int, window: int) -> Fitted:
         """Return the model of an origin and window."""
-        span = self._windows(self.known(place))[window]
-        return self.fits.fitted(self.world, span.tolist(), self.windows[window])
+        weighed, span = self._windows(self.known(place))[window]
+        return self.fits.fitted(self.world, span.tolist(), weighed)
 
-    def tensor(self, windows: tuple[str, ...] = ()) -> Tensor:
-        """Return the tensor as far as it is filled, of its first `windows` only if they are given.
-
-        What `auto` chooses among is then what the product's runs choose among.
-        """
-        named = windows or self.windows
-        begins = np.full((len(self.origins), len(named)), -1, dtype=np.int64)
+    def tensor(self) -> Tensor:
+        """Return the tensor as far as it is filled."""
+        begins = np.full((len(self.origins), len(WINDOWS)), -1, dtype=np.int64)
         for place in range(len(self.origins)):
             if place in self.closed:
                 continue
-            for w, span in self._windows(self.known(place)).items():
-                if w < len(named):
-                    begins[place, w] = int(span[0])
+            for w, (_, span) in self._windows(self.known(place)).items():
+                begins[place, w] = int(span[0])
         regression = self.world.task is Task.REGRESSION
         return Tensor(
             metric="mae" if regression else "accuracy",
             higher_is_better=not regression,
             weeks=tuple(f"{t:04d}" for t in range(self.world.weeks)),
-            windows=named,
+            windows=WINDOWS,
             origins=self.origins,
             begins=begins,
             terms=_TERMS,
-            sums=self._sums[:, : len(named)],
+            sums=self._sums,
             delay=int(self.world.lag.max()),
             lag=DEPLOY_LAG,
         )
 
-    def _windows(self, known: Ints) -> dict[int, Ints]:
-        found = spans(known)
-        return {w: found[name] for w, name in enumerate(self.windows) if name in found}
+    def _windows(self, known: Ints) -> dict[int, tuple[str, Ints]]:
+        found = spans(known, np.diff(self.world.start)[known])
+        return {w: found[name] for w, name in enumerate(WINDOWS) if name in found}
 
     def _cell(self, fitted: Fitted, week: int) -> Floats:
         answers = self.fits.answers(self.world, fitted, week)

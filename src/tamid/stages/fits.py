@@ -15,7 +15,7 @@ from tamid.core.policies.measure import COMMON, measure
 from tamid.core.stats.arrays import Bools
 from tamid.core.stats.calibration import Calibration
 from tamid.core.values import Task
-from tamid.core.windows import LONG, SHORT
+from tamid.core.windows import reach
 from tamid.stages.answering import calibrated
 from tamid.stages.matrix import BLOCKS, Matrix, known_weights, narrow, vocabulary
 from tamid.stages.tallies import Judged, estimated, shifts, sums, term_names
@@ -38,6 +38,19 @@ class Bench:
     seed: int
     seconds: Callable[[], float]
     code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Part:
+    """What a window learns from at an origin, and by which name its rows are weighed."""
+
+    rows: Bools
+    weighed: str
+
+    @property
+    def content(self) -> bytes:
+        """Return what tells two of them apart."""
+        return self.rows.tobytes() + self.weighed.encode()
 
 
 def gap_of(rows: Matrix) -> int:
@@ -74,8 +87,8 @@ class Fits:
         begins: list[int] = []
         done: dict[bytes, int] = {}
         for window in self._windows:
-            mine = self._windowed(known, window)
-            same = mine.tobytes() + (window.encode() if window.startswith(DECAY) else b"")
+            mine = self._part(known, window)
+            same = mine.content
             if same in done:  # with little history many windows are one
                 for values in found.values():
                     values.append(values[done[same]])
@@ -93,7 +106,7 @@ class Fits:
         self,
         origin: int,
         window: str,
-        mine: Bools,
+        mine: _Part,
         weight: Floats | None,
         later: FeatureTable,
         places: Floats,
@@ -102,7 +115,7 @@ class Fits:
     ) -> int:
         """Fit one model and put down what it leaves; return the first week learnt from, or -1."""
         rows = self._rows
-        if not _enough(rows.y[mine], self._task):
+        if not _enough(rows.y[mine.rows], self._task):
             shape = (len(rows.weeks), BLOCKS, len(self.terms))
             found["sums"].append(np.zeros(shape))
             found["estimate"].append(np.full(shape[0], np.nan))
@@ -111,7 +124,7 @@ class Fits:
             self._recent[origin, window] = (begin, _EMPTY)
             return -1
         started = self._bench.seconds()
-        model = self._fit(window, mine, weight, later, places)
+        model = self._fit(mine, weight, later, places)
         fitted = self._bench.seconds()
         raw = model.predict(later)
         ended = self._bench.seconds()
@@ -137,15 +150,16 @@ class Fits:
         found["psi"].append(shifts(judged))
         found["estimate"].append(self._estimate(judged, tuned.threshold))
         found["seconds"].append(np.array(fitted - started))
-        return int(rows.told[mine].min())
+        return int(rows.told[mine.rows].min())
 
     def _fit(
-        self, window: str, mine: Bools, weight: Floats | None, later: FeatureTable, places: Floats
+        self, part: _Part, weight: Floats | None, later: FeatureTable, places: Floats
     ) -> Model:
-        rows, bench = self._rows, self._bench
+        rows, bench, mine = self._rows, self._bench, part.rows
         values = narrow(rows.table.values[mine], rows.table.features, places)
         base = rows.weights[mine] if weight is None else weight[mine] * rows.weights[mine]
-        weighed = window_weights(window, rows.told[mine], np.zeros(len(base), dtype=bool), base)
+        none = np.zeros(len(base), dtype=bool)
+        weighed = window_weights(part.weighed, rows.told[mine], none, base)
         table = FeatureTable(features=later.features, values=values)
         return bench.learner.fit(table, rows.y[mine], weighed, bench.params, bench.seed)
 
@@ -158,14 +172,15 @@ class Fits:
             return np.asarray(seen)
         return np.asarray(seen & (rows.week < origin - rows.delay))
 
-    def _windowed(self, known: Bools, window: str) -> Bools:
-        length = {"long": LONG, "short": SHORT}.get(window, 0)
-        if window.startswith("last:"):
-            length = int(window.partition(":")[2])
-        present = np.unique(self._rows.told[known])
+    def _part(self, known: Bools, window: str) -> _Part:
+        """Return what a window is of the known rows; one that reaches back too far is all."""
+        present, counts = np.unique(self._rows.told[known], return_counts=True)
+        length = reach(counts.tolist()).get(window, 0)
         if length == 0 or len(present) <= length:
-            return known
-        return np.asarray(known & (self._rows.told >= present[-length]))
+            return _Part(rows=known, weighed="")
+        if window == DECAY:
+            return _Part(rows=known, weighed=f"{DECAY}:{length}")
+        return _Part(rows=np.asarray(known & (self._rows.told >= present[-length])), weighed="")
 
     def _tuned(self, origin: int, window: str) -> Tuned:
         """Tune on the last matured weeks, by the answers of the same window four weeks earlier."""
@@ -196,14 +211,14 @@ class Fits:
                 return raw[seen - begin]
         rows = self._rows
         known = (rows.told < start) & (rows.row_known <= rows.starts[start])
-        mine = self._windowed(np.asarray(known), window)
-        if not _enough(rows.y[mine], self._task):
+        mine = self._part(np.asarray(known), window)
+        if not _enough(rows.y[mine.rows], self._task):
             return _EMPTY
-        places, features = vocabulary(rows.table.values[mine], rows.table.features)
+        places, features = vocabulary(rows.table.values[mine.rows], rows.table.features)
         values = narrow(rows.table.values[seen], rows.table.features, places)
         later = FeatureTable(features=features, values=values)
         started = self._bench.seconds()
-        raw = self._fit(window, mine, None, later, places).predict(later)
+        raw = self._fit(mine, None, later, places).predict(later)
         self.bare += self._bench.seconds() - started
         self.fits += 1
         return raw

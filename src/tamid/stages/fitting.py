@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -127,6 +127,8 @@ class Bench:
         self.plan: Plan = plan_for(
             self.rows, job.windows, job.holdout, degraded=job.degraded, salt=salt
         )
+        self.left_out = _left_out(self.plan.windows, tools.recipe or tools.learner)
+        self.windows = tuple(w for w in self.plan.windows if w not in self.left_out)
         drifted = self.plan.drifted if isinstance(self.plan, Degraded) else None
         self.new: Bools = np.zeros(len(self.rows), dtype=bool) if drifted is None else drifted
         self.fits: list[Fit] = []
@@ -222,6 +224,13 @@ class Bench:
 
     def _rng(self) -> Generator:
         return self.tools.generator(self.job.seed)
+
+
+def _left_out(windows: Sequence[str], learner: Learner) -> Mapping[str, str]:
+    """Return the windows that weigh rows, with why the learner cannot; one alone was asked for."""
+    weighed = [name for name in windows if name.startswith((DECAY, MIXED))]
+    why = learner.unweighed() if weighed and len(windows) > 1 else ""
+    return dict.fromkeys(weighed, why) if why else {}
 
 
 def _best_class(raw: Floats) -> Floats:

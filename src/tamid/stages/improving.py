@@ -17,7 +17,7 @@ from tamid.core.errors import DataError, Waiting
 from tamid.core.learning.advice import Ask, Study
 from tamid.core.state import State
 from tamid.core.values import PERIOD
-from tamid.core.windows import windows
+from tamid.core.windows import offered_as, reach, windows
 from tamid.ports import Studier, TrainingJob
 from tamid.stages.reproducing import finished_of, job_again
 from tamid.stages.rig import Rig
@@ -91,7 +91,10 @@ def _trusted(job: TrainingJob, state: State) -> tuple[TrainingJob, tuple[str, ..
             fix="Repair the data first: `tamid cases`.",
         )
     periods = sorted(set(present) - set(bad))
-    offered = job.windows if job.degraded else {**windows(periods, "auto"), **job.windows}
+    counts = frame.group_by(PERIOD).len().sort(PERIOD).get_column("len").to_list()
+    every = windows(periods, "auto", reach(counts))
+    others = {n: span for n, span in every.items() if not offered_as(n, job.windows)}
+    offered = job.windows if job.degraded else {**others, **job.windows}
     spans = {n: tuple(p for p in span if p not in bad) for n, span in offered.items()}
     holdout = tuple(p for p in job.holdout if p not in bad)
     return replace(job, frame=frame, windows=spans, holdout=holdout), tuple(bad)

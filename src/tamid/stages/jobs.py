@@ -14,7 +14,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.learning.splits import ALL, RECENT
 from tamid.core.state import State
 from tamid.core.values import PERIOD, STATIC_PERIOD
-from tamid.core.windows import FEWEST_FRESH, holdout, out_of_season, windows
+from tamid.core.windows import FEWEST_FRESH, holdout, offered_as, out_of_season, reach, windows
 from tamid.ports import TrainingJob
 from tamid.stages import dataset
 from tamid.stages.evidence import mass_by_period
@@ -30,6 +30,8 @@ def started_of(
     """Return the beginning of a run: all that it rests on, pinned."""
     origin = rig.origin()
     window = a.window or contract.retraining.window
+    back = reach([state.volume.get(p, 0) for p in sorted(a.periods)])
+    candidates = windows(a.periods, window, back)
     return ev.RunStarted(
         run=a.run,
         trigger=a.trigger,
@@ -49,8 +51,9 @@ def started_of(
         changed=origin.changed,
         diff=rig.blobs.put(origin.diff.encode()) if origin.diff else "",
         held=_held(state),
-        out_of_season=_out_of_season(contract, a.periods, a.degraded, window, now),
+        out_of_season=_out_of_season(contract, a.periods, a.degraded, candidates, now),
         given=a.given if isinstance(a, do.TakeOver) else "",
+        reach=back,
     )
 
 
@@ -90,7 +93,8 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
     periods = tuple(p for p in started.periods if p in there)
     contract = rig.contract(started.contract)
     degraded = drifted_of(contract, started, periods)
-    candidates, unseasonal = windows(periods, started.window), started.out_of_season
+    candidates = windows(periods, started.window, started.reach)
+    unseasonal = started.out_of_season
     given = kept(started.given, rig.blobs) if started.given else None
     if given is not None:
         candidates, unseasonal = {ALL: periods}, ()
@@ -111,7 +115,7 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
         judge_salt=f"{rig.salt}/{started.run}" if degraded else rig.model,
         # The search's journals of all models lie in one folder.
         resume=f"{rig.model}-{started.run}",
-        held=started.held,
+        held=offered_as(started.held, candidates) or started.held,
         given=given,
         out_of_season=unseasonal if degraded else (),
     )
@@ -125,13 +129,17 @@ def _held(state: State) -> str:
 
 
 def _out_of_season(
-    contract: Contract, periods: Sequence[str], degraded: Sequence[str], window: str, now: datetime
+    contract: Contract,
+    periods: Sequence[str],
+    degraded: Sequence[str],
+    candidates: Mapping[str, Sequence[str]],
+    now: datetime,
 ) -> tuple[str, ...]:
     """Return the windows that lack a coming season; after a drift its weeks alone are one, too."""
     if STATIC_PERIOD in periods:
         return ()
     today = now.astimezone(ZoneInfo(contract.calendar.timezone)).date().isoformat()
-    found = out_of_season(windows(periods, window), today)
+    found = out_of_season(candidates, today)
     drifted = tuple(p for p in degraded if p in periods)
     if not drifted:
         return found

@@ -57,7 +57,7 @@ class Lab:
         self.bench = Bench(job, contract, tools)
         self.ask, self.contract, self.tools = ask, contract, tools
         self.metric = quality_metric(contract)
-        self.window = ask.window if ask.window in self.bench.plan.windows else "all"
+        self.window = ask.window if ask.window in self.bench.windows else "all"
         self.rng = tools.generator(job.seed)
         self.fits, self._progress, self._steps, self._fitting = 0, progress, 0, 0.0
         self.measured: list[tuple[Finding, Terms]] = []

@@ -110,9 +110,10 @@ def _threshold(lab: Lab) -> None:
 def _windows(lab: Lab) -> None:
     """Fit the recipe on every other window."""
     plan = lab.bench.plan
-    others = [w for w in plan.windows if w != lab.window]
+    others = [w for w in lab.bench.windows if w != lab.window]
     if not others:
         lab.missing["window"] = "rows without time, or too few weeks: there is one window"
+    lab.missing |= {f"window {name}": why for name, why in lab.bench.left_out.items()}
     for window in others:
         name = f"window {window}"
         if not (lab.bench.fittable(window) and lab.bench.differs(window, lab.window)):

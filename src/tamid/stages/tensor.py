@@ -25,13 +25,13 @@ from tamid.stages.fits import Bench, Fits, gap_of
 from tamid.stages.in_fact import Acted
 from tamid.stages.matrix import Matrix
 
-WINDOWS = ("all", "long", "short")
+WINDOWS = ("all", "long", "short", "decay")
 # Twice the year of weekly origins takes minutes and tells little more than every second week.
 MOST_ORIGINS = 60
 # A fifth of the rows is for the first model, so that four fifths show how it ages.
 _WARM_SHARE = 5
 # Grows when a stored part would be read otherwise.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
     model = bench.fit(chosen.window, fold.fit, params, "judged")
     judged = judged_rows(bench, model, chosen, fold.seen)
     features = measured(bench, model, chosen, fold)
-    tuning = bench.plan.tuning(bench.plan.windows[0])[0]
+    tuning = bench.plan.tuning(bench.windows[0])[0]
     judged, baselines = against_baselines(bench, judged, fold, tuning, steps)
     steps.next("final fit")
     final = bench.plan.final(chosen.window)
@@ -99,6 +99,7 @@ def learn(job: TrainingJob, contract: Contract, tools: Tools, progress: Progress
         told={
             "plan": type(bench.plan).__name__.lower(),
             "windows": candidates,
+            "windows_left_out": bench.left_out,
             "params": params,
             "trials": trials,
             "features": features,
@@ -185,7 +186,7 @@ def _searched(bench: Bench, steps: Steps) -> tuple[dict[str, Param], Sequence[Tr
 
     def loss(tried: Mapping[str, Param]) -> float:
         steps.next("search")
-        y, raw, weight = bench.unseen(bench.plan.windows[0], {**params, **tried})
+        y, raw, weight = bench.unseen(bench.windows[0], {**params, **tried})
         return terms(name, task, y, raw, weights=weight).point()
 
     trials = searcher.search(
@@ -205,9 +206,9 @@ def _window(
 ) -> tuple[Tuned, Sequence[Candidate]]:
     """Tune each window on the same unseen rows, and choose with hysteresis."""
     steps.next("windows")
-    first = bench.plan.windows[0]
+    first = bench.windows[0]
     tuned: dict[str, Tuned] = {}
-    for window in bench.plan.windows:
+    for window in bench.windows:
         if window == first or (bench.fittable(window) and bench.differs(window, first)):
             y, raw, weight = bench.unseen(window, params)
             tuned[window] = tune(bench.contract, window, y, raw, weight)

@@ -17,7 +17,7 @@ import polars as pl
 from tamid.core.fold import LOGS, OF_RUNS, ROWS
 from tamid.core.retention import Needed, outlived
 from tamid.core.values import KNOWN_AT, PERIOD, STATIC_PERIOD, TIME
-from tamid.core.windows import LONG, SHORT
+from tamid.core.windows import reach
 from tamid.stages.answered import SERVED
 from tamid.stages.feeds import LABELS
 from tamid.stages.registry import judged_frame
@@ -120,7 +120,8 @@ def _lasts(app: App, model: str, state: State, name: str) -> dict[str, datetime]
 def _needed(app: App, model: str, state: State, periods: list[str]) -> Needed:
     """Return from where on everything stays, and why."""
     contract = app.contract(model)
-    window = SHORT if contract.retraining.window == "short" else LONG
+    back = reach([state.volume.get(p, 0) for p in periods])
+    window = back["short" if contract.retraining.window == "short" else "long"]
     first = [(p, f"training looks back over {window} periods") for p in periods[-window:][:1]]
     for number, who in (
         (state.champion, "the champion"),

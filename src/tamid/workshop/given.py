@@ -79,6 +79,10 @@ class Handed:
         """Return nothing: what could not be stored was refused when it was opened."""
         return ()
 
+    def unweighed(self) -> str:
+        """Return nothing: it has learnt already."""
+        return ""
+
     def recipe(self) -> Learner | None:
         """Return what fits the like of it anew; None for files that hold no recipe."""
         if self._pipeline is None or any(not i.name for i in self.described.inputs):

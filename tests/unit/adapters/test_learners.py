@@ -239,6 +239,8 @@ def test_weights_need_an_estimator_that_takes_them() -> None:
         Task.BINARY,
         STORE,
     )
+    assert learner.unweighed() == "KNeighborsClassifier takes no sample_weight"
+    assert PipelineLearner(pipeline, Task.BINARY, STORE).unweighed() == ""
     x, pull = table()
     y = labels(Task.BINARY, pull)
     learner.fit(x, y, np.ones(len(x)), {}, 7)

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamid.core.windows import YEAR, out_of_season, quarter, windows
+from tamid.core.windows import YEAR, offered_as, out_of_season, quarter, reach, windows
 
 
 def weeks(first: date, count: int) -> list[str]:
@@ -22,6 +22,42 @@ def test_a_window_of_winter_is_not_offered_for_the_spring() -> None:
     assert found == ("long", "short")
     # In the middle of a quarter the last weeks know what comes.
     assert out_of_season(windows(periods, "auto"), "2026-02-05") == ()
+
+
+def test_half_a_year_or_as_many_weeks_as_hold_20_000_rows() -> None:
+    """Few rows a week make the long window longer; a third of it is short, half the half-life."""
+    assert reach([769] * 40 + [770] * 26) == {"long": 26, "short": 8, "decay": 13}
+    assert reach([400] * 100)["long"] == 50
+    # Where all rows there are do not suffice, the long window is all there is, and none of its own.
+    few = weeks(date(2025, 3, 2), 60)
+    assert list(windows(few, "auto", reach([10] * 60))) == ["all", "short", "decay:30"]
+    assert len(windows(few, "auto", reach([10] * 60))["short"]) == 20
+    # Weeks whose rows nobody counted are weeks all the same.
+    assert reach([0] + [5000] * 99)["long"] == 26
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=150))
+def test_the_long_window_holds_what_it_promises_and_no_week_more(rows: list[int]) -> None:
+    """Whatever the weeks: 20,000 rows and half a year, or all."""
+    back = reach(rows)
+    long = back["long"]
+    assert long >= 26
+    assert long >= len(rows) or sum(rows[-long:]) >= 20_000
+    assert long == 26 or sum(rows[-(long - 1) :]) < 20_000
+    assert back == {"long": long, "short": long // 3, "decay": long // 2}
+
+
+def test_a_window_by_weights_holds_all_periods_and_keeps_its_kind() -> None:
+    """Its season is that of all data; its half-life moves with the rows, and it stays in force."""
+    periods = weeks(date(2025, 3, 2), 54)
+    found = windows(periods, "auto", reach([900] * 54))
+    assert found["decay:13"] == found["all"]
+    assert out_of_season(found, "2026-03-20") == ("long", "short")
+    assert list(windows(periods, "decay", reach([900] * 54))) == ["decay:13"]
+    assert offered_as("decay:20", found) == "decay:13"
+    assert offered_as("recent", found) == ""
+    # A year's weights hardly differ where the half-life is longer than the history.
+    assert list(windows(periods[:12], "auto", reach([900] * 12))) == ["all", "short"]
 
 
 def test_what_nobody_has_seen_excludes_nothing() -> None:

@@ -17,7 +17,7 @@ from tamid.core.values import Task
 from tamid.loopbench.__main__ import main
 from tamid.loopbench.checks import Rows, labels_broken, late
 from tamid.loopbench.events import Event, Kind, inject
-from tamid.loopbench.fits import OFFERED, WINDOWS, Fits, losses
+from tamid.loopbench.fits import Fits, losses
 from tamid.loopbench.natural import natural
 from tamid.loopbench.service import served
 from tamid.loopbench.tables import Table, course, fill_all, origins_of
@@ -67,11 +67,11 @@ def test_a_lazy_table_walks_as_a_full_one() -> None:
     flipped = replace(world, y=np.where(np.arange(len(world.y)) < 1500, world.y, 1 - world.y))
     world = replace(flipped, told=flipped.y)
     policy = ReplayPolicy(name="default")
-    full = Table(world=world, fits=_fits(world), origins=origins_of(world, 2), windows=WINDOWS)
+    full = Table(world=world, fits=_fits(world), origins=origins_of(world, 2))
     fill_all(full, lambda: False, lambda done, of: None)
     lazy = Table(world=world, fits=_fits(world), origins=origins_of(world, 2))
     ours = course(lazy, policy)
-    assert ours.runs == walk(board(full.tensor(OFFERED)), policy).runs
+    assert ours.runs == walk(board(full.tensor()), policy).runs
     assert natural(full, policy).course.loss.tolist() == served(lazy, ours).loss.tolist()
     assert len(ours.runs) >= 1
     assert lazy.fits.made < full.fits.made

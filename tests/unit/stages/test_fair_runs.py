@@ -25,7 +25,7 @@ from tamid.core.state import Run, State
 from tamid.core.values import Role
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages import byhand
-from tamid.stages.incumbent import champion_scores
+from tamid.stages.incumbent import incumbent
 from tamid.stages.jobs import training_job
 from tamid.stages.loop import adopt, tick
 from tamid.stages.rig import Rig
@@ -139,7 +139,7 @@ def test_without_time_new_customers_are_scored_live(rig: Rig) -> None:
     state = again(rig, STATIC, SUNDAY + timedelta(hours=2))
     assert outcome(state) in ("keep", "promote")
     judged = rig.tables.read(last(state).finished.judged)  # type: ignore[union-attr, arg-type]
-    scores, _ = champion_scores(rig, state, judged, SUNDAY + timedelta(hours=2))
+    scores = incumbent(rig, state, judged, SUNDAY + timedelta(hours=2)).scores
     assert scores is not None
     assert scores.null_count() == 0
     own, fresh = (judged.filter(pl.col("run") == f"run-000{k}") for k in (1, 2))
@@ -195,7 +195,7 @@ def test_a_champion_of_the_drifted_weeks_is_no_yardstick_for_them(rig: Rig) -> N
     assert run.finished is not None
     run = replace(run, finished=replace(run.finished, judged=pin))
     drifted = replace(drifted, runs={"run-0001": run})
-    scores, _ = champion_scores(rig, drifted, own.drop("run"), now)
+    scores = incumbent(rig, drifted, own.drop("run"), now).scores
     assert scores is not None
     known = own.filter(scores.is_not_null())
     assert set(known["_period"]) == set(periods[-2:])
@@ -256,14 +256,16 @@ def test_a_run_knows_the_window_in_force_and_the_season_ahead(rig: Rig) -> None:
     first = state.runs["run-0001"].finished
     assert first is not None
     assert started.held == first.window
-    assert started.out_of_season == ("long", "short")
-    assert (seen[-1].held, set(seen[-1].windows)) == (first.window, {"all"})
-    assert set(seen[0].windows) == {"all", "long", "short"}
+    assert started.out_of_season == ("short",)
+    decay = f"decay:{started.reach['decay']}"
+    assert (seen[-1].held, set(seen[-1].windows)) == (first.window, {"all", decay})
+    # 2,400 rows in all: there is no long window beside them.
+    assert {name.partition(":")[0] for name in seen[0].windows} == {"all", "short", "decay"}
     drift = Train(
         key="train/run-9/1", reason="fell", run="run-9", trigger="quality",
         periods=started.periods, degraded=started.periods[-2:],
     )  # fmt: skip
     # A model of March out of a drift in February alone is offered, and asked for more proof.
     job = training_job(rig, state, drift, later)
-    assert job.out_of_season == ("long", "short", "recent")
-    assert set(job.windows) == {"all", "long", "short"}
+    assert job.out_of_season == ("short", "recent")
+    assert set(job.windows) == {"all", "short", decay}

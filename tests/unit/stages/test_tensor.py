@@ -115,7 +115,7 @@ def test_later_labels_change_no_earlier_model(slow: bool) -> None:
     ]
     np.testing.assert_array_equal(called[0], called[1])
     np.testing.assert_array_equal(one.psi, two.psi)
-    assert one.sums[..., :origin, :, 0].sum() == (0 if slow else 3 * rows.delay * 80)
+    assert one.sums[..., :origin, :, 0].sum() == (0 if slow else 4 * rows.delay * 80)
 
 
 def test_a_model_knows_no_word_of_its_future() -> None:
@@ -130,12 +130,20 @@ def test_a_model_knows_no_word_of_its_future() -> None:
 
 
 def test_windows_that_are_one_are_fitted_once() -> None:
-    """With eleven weeks of labels `long` is `all`, and only `short` is another fit."""
+    """With eleven weeks of labels `long` and `decay` are `all`, and only `short` is another fit."""
     rows = made_up(weeks=24)
     made = built(rows, Layout(first=12, step=50, lag=0))
     assert made.fits - 1 <= 2 + 2  # two models, and one more each for their thresholds
     np.testing.assert_array_equal(made.tensor.sums[0, 0], made.tensor.sums[0, 1])
-    assert (made.tensor.begins[0] == [0, 0, 3]).all()
+    np.testing.assert_array_equal(made.tensor.sums[0, 0], made.tensor.sums[0, 3])
+    assert (made.tensor.begins[0] == [0, 0, 3, 0]).all()
+
+
+def test_a_window_by_weights_is_another_model_of_the_same_rows() -> None:
+    """With twenty weeks `decay` begins where `all` does, and answers otherwise."""
+    made = built(made_up(weeks=24), Layout(first=20, step=50, lag=0, windows=("all", "decay")))
+    assert (made.tensor.begins[0] == [0, 0]).all()
+    assert not np.array_equal(made.tensor.sums[0, 0], made.tensor.sums[0, 1])
 
 
 def test_a_cut_off_calculation_goes_on() -> None:

@@ -134,6 +134,54 @@ def test_a_drift_moves_the_window_and_cures() -> None:
     assert (which(rows, learner.fits[-1][0]) >= drifted).all()
 
 
+def test_a_window_by_weights_halves_what_is_old() -> None:
+    """All rows are fitted on; from one half-life to the next a row weighs half."""
+    learner = Remembering()
+    rows = history()
+    periods = tuple(sorted(rows.get_column(PERIOD).unique()))
+    given = job(rows, contract=PLAIN, windows={"decay:4": periods})
+    found = run(given, learner)
+    assert found.window == "decay:4"
+    x, weight = learner.fits[-1]
+    assert which(given.frame, x).all()
+    place = given.frame.get_column(PERIOD).rank("dense").cast(pl.Int64).to_numpy()
+    np.testing.assert_allclose(weight, 0.5 ** ((place.max() - place) / 4))
+
+
+@pytest.mark.parametrize("degraded", [False, True])
+def test_what_cannot_be_weighed_is_not_offered_and_that_is_said(degraded: bool) -> None:
+    """A learner without weights chooses among the others; asked for alone it would fail to fit."""
+
+    class Unweighed(TinyLearner):
+        """A learner for which all rows are equal."""
+
+        def fit(
+            self, x: FeatureTable, y: Floats, weight: Floats, params: Mapping[str, Param], seed: int
+        ) -> TinyModel:
+            """Refuse weights."""
+            assert np.ptp(weight) == 0
+            return super().fit(x, y, weight, params, seed)
+
+        def unweighed(self) -> str:
+            """Say so."""
+            return "it takes no weights"
+
+    rows = history(600, 16, drift=1) if degraded else history()
+    periods = tuple(sorted(rows.get_column(PERIOD).unique()))
+    spans = {"all": periods, "decay:4": periods}
+    given = job(
+        rows, contract=PLAIN, holdout=1 if degraded else 4, degraded=degraded, windows=spans
+    )
+    found = run(given, Unweighed(Task.BINARY))
+    left = {"decay:4": "it takes no weights"} | (
+        {"mixed": "it takes no weights"} if degraded else {}
+    )
+    assert found.report["windows_left_out"] == left
+    tried = found.report["windows"]
+    assert isinstance(tried, tuple)
+    assert not {c.window for c in tried} & set(left)
+
+
 def test_without_time_entities_are_split() -> None:
     """Rows without time are judged on entities that no fit but the last has seen."""
     rows = static(history(300, 4))

@@ -52,6 +52,10 @@ class LinearLearner:
         """Return nothing: all its types are on the list."""
         return ()
 
+    def unweighed(self) -> str:
+        """Return nothing: rows are weighed."""
+        return ""
+
     def _pipeline(self, features: Sequence[Feature], params: Mapping[str, Param]) -> Any:
         linear: Any = need("sklearn.linear_model", "loop")
         compose: Any = need("sklearn.compose", "loop")
@@ -128,6 +132,11 @@ class PipelineLearner:
             wrong += [f"step {name!r}: {kind}" for kind in refused]
         return wrong
 
+    def unweighed(self) -> str:
+        """Return that the last step of an unfitted pipeline takes no weights, if so."""
+        last = _last(self._build())
+        return "" if _takes_weights(last) else f"{type(last).__name__} takes no sample_weight"
+
     def _seeded(self, seed: int, params: Mapping[str, Param]) -> Any:
         pipeline = self._build()
         known = pipeline.get_params(deep=True)
@@ -155,16 +164,24 @@ class PipelineLearner:
         """Return the fit argument that carries the weights; none if all are equal."""
         if np.ptp(weight) == 0:
             return {}
-        checks: Any = need("sklearn.utils.validation", "loop")
-        steps = getattr(pipeline, "steps", None)
-        last = steps[-1][1] if steps else pipeline
-        if not checks.has_fit_parameter(last, "sample_weight"):
+        steps, last = getattr(pipeline, "steps", None), _last(pipeline)
+        if not _takes_weights(last):
             raise UserCodeError(
                 f"{type(last).__name__} takes no sample_weight, but the rows have weights",
                 why="rows known more often than others would count for more",
                 fix="End the pipeline with an estimator that takes sample_weight.",
             )
         return {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": weight}
+
+
+def _last(pipeline: Any) -> Any:
+    steps = getattr(pipeline, "steps", None)
+    return steps[-1][1] if steps else pipeline
+
+
+def _takes_weights(estimator: Any) -> bool:
+    checks: Any = need("sklearn.utils.validation", "loop")
+    return bool(checks.has_fit_parameter(estimator, "sample_weight"))
 
 
 def _quiet_fit(pipeline: Any, rows: Any, y: Any, arguments: Mapping[str, Any]) -> None:

@@ -152,7 +152,11 @@ class Retraining:
         limits=SHARE_ABOVE_0,
     )
     max_age: timedelta = key("age that makes `age`", timedelta(weeks=13), limits=POSITIVE)
-    window: Literal["auto", "all", "long", "short"] = key("which rows to train on", "auto")
+    window: Literal["auto", "all", "long", "short", "decay"] = key(
+        "which rows to train on: all, the last 26 periods (as many more as hold 20,000 rows), a "
+        "third of these, all with weights that halve in half of these, or the best of them",
+        "auto",
+    )
     cooldown: timedelta = key("least time between two runs", timedelta(days=2))
     per_year: int = key("most runs in a year", 26, limits=Limits(low=1, high=10_000))
     costs: RetrainingCosts = key(

@@ -8,7 +8,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.learning.advice import Finding
 
 # Windows that a contract may name; others come and go with a drift, and `auto` takes them then.
-_NAMED = ("all", "long", "short")
+_NAMED = ("all", "long", "short", "decay")
 
 
 def title(found: Finding) -> str:
@@ -71,7 +71,8 @@ def _lines(contract: Contract, found: Finding, suspects: str) -> Iterator[str]:
             yield f"load older history into {contract.data.source.path}, or wait for it:"
             yield f"contract: retraining: {{on: [{on}], new_data_rows: {rows}}}"
         case "window":
-            window = found.names[0] if found.names[0] in _NAMED else "auto"
+            kind = found.names[0].partition(":")[0]
+            window = kind if kind in _NAMED else "auto"
             yield f"contract: retraining: {{window: {window}}}"
             yield f'run: tamid train --window {window} --reason "measured by tamid improve"'
         case "labels":

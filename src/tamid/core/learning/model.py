@@ -116,6 +116,10 @@ class Learner(Protocol):
         """Return, before any fit, the names of steps that could not be stored safely."""
         ...
 
+    def unweighed(self) -> str:
+        """Return, before any fit, why some rows cannot count for more than others; "" if so."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:

@@ -27,8 +27,6 @@ TUNE_PERIODS = 4
 TUNE_SHARE = 0.25
 # Without a time column: entities judged on, then entities tuned on.
 JUDGED_SHARE, TUNED_SHARE = 0.25, 0.20
-# Half-life of `decay`, in periods, when the name gives none.
-HALF_LIFE = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -234,7 +232,7 @@ def share(name: str, salt: str) -> float:
 def window_weights(window: str, period: Ints, drifted: Bools, weight: Floats) -> Floats:
     """Weigh fitted rows as the window asks.
 
-    `decay` and `decay:N` halve a row's weight every N periods; `mixed` gives the drifted weeks
+    `decay:N` halves a row's weight every N periods; `mixed` gives the drifted weeks
     half of the total weight; other windows leave the weights as they are.
 
     >>> window_weights("decay:1", np.array([3, 4]), np.zeros(2, bool), np.ones(2))
@@ -243,7 +241,7 @@ def window_weights(window: str, period: Ints, drifted: Bools, weight: Floats) ->
     array([1., 1., 2.])
     """
     if window.startswith(DECAY):
-        life = float(window.partition(":")[2] or HALF_LIFE)
+        life = float(window.partition(":")[2])
         age = period.max(initial=0) - period
         return np.asarray(weight * 0.5 ** (age / life), dtype=np.float64)
     new, old = float(weight[drifted].sum()), float(weight[~drifted].sum())
