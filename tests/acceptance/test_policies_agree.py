@@ -114,6 +114,33 @@ def test_the_contracts_policy_trains_in_the_same_weeks(exact: Replay, walked: Ac
     assert by_week == pytest.approx(by_week | served, rel=0.01)
 
 
+def test_rows_weighed_by_age_are_weighed_alike(folder: Path, tmp_path: Path) -> None:
+    """With `window: decay` loop and tensor release models of the same figures, unlike `all`."""
+    (tmp_path / "rows.parquet").write_bytes((folder / "rows.parquet").read_bytes())
+    path = tmp_path / "contract.yaml"
+    path.write_text(CONTRACT.replace("window: all", "window: decay"), "utf-8")
+    contract = load_contract(path)
+    begin, end = (MONDAY + timedelta(weeks=w) for w in (FIRST, WEEKS - 1))
+    app = App(find(tmp_path))
+    try:
+        exact = app.backtest("drifting", begin, end, ())
+    finally:
+        app.close()
+    asked = Asked(until=MONDAY + timedelta(weeks=WEEKS + 2), lag=0, first=FIRST, step=1)
+    made = performance(contract, path, replace(asked, windows=("all", "decay")), Quiet())
+    today = policy_from(contract, "today")
+    walked = compare(made.tensor, [today, replace(today, name="all", window="all")])
+    assert len(walked["today"].walk.runs) == exact.runs - 1
+    weeks = made.tensor.weeks[FIRST:]
+    mine, plain = (dict(zip(weeks, walked[n].quality, strict=True)) for n in ("today", "all"))
+    # In the week of a release some rows were answered by the old version before.
+    new = {made.tensor.weeks[run.week] for run in walked["today"].walk.runs}
+    last = {w.period: w.served for w in exact.weeks[-3:] if w.period not in new}
+    assert last
+    assert {p: mine[p] for p in last} == pytest.approx(last, rel=1e-6)
+    assert all(abs(mine[p] - plain[p]) > 1e-5 * plain[p] for p in last)
+
+
 def test_the_tensor_is_kept_by_what_it_rests_on(folder: Path) -> None:
     """A second asking fits nothing; another seed fits all anew."""
     path = folder / "contract.yaml"

@@ -26,7 +26,7 @@ from tamid.core.values import Role
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages import byhand
 from tamid.stages.incumbent import incumbent
-from tamid.stages.jobs import training_job
+from tamid.stages.jobs import job_of, training_job
 from tamid.stages.loop import adopt, tick
 from tamid.stages.rig import Rig
 from tamid.workshop import inline_scorer, inline_trainer, parse
@@ -269,3 +269,8 @@ def test_a_run_knows_the_window_in_force_and_the_season_ahead(rig: Rig) -> None:
     job = training_job(rig, state, drift, later)
     assert job.out_of_season == ("short", "recent")
     assert set(job.windows) == {"all", "short", decay}
+    # A run of a ledger from before is made again with the windows of then, and the window in force
+    # stays so when its half-life has moved.
+    older = job_of(rig, state, replace(started, reach={}, out_of_season=()), later)
+    assert set(older.windows) == {"all", "long", "short"}
+    assert job_of(rig, state, replace(started, held="decay:13"), later).held == decay

@@ -212,7 +212,7 @@ _TABLE: Final[tuple[tuple[str, _Judge], ...]] = (
         _always("retrain", "it makes another model"),
     ),
     (r"training\.threshold", _always("compatible", "a new overlay moves it, not a new model")),
-    (r"(?:training|gates)", _NEXT),
+    (r"(?:training|gates|retraining\.window)", _NEXT),
     (r"delivery\.every\Z", _always("break", "consumers wait for another period")),
     (r"delivery\.to\Z", _targets),
     (r"delivery\.bands\Z", _bands),

@@ -49,6 +49,7 @@ def contract(old: str = "", new: str = "") -> Contract:
         ("maximise: f1", "maximise: value", "training.threshold.maximise", "compatible"),
         ("trials: 20", "trials: 9", "training.search.trials", "compatible"),
         ("max_gap: 0.05", "max_gap: 0.04", "gates.fairness.max_gap", "compatible"),
+        ("window: auto", "window: decay", "retraining.window", "compatible"),
         ("p99_ms: 20", "p99_ms: 9", "service.p99_ms", "compatible"),
         ("every: 7d", "every: 14d", "delivery.every", "break"),
         ("{csv: out/scores.csv}, ", "", "delivery.to", "break"),
@@ -97,3 +98,11 @@ def test_a_label_source_of_its_own_needs_a_new_model() -> None:
     new = contract("label: {", "label: {source: labels.csv, ")
     (change,) = diff(contract(), new).changes
     assert (change.path, change.effect) == ("data.label.source.path", "retrain")
+
+
+def test_another_window_counts_from_the_next_run_on() -> None:
+    """The model that is live stays as it is; what comes is made of other rows, and that is said."""
+    found = diff(contract(), contract("window: auto", "window: decay"))
+    (change,) = found.changes
+    assert (change.before, change.after) == ("auto", "decay")
+    assert change.reason == "it counts from the next candidate on"

@@ -61,6 +61,7 @@ def test_what_training_and_gates_never_read_changes_no_recipe(old: str, new: str
         ("min: 0", "min: 1"),
         ("at_least: 0.3", "at_least: 0.5"),
         ("{cooldown: 2d}", "{cooldown: 2d, window: short}"),
+        ("{cooldown: 2d}", "{cooldown: 2d, window: decay}"),
         ("{every: 7d}", "{every: 7d, control_group: 10%}"),
     ],
 )
