@@ -12,6 +12,7 @@ import pytest
 from balanced import Balanced
 
 from tamid.cli.main import main
+from tamid.cli.runs import sheet_lines
 from tamid.cli.runs_charts import Dot, scatter
 from tamid.cli.runs_page import whole_page
 from tamid.core.view.runs import RunSheet
@@ -61,6 +62,14 @@ def test_trials_features_and_gates_are_drawn() -> None:
     assert "2 periods earlier (keeps 70 %)" in text
     assert "not measured" in text
     assert "minimum f1: fail" in text
+
+
+def test_windows_that_were_not_offered_are_said_with_the_reason() -> None:
+    """On the page and in the terminal: what cannot be weighed has no row among those tried."""
+    why = "KNeighborsClassifier takes no sample_weight"
+    one = sheet("run-0001", {"window": "all", "windows_left_out": {"decay:13": why}})
+    assert f"Not offered: decay:13, for {why}." in whole_page("churn", "f1", [one])
+    assert f"    no    decay:13      {why}" in list(sheet_lines(one))
 
 
 def test_nothing_is_asked_of_another_place() -> None:
