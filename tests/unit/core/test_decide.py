@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
+
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.decide import decide
@@ -198,13 +200,15 @@ def test_a_contract_of_the_same_recipe_costs_no_run() -> None:
     assert "Train" in kinds(story.live(READY))
 
 
-def test_refused_batch_blocks_training_until_it_is_repaired() -> None:
+@pytest.mark.parametrize("fingerprint", ["sha256:0a1b2c3d4e5f6071", "201f758c7@22"])
+def test_refused_batch_blocks_training_until_it_is_repaired(fingerprint: str) -> None:
     """A contract breach opens an incident and a case with the source's owner, and stops runs."""
     story = released()
     story.now += timedelta(days=10)
-    story.tell(refused("2026-02-01"), *fallen(1, PERIODS[-1]))
+    bad = replace(refused("2026-02-01"), fingerprint=fingerprint)
+    story.tell(bad, *fallen(1, PERIODS[-1]))
     done = story.live(READY)
-    assert "Train" not in kinds(done)
+    assert not {"Train", "CloseIncident"} & set(kinds(done))
     assert [a.role.value for a in done if isinstance(a, do.OpenCase)] == ["mlops_engineer"]
     story.now += timedelta(days=1)
     story.tell(accepted("2026-02-01"))

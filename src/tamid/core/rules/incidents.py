@@ -121,7 +121,8 @@ def _over(state: State, name: str) -> str:
     """Return why an incident is over, or ""."""
     kind, _, rest = name.partition("/")
     if kind == "refused":
-        return "" if rest.rpartition("@")[0] in state.refused else "a repaired batch was accepted"
+        still = any(rest.startswith(f"{batch}@") for batch in state.refused)
+        return "" if still else "a repaired batch was accepted"
     if kind == "alarm":
         alarm = state.alarms.get(rest)
         return alarm.cleared if alarm else ""
