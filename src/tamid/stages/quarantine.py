@@ -36,6 +36,8 @@ UNTIMELY = (AHEAD_OF_TIME, TOO_OLD) = ("in the future", "before 1900")
 SAME_KEY = "duplicate key"
 SAME_ROW = "repeated row"
 
+# Its name for "no two rows of one key".
+_KEY = "primary_key"
 _RULES = {"nullability": MISSING, "min": TOO_LOW, "max": TOO_HIGH, "inf": NOT_FINITE}
 
 
@@ -212,6 +214,11 @@ def _judged(frame: pl.DataFrame, shape: Shape, height: int, now: datetime) -> Ru
     details = failure.details()
     for rule in sorted(failure.counts()):
         rows = details.filter(pl.col(rule) == "invalid").get_column(plain[ROW])
+        if rule == _KEY and shape.entity:  # rows of nobody are not two of one entity
+            named = frame.filter(pl.col(ENTITY).is_not_null()).get_column(ROW)
+            rows = rows.filter(rows.is_in(named.implode()))
+            if rows.is_empty():
+                continue
         rules.append((_rule_name(rule, own, shape), _mask(rows, height)))
     return rules
 
@@ -240,7 +247,7 @@ def _untimely(frame: pl.DataFrame, shape: Shape, now: datetime) -> Iterator[tupl
 
 def _rule_name(rule: str, own: Mapping[str, str], shape: Shape) -> str:
     """Return a rule of dataframely in the contract's words."""
-    if rule == "primary_key":
+    if rule == _KEY:
         return SAME_KEY
     short, _, broken = rule.partition("|")
     column = {ENTITY: shape.entity, TIME: shape.time}.get(own[short], own[short])

@@ -66,6 +66,7 @@ def test_a_good_batch_breaks_nothing() -> None:
         ({"lines": ["1", "one", "2"]}, {"lines: wrong type": 1}),
         ({"תוכנית": ["בסיס", "זהב", None]}, {"תוכנית: not allowed": 1, "תוכנית: missing value": 1}),
         ({"customer": ["1", None, "2"]}, {"customer: missing value": 1}),
+        ({"customer": [None, None, "2"]}, {"customer: missing value": 2}),
         ({"customer": ["1", "1", "2"]}, {"duplicate key": 2}),
         ({"week": [WEEK, None, WEEK]}, {"week: missing value": 1}),
         ({"week": [WEEK, NOW + timedelta(minutes=6), WEEK]}, {"week: in the future": 1}),
