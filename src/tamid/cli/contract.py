@@ -181,7 +181,7 @@ def _code_warnings(contract: Contract, folder: Path) -> Iterator[str]:
     for reference in code_references(contract):
         file = folder / reference.file
         if not file.is_file():
-            yield f"{reference.path} names {reference.file}, which is not in {folder}"
+            yield f"{reference.path} names {reference.file}, which is not in {folder.resolve()}"
             continue
         try:
             tree = ast.parse(file.read_bytes(), filename=reference.file)

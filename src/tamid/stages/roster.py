@@ -90,7 +90,7 @@ def shortfall(tables: Tables, contract: Contract, state: State, period: str, now
         return ""
     if not _is_panel(tables, contract, state, earlier, now):
         return ""
-    return f"{period} has {rows} rows, usually about {usual} come"
+    return f"{period} has {rows} row{'s' * (rows != 1)}, usually about {usual} come"
 
 
 def _before(rule: PeriodRule, period: str) -> list[str]:

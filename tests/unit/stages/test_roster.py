@@ -138,6 +138,8 @@ def test_far_fewer_rows_than_usual_are_told() -> None:
     """The contract's share of the usual rows is the limit; without history nothing is said."""
     world = months(World(contract())).week(EVERYBODY[20:100])
     assert world.short() == "2026-02-08 has 80 rows, usually about 192 come"
+    alone = months(World(contract())).week(EVERYBODY[:1])
+    assert alone.short() == "2026-02-08 has 1 row, usually about 192 come"
     assert months(World(contract())).week(EVERYBODY[20:150]).short() == ""
     assert World(contract()).week(EVERYBODY).week(EVERYBODY[:1]).short() == ""
     lenient = contract(quarantine=Quarantine(least_rows=0.1))

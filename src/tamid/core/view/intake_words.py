@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tamid.core import events as ev
-from tamid.core.view.scene import count, first_lines
+from tamid.core.view.scene import count, first_lines, whole
 
 
 def accepted_words(e: ev.DataAccepted) -> str:
@@ -15,12 +15,12 @@ def accepted_words(e: ev.DataAccepted) -> str:
     known.append((e.removed, "taken back"))
     told = ""
     if e.new + e.changed + e.removed and e.new != e.rows:
-        told = f" ({', '.join(f'{n} {what}' for n, what in known if n > 0)})"
-    rules = ", ".join(f"{rule} {n}" for rule, n in sorted(e.quarantined.items()))
+        told = f" ({', '.join(f'{whole(n)} {what}' for n, what in known if n > 0)})"
+    rules = ", ".join(f"{rule} {whole(n)}" for rule, n in sorted(e.quarantined.items()))
     breaks = count(sum(e.quarantined.values()), "rule break")
     if e.aside:
-        good = f"{e.rows - e.aside:,}".replace(",", " ")
-        text += f" from {e.batch}{told}: {good} accepted, {e.aside} set aside ({rules})"
+        good, bad = whole(e.rows - e.aside), whole(e.aside)
+        text += f" from {e.batch}{told}: {good} accepted, {bad} set aside ({rules})"
     elif e.quarantined:  # recorded before rows were counted: one may have broken several rules
         text += f" came from {e.batch}{told}; {breaks} set aside ({rules})"
     else:
@@ -62,17 +62,17 @@ def labels_words(e: ev.LabelsAccepted) -> str:
     extra.append((e.stale, "older than what is known, kept as history"))
     extra.append((e.future, "from the future, put aside"))
     extra.append((e.invalid, "not understood, left out"))
-    said = "".join(f", {n} {what}" for n, what in extra if n)
+    said = "".join(f", {whole(n)} {what}" for n, what in extra if n)
     return f"{count(e.new, 'new label')}{said} from {e.batch}"
 
 
 def actions_words(e: ev.ActionsAccepted) -> str:
     """Tell of what a campaign did."""
-    offers = ", ".join(f"{offer} {n}" for offer, n in sorted(e.offers.items()))
+    offers = ", ".join(f"{offer} {whole(n)}" for offer, n in sorted(e.offers.items()))
     extra = [(e.repeated, "repeated"), (e.late, "late"), (e.unknown, "of unknown entities")]
     extra.append((e.held_back, "to entities that were to be left alone"))
     extra.append((e.invalid, "not understood, left out"))
-    said = "".join(f", {n} {what}" for n, what in extra if n)
+    said = "".join(f", {whole(n)} {what}" for n, what in extra if n)
     return f"{count(e.new, 'new act')}{f' ({offers})' if offers else ''}{said} from {e.batch}"
 
 

@@ -92,8 +92,16 @@ def count(value: int, one: str, many: str = "") -> str:
     >>> count(1, "row"), count(14000, "row"), count(2, "entity", "entities")
     ('1 row', '14 000 rows', '2 entities')
     """
-    noun = one if value == 1 else (many or f"{one}s")
-    return f"{value:,} {noun}".replace(",", " ")
+    return f"{whole(value)} {one if value == 1 else (many or f'{one}s')}"
+
+
+def whole(value: int) -> str:
+    """Write a whole number, its thousands apart.
+
+    >>> whole(14000)
+    '14 000'
+    """
+    return f"{value:,}".replace(",", " ")
 
 
 def share(value: float) -> str:

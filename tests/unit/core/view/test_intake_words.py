@@ -23,7 +23,7 @@ def test_rows_that_were_set_aside_are_not_called_accepted() -> None:
 def test_a_batch_without_a_bad_row_is_accepted_whole() -> None:
     """And says what was new in it."""
     event = replace(CAME, new=100)
-    assert accepted_words(event) == ("1 300 rows accepted from w.csv (100 new, 1200 repeated)")
+    assert accepted_words(event) == ("1 300 rows accepted from w.csv (100 new, 1 200 repeated)")
 
 
 def test_records_from_before_bad_rows_were_counted_claim_no_number_of_rows() -> None:
