@@ -112,6 +112,7 @@ def test_code_that_goes_wrong_is_a_case_for_its_developer(root: Path, way: str) 
     assert run.failed is not None
     assert run.failed.failure == "user_code"
     assert told in run.failed.message
+    assert "own code failed" not in run.failed.message
     assert run.attempts == 1
     assert owners(state, run) == [Role.ML_DEVELOPER]
 

@@ -85,7 +85,7 @@ def _head_fault(app: App, given: Path | None) -> str:
         signer = app.rig(next(iter(app.models()))).signer
         verify_head(read_head(path.read_text("utf-8")), streams, signer.verify)
     except TamidError as error:
-        return f"{error.what}: {error.why}"
+        return error.told
     return ""
 
 

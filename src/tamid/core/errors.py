@@ -42,6 +42,15 @@ class TamidError(Exception):
         self.why = why or (self.__doc__ or "").strip().splitlines()[0]
         self.remedy = fix or self.fix
 
+    @property
+    def told(self) -> str:
+        """Say in one line what happened, and why where this error has a reason of its own.
+
+        >>> TamidError("the disk is full", why="no space left").told, TamidError("it broke").told
+        ('the disk is full: no space left', 'it broke')
+        """
+        return self.what if self.why == type(self)(self.what).why else f"{self.what}: {self.why}"
+
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process."""
         return (_rebuild, (type(self), self.what, self.why, self.remedy))

@@ -211,5 +211,5 @@ def _tried(seq: int, what: str, check: Callable[[], object]) -> list[Fault]:
     try:
         check()
     except TamidError as error:
-        return [Fault(event=seq, what=what, why=f"{error.what}: {error.why}")]
+        return [Fault(event=seq, what=what, why=error.told)]
     return []

@@ -112,7 +112,7 @@ def _hand_over(
             period=parcel.period,
             revision=parcel.revision,
             sink=action.sink,
-            error=error.what,
+            error=error.told,
             attempt=action.attempt,
         )
     return Delivered(

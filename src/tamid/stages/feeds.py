@@ -58,7 +58,7 @@ def listed(source: Source, name: str, path: str, waiting: list[NotReady] | None)
         batches = source.batches()
         reason = f"no file matches {path}" if path else "nothing is there"
     except SystemFailure as error:
-        batches, reason = (), f"{error.what}: {error.why}"
+        batches, reason = (), error.told
     if waiting is not None and not batches:
         waiting.append(NotReady(source=name, batch="", reason=reason))
     return batches

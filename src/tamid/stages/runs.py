@@ -56,13 +56,13 @@ def made(
         cleaned = cleaned_for(rig, mine, state, started, now)
         result = rig.trainer.train(job, mine.training.timeout, rig.progress)
     except _ITS_OWN as error:
-        yield _failed(run, "user_code", error.what, error.why)
+        yield _failed(run, "user_code", error.told)
         return
     except DataError as error:
-        yield _failed(run, "data", error.what, error.why)
+        yield _failed(run, "data", error.told)
         return
     except SystemFailure as error:
-        yield _failed(run, "system", error.what, error.why)
+        yield _failed(run, "system", error.told)
         return
     told = {**result.report, "cleaned": cleaned} if cleaned else result.report
     packed = pack(result, rig.blobs, rig.signer)
@@ -92,8 +92,8 @@ def _reduced(result: TrainingResult) -> Mapping[str, float]:
     return {} if told is None else dict(json.loads(told)["metrics"])
 
 
-def _failed(run: str, failure: Any, what: str, why: str) -> ev.RunFailed:
-    return ev.RunFailed(key=f"failed/{run}", run=run, failure=failure, message=f"{what}: {why}")
+def _failed(run: str, failure: Any, message: str) -> ev.RunFailed:
+    return ev.RunFailed(key=f"failed/{run}", run=run, failure=failure, message=message)
 
 
 def judge_run(
@@ -115,7 +115,7 @@ def judge_run(
         probe = rig.scorer.probe(ref.bundle, ref.overlay, some, PROBES, beside)
     except _ITS_OWN as error:
         # Judged again it would fail again, and keep every other run waiting.
-        yield _failed(a.run, "user_code", f"the candidate does not answer: {error.what}", error.why)
+        yield _failed(a.run, "user_code", f"the candidate does not answer: {error.told}")
         return
     judgement = judge(
         Evidence(

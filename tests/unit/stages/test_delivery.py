@@ -155,12 +155,16 @@ def test_a_target_that_is_down_delays_only_itself_and_loses_nothing() -> None:
 
 
 def test_a_target_that_was_never_set_up_is_delayed_with_the_reason() -> None:
-    """A missing target or library is recorded as a delay in words, not a crash."""
+    """A missing target or library is recorded as a delay with its reason, not a crash."""
     book = journal()
-    targets = Targets({"1-csv": Failing(MissingExtra("deltalake is not installed"))})
+    missing = MissingExtra("deltalake is not installed", why="1-csv is Delta")
+    targets = Targets({"1-csv": Failing(missing)})
     tick(book, targets, MORNING)
     errors = [r.event.error for r in book.written if isinstance(r.event, DeliveryDelayed)]
-    assert errors == ["deltalake is not installed", "no target is named '2-webhook'"]
+    assert errors == [
+        "deltalake is not installed: 1-csv is Delta",
+        "no target is named '2-webhook'",
+    ]
 
 
 def test_a_lost_lease_stops_the_delivery() -> None:
