@@ -153,7 +153,7 @@ def secret_in(text: str, what: str) -> str:
         raise UsageError(
             f"a {what} is not given on the command line",
             why="other users of the machine can read it there",
-            fix="Put it into the environment, and name it: env:NAME.",
+            fix="Put it into the environment, and name it: env:NAME (a token, also file:PATH).",
         )
     found = os.environ.get(name, "")
     if not is_token(found):
@@ -169,9 +169,12 @@ def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return parse_duration(text).total_seconds()
+        seconds = parse_duration(text).total_seconds()
     except ValueError as error:
         raise UsageError(f"--deadline: {error}") from None
+    if not seconds:
+        raise UsageError("--deadline: no time at all", why="nobody could answer within it")
+    return seconds
 
 
 def _say(text: str) -> None:

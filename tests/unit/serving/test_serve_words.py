@@ -21,6 +21,15 @@ def test_without_a_ledger_it_says_what_to_do(
     assert not (tmp_path / ".tamid").exists()
 
 
+@pytest.mark.parametrize("text", ["0ms", "soon"])
+def test_a_deadline_is_some_time(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None at all would be taken for the contract's."""
+    assert main(["-C", str(tmp_path), "serve", "--deadline", text]) == 2
+    assert "--deadline" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("token", ["secret-on-the-command-line", "env:TAMID_NO_SUCH_NAME"])
 def test_tokens_come_from_the_environment(
     tmp_path: Path, token: str, capsys: pytest.CaptureFixture[str]

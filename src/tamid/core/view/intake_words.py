@@ -50,7 +50,9 @@ def checked_words(e: ev.PeriodChecked) -> str:
 
 def answers_words(e: ev.AnswersTaken) -> str:
     """Tell of answers that servers gave."""
-    said = f"{count(sum(e.answered.values()), 'answer')} given online, {e.rows} kept"
+    # A server that was killed takes its last counts along, and leaves the answers themselves.
+    given = max(sum(e.answered.values()), e.rows)
+    said = f"{count(given, 'answer')} given online, {e.rows} kept"
     below = sum(n for who, n in e.answered.items() if not who.endswith("/champion"))
     said += f", {below} by a lower rung" if below else ""
     return said + (f", {e.lost} not logged" if e.lost else "")
