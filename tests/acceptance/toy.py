@@ -63,7 +63,8 @@ ANSWER = CONTRACT.replace("max: 10, feature: false", "max: 10")
 # What may differ between a life and the same life with deaths in it: places in the ledger, numbers
 # of attempts, durations, and digests of reports that hold durations.
 _PASSING = (
-    "seq", "cleared_seq", "head", "attempts", "key", "seconds", "peak_mb", "report", "evidence",
+    "seq", "cleared_seq", "diagnosed_seq", "head", "attempts", "key", "seconds", "peak_mb",
+    "report", "evidence",
 )  # fmt: skip
 _PLACES = ("periods", "relabelled", "answered", "scored_seq", "measured_seq", "checked_seq")
 # Events that may come again: a run is started, a decision is taken, a turn is made anew.
