@@ -62,7 +62,7 @@ def detected(
         return None
     sign = -1.0 if signal in DRIFT else level.sign
     weeks = weeks_of(reference_of(state, state.champion), signal)
-    running = detector(reference, budget.threshold, weeks)
+    running = detector(reference, budget.run_length, weeks)
     for period, loss in losses.items():
         if special.get(period):
             if far_from_its_like(state, signal, period, special, sign):

@@ -10,7 +10,7 @@ from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.state import State
 from tamid.core.stats.distributions import normal_quantile
-from tamid.core.stats.edetector import MIN_REFERENCE, family_threshold
+from tamid.core.stats.edetector import MIN_REFERENCE, family_run_length
 from tamid.core.stats.reference import ENOUGH_WEEKS
 from tamid.core.usual import INPUT_PSI, ONLINE_INPUT_PSI, ONLINE_SCORE_PSI, SCORE_PSI
 
@@ -68,14 +68,16 @@ class Budget:
     notes: tuple[str, ...] = ()
 
     @property
-    def threshold(self) -> float:
-        """Mean number of checks between two false alarms of one signal."""
-        return family_threshold(self.checks_per_year, len(self.signals), self.false_alarms_per_year)
+    def run_length(self) -> float:
+        """Mean number of checks between two false alarms of one signal, at least."""
+        return family_run_length(
+            self.checks_per_year, len(self.signals), self.false_alarms_per_year
+        )
 
     @property
     def stretch(self) -> float:
-        """By how much a 95 % interval is widened, so that one check errs once in `threshold`."""
-        return max(normal_quantile(1.0 - 1.0 / self.threshold) / _NINETY_FIVE, 1.0)
+        """By how much a 95 % interval is widened, so that one check errs once in `run_length`."""
+        return max(normal_quantile(1.0 - 1.0 / self.run_length) / _NINETY_FIVE, 1.0)
 
     @property
     def words(self) -> str:

@@ -170,6 +170,25 @@ def recentred(weeks: Weeks, counts: Mapping[str, Floats]) -> Weeks:
     return Weeks(names=weeks.names, counts=moved)
 
 
+def with_a_usual_week(weeks: Weeks, counts: Mapping[str, Floats], newer: int) -> dict[str, Floats]:
+    """Return the counts of some newer weeks and of one that is as the reference weeks on average.
+
+    Where weeks are of two kinds (days and nights) a few newer ones may all be of one. Moved to
+    where these alone lie, the other kind would be gone from the reference, and be news each time.
+
+    >>> weeks = Weeks(names=("day", "night"), counts={"x": np.array([[9.0, 1.0], [1.0, 9.0]])})
+    >>> with_a_usual_week(weeks, {"x": np.array([0.0, 30.0])}, 3)["x"].tolist()
+    [5.0, 35.0]
+    """
+    usual = {name: table.sum(axis=0) for name, table in weeks.counts.items()}
+    return {
+        name: new + usual[name] * new.sum() / newer / usual[name].sum()
+        if name in usual and usual[name].sum() > 0
+        else new
+        for name, new in counts.items()
+    }
+
+
 def _fewest_rows(weeks: Weeks) -> float:
     return float(next(iter(_summed(weeks).values())).sum(axis=1).min())
 

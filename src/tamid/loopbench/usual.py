@@ -16,11 +16,11 @@ from numpy.random import Generator
 from tamid.core.learning.model import Floats, Ints
 from tamid.core.stats.calibration import Calibration, apply_calibration, fit_platt
 from tamid.core.stats.drift import Profile, number_counts, profile_numbers
-from tamid.core.stats.edetector import EDetector, detector, family_threshold
+from tamid.core.stats.edetector import EDetector, detector, family_run_length
 from tamid.core.stats.estimate import class_chances, expected_metric, fit_classes
 from tamid.core.stats.reference import psi_reference
 from tamid.core.stats.seasons import counts_the_calendar
-from tamid.core.usual import Weeks, recentred
+from tamid.core.usual import Weeks, recentred, with_a_usual_week
 from tamid.core.values import Task
 from tamid.loopbench.fits import Fits, Fitted, losses
 from tamid.loopbench.world import WEEKS_A_YEAR, World
@@ -95,7 +95,7 @@ def usual(
             for w, a in zip(weeks, answers, strict=True)
         ),
     }  # fmt: skip
-    threshold = family_threshold(WEEKS_A_YEAR, signals=len(PAGING))
+    run_length = family_run_length(WEEKS_A_YEAR, signals=len(PAGING))
     return Usual(
         weeks=weeks, answers=answers, importance=champion.importance,
         columns=columns, profiles=profiles, totals=tuple(c.sum(axis=0) for c in counts),
@@ -103,7 +103,7 @@ def usual(
         score_totals=tuple(own[p.column].sum(axis=0) for p in score_profiles),
         curves=curves, gap=_gap(world, weeks, answers, curves),
         detectors={
-            name: detector(values, threshold)
+            name: detector(values, run_length, len(weeks))
             for name, values in series.items() if len(values) >= _FEWEST
         },
         most={name: max(values) for name, values in series.items() if values},
@@ -165,7 +165,8 @@ def _score_weeks(
         for k, p in enumerate(profiles)
     }
     names = tuple(f"{w:05d}" for w in weeks)
-    return dict(recentred(Weeks(names=names, counts=counts), centre).counts)
+    usual_weeks = Weeks(names=names, counts=counts)
+    return dict(recentred(usual_weeks, with_a_usual_week(usual_weeks, centre, len(since))).counts)
 
 
 def _scores(answers: Floats) -> Floats:

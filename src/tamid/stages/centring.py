@@ -19,7 +19,7 @@ from tamid.core.events import RunFinished
 from tamid.core.learning.bundle import read_manifest
 from tamid.core.state import State
 from tamid.core.stats.arrays import Floats
-from tamid.core.usual import ordinary, recentred
+from tamid.core.usual import ordinary, recentred, with_a_usual_week
 from tamid.core.values import PERIOD, STATIC_PERIOD
 from tamid.stages import dataset, joining
 from tamid.stages.feeds import rule_of
@@ -75,6 +75,7 @@ def silent_reference(
     if centre:
         # Ordinary weeks alone: with others in the old centre, they would be moved beside the new.
         usual_weeks = ordinary(usual.score_weeks, holidays)
+        counts = with_a_usual_week(usual_weeks, counts, centre)
         moved = recentred(usual_weeks, counts)
         usual = replace(
             usual,

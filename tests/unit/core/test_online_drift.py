@@ -85,7 +85,7 @@ def test_part_of_a_week_is_not_held_against_weeks() -> None:
 def test_batch_and_online_share_one_budget_and_one_page() -> None:
     """More signals ask for more evidence each; while one matter is open the others are silent."""
     story = told(score_psi=[CALM, 1.5], online_score_psi=[CALM, 1.5])
-    assert budget_of(story.state, LEVEL).threshold == 52 * 5
+    assert budget_of(story.state, LEVEL).run_length == 52 * 5
     alarm = unlabelled_alarm("churn", story.state, LEVEL)
     assert alarm is not None
     assert alarm.signal == "score_psi"

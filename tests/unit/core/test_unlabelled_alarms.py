@@ -85,9 +85,9 @@ def test_the_threshold_is_shared_by_all_that_may_page() -> None:
     story = told(score_psi=[CALM])
     budget = budget_of(story.state, LEVEL)
     assert budget.signals == ("contract", "quality", "score_psi", "input_psi")
-    assert budget.threshold == 52 * 4
+    assert budget.run_length == 52 * 4
     say(story, "estimate", 0, 0.86)
-    assert budget_of(story.state, LEVEL).threshold == 52 * 5
+    assert budget_of(story.state, LEVEL).run_length == 52 * 5
     assert budget_of(story.state, LEVEL).stretch > budget.stretch > 1.0
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamid.core.stats.arrays import Floats
+from tamid.core.stats.edetector import gross_limit
 from tamid.core.usual import (
     Weeks,
     calendar_columns,
@@ -16,6 +17,7 @@ from tamid.core.usual import (
     outstanding,
     recentred,
     usual_scores,
+    with_a_usual_week,
 )
 
 NAMES = tuple(f"2026-0{1 + n // 4}-{1 + 7 * (n % 4):02d}" for n in range(24))
@@ -100,3 +102,21 @@ def test_a_bin_that_was_never_used_is_used_after_moving() -> None:
     moved = recentred(weeks, {"plan": np.array([200.0, 100.0, 100.0])})
     found = movement(moved, "2026-07-05", {"plan": np.array([200.0, 100.0, 100.0])}, {"plan": 1.0})
     assert found.value == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_newer_nights_alone_do_not_make_days_news(seed: int) -> None:
+    """Weeks are of two kinds, and the few newer ones are of one: the other kind stays usual."""
+    rng = np.random.default_rng(seed)
+    night, day = [1.0, 0.0, 0.0, 0.0], [0.05, 0.15, 0.4, 0.4]
+    kinds = [night if rng.random() < 0.6 else day for _ in NAMES]
+    weeks = Weeks(names=NAMES, counts={"s": np.array([rng.multinomial(400, k) for k in kinds])})
+    nights, weight = {"s": rng.multinomial(1600, night).astype(float)}, {"s": 1.0}
+    moved = recentred(weeks, with_a_usual_week(weeks, nights, 4))
+    limit = gross_limit(usual_scores(moved, "s", weight, rng, against=4)["s"])
+    for kind in (night, day):
+        counts = {"s": rng.multinomial(400, kind).astype(float)}
+        assert movement(moved, "2026-07-05", counts, weight).value <= limit
+    alone = recentred(weeks, nights)
+    lost = gross_limit(usual_scores(alone, "s", weight, rng, against=4)["s"])
+    assert movement(alone, "2026-07-05", {"s": weeks.counts["s"].max(axis=0)}, weight).value > lost

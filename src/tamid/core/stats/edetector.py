@@ -1,4 +1,4 @@
-"""A detector of change with a stated budget of false alarms: Shiryaev-Roberts on e-values.
+"""A detector of change with a stated budget of false alarms: Shiryaev-Roberts on ranks.
 
 Each check's score is ranked among the reference scores; the rank becomes an e-value, and evidence
 adds up until it passes the threshold. The comparison set stays the reference: if checked weeks
@@ -9,33 +9,37 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-# Mixed so that one very small p and several rather small ones both count.
-_POWERS = (0.1, 0.3, 0.5, 0.7)
+from tamid.core.stats.distributions import normal_quantile
+from tamid.core.stats.runlength import evidence_needed
+
+# The shift that the e-values bet on, in standard deviations of the reference. With 2 the weeks of
+# one population, each like the last and all within what is usual, add up to an alarm.
+_SHIFT = 3.0
 # With fewer reference scores no rank is small enough to say anything.
 MIN_REFERENCE = 10
-# The fast path: this many times the reference's upper spread above its maximum ...
+# The fast path: this many times the reference's spread above its maximum ...
 _GROSS = 3.0
 # ... if so many weeks tell the spread; of fewer the highest says less, and the factor grows as they
-# get fewer (measured with 8 weeks and a threshold of 208: 0.2 false alarms a year instead of 0.65).
+# get fewer.
 _GROSS_WEEKS = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EDetector:
-    """The state between two checks; plain numbers, so that it can be stored as JSON.
+    """The state between two checks.
 
-    `threshold` is the intended mean number of checks between false alarms: 52 for one a year of
-    weekly checks, times the number of signals that share the budget. `gross`: factor of the fast
-    path.
+    `weeks`: as how many reference weeks the scores count. `threshold`: the evidence at which an
+    alarm is raised. `gross`: factor of the fast path.
     """
 
     reference: tuple[float, ...]
+    weeks: int
     threshold: float
     statistic: float = 0.0
     checks: int = 0
@@ -44,7 +48,7 @@ class EDetector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check: the rank's p-value, its e-value, the evidence so far, and whether to alarm.
+    """One check: the rank as a p-value, its e-value, the evidence so far, and whether to alarm.
 
     `gross` marks an alarm of the fast path.
     """
@@ -58,13 +62,15 @@ class Check:
     gross: bool
 
 
-def detector(reference: Sequence[float], threshold: float, weeks: int = _GROSS_WEEKS) -> EDetector:
+def detector(reference: Sequence[float], run_length: float, weeks: int = 0) -> EDetector:
     """Return a detector at rest; larger scores mean worse.
 
-    `weeks`: how many real weeks the reference scores come from, if they were resampled from few.
+    `run_length`: at least so many checks shall lie between two false alarms on average: 52 for one
+    a year of weekly checks, times the number of signals that share the budget. `weeks`: how many
+    real weeks the reference scores come from, if they were resampled from fewer than they are.
 
     Raises:
-        ValueError: fewer than 10 reference scores, one of them not finite, or a threshold <= 1.
+        ValueError: fewer than 10 reference scores, one of them not finite, or a run length <= 1.
 
     >>> detector([0.1] * 10, 52.0).statistic
     0.0
@@ -72,33 +78,38 @@ def detector(reference: Sequence[float], threshold: float, weeks: int = _GROSS_W
     scores = tuple(sorted(float(x) for x in reference))
     if len(scores) < MIN_REFERENCE or not all(map(math.isfinite, scores)):
         raise ValueError(f"a detector needs {MIN_REFERENCE} finite reference scores or more")
-    if threshold <= 1:
-        raise ValueError("a threshold of 1 check or less would alarm at every check")
-    gross = _GROSS * max(1.0, _GROSS_WEEKS / max(weeks, 1))
-    return EDetector(reference=scores, threshold=threshold, gross=gross)
+    if run_length <= 1:
+        raise ValueError("a run length of 1 check or less would alarm at every check")
+    real = min(weeks or len(scores), len(scores))
+    known = max(real, MIN_REFERENCE)
+    return EDetector(
+        reference=scores,
+        weeks=known,
+        threshold=evidence_needed(known, run_length),
+        gross=_GROSS * max(1.0, _GROSS_WEEKS / real),
+    )
 
 
 def observe(state: EDetector, score: float, tie: float) -> tuple[EDetector, Check]:
-    """Take in one score; `tie` is uniform on (0, 1) and breaks ties at random.
+    """Take in one score; `tie` in (0, 1) is its place among equal reference scores.
 
-    Formula: M_t = e_t (1 + M_{t-1}); alarm when M_t >= threshold, or when the score lies above
-    max(ref) + 3 (q90 - q50 of ref); then M starts again from 0.
-    Source: Shin, Ramdas and Rinaldo (2024), New England J. of Statistics in Data Science (e-SR).
-    The theorem (mean run length >= threshold) is for scores ranked afresh; a fixed reference keeps
-    it on average over references (measured at 52 with 26 reference weeks: 0.29 false alarms in 52
-    checks, 0.68 when neighbouring weeks are correlated 0.4, where 1 is allowed).
+    Formula: M_t = e_t (1 + M_{t-1}); alarm when M_t reaches the threshold, or when the score lies
+    above :func:`gross_limit`; then M starts again from 0.
+    Source: Shin, Ramdas and Rinaldo (2024), New England J. of Statistics in Data Science (e-SR);
+    Gordon and Pollak (1994), Annals of Statistics 22 (Shiryaev-Roberts on ranks). The threshold is
+    that of simulated ranks against a frozen reference, :mod:`tamid.core.stats.runlength`.
 
     Raises:
         ValueError: the score is not finite (not measurable: do not ask).
 
-    >>> state = detector([i / 100 for i in range(26)], threshold=52.0)
+    >>> state = detector([i / 100 for i in range(26)], 52.0)
     >>> observe(state, 0.1, 0.5)[1].alarm, observe(state, 5.0, 0.5)[1].gross
     (False, True)
     """
     if not math.isfinite(score):
         raise ValueError("a score that could not be measured cannot be ranked")
     p = conformal_p(state.reference, score, tie)
-    e = e_value(p)
+    e = e_value(p, state.weeks)
     statistic = e * (1.0 + state.statistic)
     gross = score > _limit(state.reference, state.gross)
     alarm = gross or statistic >= state.threshold
@@ -109,16 +120,16 @@ def observe(state: EDetector, score: float, tie: float) -> tuple[EDetector, Chec
     return replace(state, statistic=0.0 if alarm else statistic, checks=state.checks + 1), check
 
 
-def family_threshold(
+def family_run_length(
     checks_per_year: float, signals: int, false_alarms_per_year: float = 1.0
 ) -> float:
-    """Return the threshold of each of `signals` detectors that share one yearly budget.
+    """Return the run length of each of `signals` detectors that share one yearly budget.
 
-    Formula: A = checks * signals / budget. Each then alarms falsely at most once in A checks, and
+    Formula: checks * signals / budget. Each then alarms falsely at most once in so many checks, and
     all together at most `budget` times a year: rates add up, however the signals depend on one
     another.
 
-    >>> family_threshold(52, signals=3), family_threshold(52, 1, false_alarms_per_year=2)
+    >>> family_run_length(52, signals=3), family_run_length(52, 1, false_alarms_per_year=2)
     (156.0, 26.0)
     """
     if false_alarms_per_year <= 0 or checks_per_year <= 0:
@@ -128,10 +139,10 @@ def family_threshold(
 
 def alarms_in(
     reference: Sequence[float],
-    threshold: float,
+    run_length: float,
     scores: Sequence[float],
     ties: Sequence[float],
-    weeks: int = _GROSS_WEEKS,
+    weeks: int = 0,
 ) -> list[int]:
     """Return the places in a series at which a detector alarms; what is not finite is passed over.
 
@@ -141,7 +152,7 @@ def alarms_in(
     >>> alarms_in([i / 100 for i in range(26)], 52.0, [0.1, math.nan, 9.0], [0.5] * 3)
     [2]
     """
-    running, found = detector(reference, threshold, weeks), []
+    running, found = detector(reference, run_length, weeks), []
     for place, (score, tie) in enumerate(zip(scores, ties, strict=True)):
         if math.isfinite(score):
             running, check = observe(running, float(score), float(tie))
@@ -151,59 +162,55 @@ def alarms_in(
 
 
 def conformal_p(reference: Sequence[float], score: float, tie: float) -> float:
-    """Return the score's rank from above as a p-value: uniform on (0, 1) if nothing changed.
+    """Return the score's rank from above as a p-value; `reference` is sorted.
 
-    Formula: p = (#{ref > s} + U (#{ref = s} + 1)) / (#ref + 1).
+    Formula: p = (r + 1/2) / (#ref + 1), r = #{ref > s} + floor(U (#{ref = s} + 1)): if nothing
+    changed, each of the #ref + 1 values is as likely as any other.
     Source: Vovk, Gammerman and Shafer (2005), Algorithmic Learning in a Random World, ch. 2.
 
     >>> conformal_p([1.0, 2.0, 3.0], 2.5, tie=0.5)
     0.375
     """
-    above = sum(r > score for r in reference)
-    equal = sum(r == score for r in reference)
-    return (above + tie * (equal + 1)) / (len(reference) + 1)
+    first, last = bisect_left(reference, score), bisect_right(reference, score)
+    rank = len(reference) - last + int(tie * (last - first + 1))
+    return (rank + 0.5) / (len(reference) + 1)
 
 
-def e_value(p: float) -> float:
-    """Turn a p-value into an e-value: mean over k of k p^(k-1), k in {.1, .3, .5, .7}.
+def e_value(p: float, weeks: int) -> float:
+    """Turn a p-value into an e-value: how much likelier it is after a shift of three spreads.
 
-    Its expectation under a uniform p is 1. Source: Vovk and Wang (2021), Annals of Statistics 49.
+    Formula: exp(3 z_r) / mean over ranks of exp(3 z), z_r = Phi^-1(1 - (r + 1/2) / (weeks + 1)) and
+    r the rank among so many weeks. The mean over ranks is 1. Source: van der Waerden (1952),
+    Indagationes Mathematicae 14 (normal scores).
 
-    >>> round(e_value(0.02), 2), round(e_value(0.9), 2)
-    (3.45, 0.42)
+    >>> [round(e_value(p, 26), 2) for p in (0.02, 0.1, 0.9)]
+    [17.95, 1.83, 0.0]
     """
-    p = max(p, np.finfo(float).tiny)
-    return math.fsum(k * p ** (k - 1.0) for k in _POWERS) / len(_POWERS)
+    values = _e_values(weeks)
+    return values[min(int(p * len(values)), len(values) - 1)]
+
+
+@functools.lru_cache(maxsize=256)
+def _e_values(weeks: int) -> tuple[float, ...]:
+    ranks = (np.arange(weeks + 1) + 0.5) / (weeks + 1)
+    grown = np.exp([_SHIFT * normal_quantile(1.0 - p) for p in ranks.tolist()])
+    return tuple((grown / grown.mean()).tolist())
 
 
 def gross_limit(reference: Sequence[float], factor: float = _GROSS) -> float:
-    """Return the score above which no evidence need add up: max + 3 (q90 - q50).
+    """Return the score above which no evidence need add up: max + 3 spreads.
+
+    Formula: the spread is the larger of q90 - q50 and q50 - q10. Where weeks are of two kinds (days
+    and nights) most may lie at the upper end, which has no spread of its own.
 
     >>> round(gross_limit([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]), 1)
     22.0
     """
-    median, high, top = np.quantile(np.asarray(reference), [0.5, 0.9, 1.0])
-    return float(top + factor * (high - median))
+    low, median, high, top = np.quantile(np.asarray(reference), [0.1, 0.5, 0.9, 1.0])
+    return float(top + factor * max(high - median, median - low))
 
 
 @functools.lru_cache(maxsize=256)
 def _limit(reference: tuple[float, ...], factor: float) -> float:
     # Asked at every check of a series, always of the same frozen reference.
     return gross_limit(reference, factor)
-
-
-def detector_from(stored: Mapping[str, Any]) -> EDetector:
-    """Read a detector back from its JSON.
-
-    >>> from tamid.core.values import jsonable
-    >>> d = detector([float(i) for i in range(10)], 52.0)
-    >>> detector_from(jsonable(d)) == d
-    True
-    """
-    return EDetector(
-        reference=tuple(float(x) for x in stored["reference"]),
-        threshold=float(stored["threshold"]),
-        statistic=float(stored["statistic"]),
-        checks=int(stored["checks"]),
-        gross=float(stored.get("gross", _GROSS)),
-    )

@@ -29,6 +29,8 @@ PSEUDO_WEEKS = 26
 _LOG_FLOOR = 1e-4
 # Draws of a centre, and how far up among them the one lies that the reference goes by.
 _DRAWS, _UNLUCKY = 30, 0.9
+# The upper end of what the weeks score against a draw.
+_UPPER = 0.9
 # Added to a spread, so that a column that never moves does not cry at a trifle.
 _SPREAD_FLOOR = 0.05
 
@@ -216,11 +218,13 @@ def _unlucky_centre(
         centre = np.zeros(count, dtype=bool)
         centre[rng.choice(count, size=against, replace=False)] = True
         tables.append(np.where(centre[:, None], False, centre[None, :]))
-    far = [
-        float(np.nanmean(weighted_rows({n: leave_one_out(w, t) for n, w in weeks.items()},
-                                       importance)))
+    # By its upper end, for it is that which later weeks must pass: a centre of nights alone has
+    # few days far off, one of days many nights less far.
+    scored = (
+        weighted_rows({n: leave_one_out(w, t) for n, w in weeks.items()}, importance)
         for t in tables
-    ]  # fmt: skip
+    )
+    far = [float(np.nanquantile(scores, _UPPER)) for scores in scored]
     return tables[int(np.argsort(far)[int(_UNLUCKY * (_DRAWS - 1))])]
 
 

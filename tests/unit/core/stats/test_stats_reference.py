@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tamid.core.stats.arrays import Floats
 from tamid.core.stats.drift import psi, psi_rows
-from tamid.core.stats.edetector import alarms_in, family_threshold
+from tamid.core.stats.edetector import alarms_in, family_run_length
 from tamid.core.stats.reference import (
     FEWEST_WEEKS,
     PSEUDO_WEEKS,
@@ -49,8 +49,8 @@ def _alarms(
     found = psi_reference({"s": blocks}, np.repeat(np.arange(weeks), days), {"s": 1.0}, rng)
     live = _weeks(rng, checks, 1, 0.2, tilt)
     scores = psi_rows(np.tile(blocks.sum(axis=0), (checks, 1)), live)
-    threshold = family_threshold(52, signals)
-    return alarms_in(found.scores, threshold, scores.tolist(), rng.random(checks).tolist(), weeks)
+    run_length = family_run_length(52, signals)
+    return alarms_in(found.scores, run_length, scores.tolist(), rng.random(checks).tolist(), weeks)
 
 
 @pytest.mark.parametrize(("weeks", "days"), [(26, 1), (12, 1), (12, 7), (8, 7)])
@@ -187,8 +187,8 @@ def test_the_column_that_moved_is_named() -> None:
 
 def test_more_signals_ask_more_evidence_of_each() -> None:
     """The budget is shared: the threshold grows with the signals and falls with the budget."""
-    assert family_threshold(52, 4) == 4 * family_threshold(52, 1)
-    assert family_threshold(52, 4, 2.0) == family_threshold(52, 2)
-    assert family_threshold(1, 1, 5.0) == 2.0
+    assert family_run_length(52, 4) == 4 * family_run_length(52, 1)
+    assert family_run_length(52, 4, 2.0) == family_run_length(52, 2)
+    assert family_run_length(1, 1, 5.0) == 2.0
     with pytest.raises(ValueError, match="more than 0"):
-        family_threshold(52, 1, 0.0)
+        family_run_length(52, 1, 0.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tamid.core.stats.arrays import Floats
 from tamid.core.stats.drift import psi_rows
-from tamid.core.stats.edetector import alarms_in, family_threshold
+from tamid.core.stats.edetector import alarms_in, family_run_length
 from tamid.core.stats.reference import psi_reference
 from tamid.core.stats.seasons import counts_the_calendar, season_mates, season_table
 
@@ -38,8 +38,8 @@ def _year_of_checks(seed: int, noise: float, tilt: float = 0.0) -> list[int]:
     found = psi_reference({"s": reference}, np.arange(weeks), {"s": 1.0}, rng, table)
     mates = np.stack([season_mates(days[:weeks], day) for day in days[weeks:]])
     scores = psi_rows(mates.astype(float) @ reference, counts[weeks:])
-    threshold = family_threshold(52, 4)
-    return alarms_in(found.scores, threshold, scores.tolist(), rng.random(52).tolist(), weeks)
+    run_length = family_run_length(52, 4)
+    return alarms_in(found.scores, run_length, scores.tolist(), rng.random(52).tolist(), weeks)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.5])
