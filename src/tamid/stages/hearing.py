@@ -10,7 +10,7 @@ import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.errors import BatchRefused
-from tamid.core.values import ARRIVED, BATCH, ENTITY, KNOWN_AT, RULE, TIME
+from tamid.core.values import ARRIVED, BATCH, ENTITY, KNOWN_AT, RULE, TIME, Task
 from tamid.ports import Batch
 from tamid.stages.changes import row_names
 from tamid.stages.feeds import feeds
@@ -86,8 +86,12 @@ def why_not(contract: Contract, raw: pl.DataFrame, wrong: Rules, invalid: int) -
     )
     seen = examples(raw, wrong, (*contract.data.pii, *contract.data.forbidden))
     often = sorted(wrong, key=lambda rule: -int(rule[1].sum()))
+    name, column = contract.data.label.column, contract.data.schema.get(contract.data.label.column)
+    unnamed = contract.task is Task.MULTICLASS and not (column and column.allowed)
+    named = f"classes are numbers from 0 on, or texts that data.schema.{name}.allowed must name"
     return (
         first,
+        *((named,) if unnamed else ()),
         *(
             f"{rule}: {mask.sum()}" + (f", such as {seen[rule]}" if rule in seen else "")
             for rule, mask in often

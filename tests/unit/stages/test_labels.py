@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -299,6 +300,17 @@ def test_labels_that_cannot_be_understood_are_refused(frame: pl.DataFrame, reaso
     assert reason in event.reasons[0]
     assert (event.source, event.owner) == ("labels", "ml_developer")
     assert inbox.tables.latest("churn.labels") is None
+
+
+def test_classes_that_are_texts_and_that_nobody_named_are_refused_with_the_way_out() -> None:
+    """Without `allowed` classes are numbers; the refusal says where texts are named."""
+    label = replace(BY_ROW.data.label, positive=None)
+    unnamed = replace(BY_ROW, task=Task.MULTICLASS, data=replace(BY_ROW.data, label=label))
+    event = Inbox(unnamed).hear("one", told(("a", 0, "low", 9), ("b", 0, "high", 9)))
+    assert isinstance(event, DataRefused)
+    assert "texts that data.schema.churned.allowed must name" in event.reasons[1]
+    numbered = Inbox(unnamed).hear("one", told(("a", 0, 0, 9), ("b", 0, 2, 9)))
+    assert not isinstance(numbered, DataRefused)
 
 
 def test_an_orphan_is_adopted_with_its_counts() -> None:

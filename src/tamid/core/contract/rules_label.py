@@ -8,7 +8,7 @@ from typing import Final
 from tamid.core.contract import scalars
 from tamid.core.contract.case import Case, rule
 from tamid.core.contract.fields import Limits
-from tamid.core.contract.model import Contract
+from tamid.core.contract.model import Column, Contract
 from tamid.core.contract.problems import quoted
 from tamid.core.values import Task, format_duration
 
@@ -76,6 +76,10 @@ def _positive(case: Case) -> None:
         case.problem("data.label.positive", message)
 
 
+def _wordy(column: Column) -> bool:
+    return column.type in ("category", "text") and not column.allowed
+
+
 def _label_type(case: Case) -> None:
     """The label's column fits the task."""
     contract, label = case.contract, case.contract.data.label
@@ -90,6 +94,9 @@ def _label_type(case: Case) -> None:
     elif contract.task is Task.MULTICLASS and label.absence == "negative":
         message = "with several classes, a missing label is unknown"
         case.problem("data.label.absence", message, "write absence: unknown")
+    elif contract.task is Task.MULTICLASS and column and _wordy(column):
+        message = "classes that are texts must be named"
+        case.problem(path, message, f"add allowed: [...] to data.schema.{label.column}")
     elif column and column.type == "datetime":
         case.problem(path, "a moment is no class", "use label.source with event_time")
 

@@ -343,6 +343,7 @@ OTHER_TASKS = [
     (REGRESSION, "gates:", "gates: {fairness: {protected: [gender]}} <<", "has none", "slices"),
     (REGRESSION, "monitoring:", "monitoring: {quality: {at_least: 3}} <<", "lower", "at_most"),
     (MULTICLASS, "gates:", "gates: {minimum: {f1: 0.7}} <<", "not for a multic", "macro_f1"),
+    (MULTICLASS, "    plan:", "    churned: {type: category} <<", "must be named", "allowed"),
     (SECOND, "training:", "training: {reduced: [tenures]} <<", "no column `tenures`", "`tenure`"),
     (SECOND, "training:", "training: {reduced: [churned]} <<", "without the label", ""),
     (SECOND, "training:", "training: {reduced: [customer_id]} <<", "without the entity", ""),
