@@ -13,6 +13,7 @@ from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import VersionRegistered
 from tamid.core.learning.bundle import Overlay
+from tamid.core.paging import ESTIMATE
 from tamid.core.quality import realised
 from tamid.core.state import State
 from tamid.core.stats.edetector import MIN_REFERENCE
@@ -104,24 +105,27 @@ def reference_of(
 
     With too few periods the spread comes from the interval of the whole instead, around its
     cautious end: a candidate that was lucky on its few judged rows would otherwise look degraded
-    ever after. The rate of false alarms is then approximate.
+    ever after. The rate of false alarms is then approximate; estimates, which have an error of
+    their own, are ranked as among the periods that there are.
     """
     metric = quality_metric(contract)
     quality: list[float] = []
     rates: list[float] = []
     for part in judged.partition_by(PERIOD, maintain_order=True):
-        found = _measured(contract, metric, part, threshold)
-        if math.isfinite(found[0]):
-            quality.append(found[0])
+        value, _, rate = _measured(contract, metric, part, threshold)
+        if math.isfinite(value):
+            quality.append(value)
         if contract.task is Task.BINARY:
-            rates.append(found[2])
+            rates.append(rate)
+    found: dict[str, tuple[float, ...]] = {"positive_rate": tuple(rates)}
     if len(quality) < MIN_REFERENCE:
         periods = max(judged.get_column(PERIOD).n_unique(), 1)
+        found[f"{ESTIMATE}/weeks"] = (float(periods),)
         point, error, _ = _measured(contract, metric, judged, threshold)
         sign = 1.0 if METRIC_FACTS[metric].higher_is_better else -1.0
         usual = point - sign * CAUTION * error
         quality = list(pseudo_reference(usual, error * math.sqrt(periods)))
-    return {"quality": tuple(quality), "positive_rate": tuple(rates)}
+    return {"quality": tuple(quality), **found}
 
 
 def _measured(

@@ -35,7 +35,7 @@ class EDetector:
     """The state between two checks.
 
     `weeks`: as how many reference weeks the scores count. `threshold`: the evidence at which an
-    alarm is raised. `gross`: factor of the fast path.
+    alarm is raised. `gross`: factor of the fast path, infinite where there is none.
     """
 
     reference: tuple[float, ...]
@@ -62,12 +62,15 @@ class Check:
     gross: bool
 
 
-def detector(reference: Sequence[float], run_length: float, weeks: int = 0) -> EDetector:
+def detector(
+    reference: Sequence[float], run_length: float, weeks: int = 0, *, fast: bool = True
+) -> EDetector:
     """Return a detector at rest; larger scores mean worse.
 
     `run_length`: at least so many checks shall lie between two false alarms on average: 52 for one
     a year of weekly checks, times the number of signals that share the budget. `weeks`: how many
     real weeks the reference scores come from, if they were resampled from fewer than they are.
+    `fast`: one score far beyond all alarms at once.
 
     Raises:
         ValueError: fewer than 10 reference scores, one of them not finite, or a run length <= 1.
@@ -86,7 +89,7 @@ def detector(reference: Sequence[float], run_length: float, weeks: int = 0) -> E
         reference=scores,
         weeks=known,
         threshold=evidence_needed(known, run_length),
-        gross=_GROSS * max(1.0, _GROSS_WEEKS / real),
+        gross=_GROSS * max(1.0, _GROSS_WEEKS / real) if fast else math.inf,
     )
 
 
@@ -111,7 +114,7 @@ def observe(state: EDetector, score: float, tie: float) -> tuple[EDetector, Chec
     p = conformal_p(state.reference, score, tie)
     e = e_value(p, state.weeks)
     statistic = e * (1.0 + state.statistic)
-    gross = score > _limit(state.reference, state.gross)
+    gross = math.isfinite(state.gross) and score > _limit(state.reference, state.gross)
     alarm = gross or statistic >= state.threshold
     check = Check(
         score=score, p=p, e=e, statistic=statistic, threshold=state.threshold,
