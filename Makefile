@@ -30,7 +30,7 @@ install: $(VENV)/.wheel ## make .venv with the locked dependencies and the built
 	@echo "Installed. Try: $(BIN)/tamid --help"
 
 demo: $(VENV)/.wheel ## play one year of a telecom operator (ARGS="--seed 3")
-	$(BIN)/tamid demo $(ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/tamid demo $(ARGS)
 
 test: $(VENV)/.wheel ## run the tests against the installed wheel (ARGS="-k ledger")
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests --pyargs tamid.core --doctest-modules \
