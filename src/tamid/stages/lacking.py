@@ -17,7 +17,6 @@ from tamid.stages.rig import Rig
 
 # Rules named in an event.
 _NAMED = 5
-_LACKING = "lacking"
 
 
 def lacks_source(
@@ -32,14 +31,14 @@ def lacks_source(
     if not spared:
         return None
     rows = joining.rows_of(rig.tables, contract, state.pins, [period], now)
-    broken = rows.filter(of_column(pl.col(RULE), spared).fill_null(value=False))
+    broken = rows.filter(of_column(pl.col(RULE), spared))
     if broken.height <= contract.data.quarantine.max_share * rows.height:
         return None
     counts = broken.get_column(RULE).value_counts(sort=True).sort("count", RULE, descending=True)
     told = [f"{rule}: {n} of {rows.height} rows" for rule, n in counts.head(_NAMED).iter_rows()]
     text = pl.col(RULE)
     return PeriodChecked(
-        key=f"{_LACKING}/{period}/{state.pins[rig.table(ROWS)].digest[-12:]}",
+        key=f"lacking/{period}/{state.pins[rig.table(ROWS)].digest[-12:]}",
         period=period,
         suspected=True,
         owner=Role(contract.data.source.owner),
@@ -52,9 +51,12 @@ def lacks_source(
 
 
 def was_lacking(state: State, period: str) -> bool:
-    """Say whether a period was last found to lack what a second model does without."""
+    """Say whether a period was last found to lack what a second model does without.
+
+    It is suspected without having been held against any other.
+    """
     last = state.checked.get(period)
-    return last is not None and last.key.startswith(f"{_LACKING}/")
+    return last is not None and last.suspected and not last.against
 
 
 def mended(rig: Rig, contract: Contract, state: State, period: str) -> PeriodChecked:

@@ -102,13 +102,13 @@ def check(raw: pl.DataFrame, shape: Shape, now: datetime) -> Checked:
     told = [name for name in shape.schema if name != shape.time]
     notes += tuple(oddities(raw, told, rules, shape.hidden))
     first = _first_rule(rules, frame.height)
-    bad = first.is_not_null()
-    spared = pl.Series([_spares(shape, rule) for rule in first.fill_null("")], dtype=pl.Boolean)
+    bad, rule = first.is_not_null(), pl.col(RULE)
+    lost = first.to_frame().select((rule.is_not_null() & ~of_column(rule, shape.spared)).sum())
     return Checked(
         frame=frame.drop(ROW).with_columns(first),
         broken={rule: int(mask.sum()) for rule, mask in rules},
         bad=int(bad.sum()),
-        lost=int((bad & ~spared).sum()),
+        lost=int(lost.item()),
         notes=notes,
         examples=examples(raw, rules, shape.hidden),
     )
@@ -139,8 +139,9 @@ def _normal_names(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def of_column(rule: pl.Expr, columns: Sequence[str]) -> pl.Expr:
-    """Say whether a rule that a row broke is one of these columns'."""
-    return pl.any_horizontal(pl.lit(False), *(rule.str.starts_with(f"{c}: ") for c in columns))
+    """Say whether a rule that a row broke is one of these columns'; of a good row it is none."""
+    found = pl.any_horizontal(pl.lit(False), *(rule.str.starts_with(f"{c}: ") for c in columns))
+    return found.fill_null(value=False)
 
 
 def _spares(shape: Shape, rule: str) -> bool:
