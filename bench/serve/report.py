@@ -36,6 +36,7 @@ def ratios(runs: Sequence[Run], servers: Sequence[Server]) -> dict[str, Any]:
     }
     for name in ("tamid", "tamid-no-compiler"):
         found[f"{name}_share_of_echo_by_cpu"] = _each(links, cpu, "echo", name)
+        found[f"{name}_share_of_own_layer_by_cpu"] = _each(links, cpu, "echo-layer", name)
     for name in ("tamid-v2-packed", "tamid-v2-two-json", "tamid-v2-columns"):
         found[f"{name}_share_of_plain_by_cpu"] = _each(links, cpu, "tamid", name)
         found[f"{name}_share_of_plain_by_rps"] = _each(links, rps, name, "tamid")

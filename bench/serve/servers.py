@@ -156,6 +156,9 @@ SERVERS = (
     Server(name="echo", command=lambda _, port, world: [
         sys.executable, str(Path(__file__).with_name("echo.py")), str(port)],
         asked=_json(_PREDICT, dict), score=_score, checked=False, ours=True),
+    Server(name="echo-layer", command=lambda _, port, world: [
+        sys.executable, str(Path(__file__).with_name("layer.py")), str(port), MODEL],
+        asked=_json(_PREDICT, dict), score=_score, checked=False, ours=True),
     Server(name="tamid", command=_tamid, asked=_json(_PREDICT, dict), score=_score, ours=True),
     Server(name="tamid-v2-packed", command=_tamid, asked=packed, score=_score, checked=False,
            ours=True),
