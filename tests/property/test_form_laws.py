@@ -17,8 +17,15 @@ from tamid.core.compiled.lane import Laid, Rule, lane_fields
 from tamid.ports import RowForm, RowLane
 from tamid.serving.http.forms import laid_row
 
+# Numbers as people write them: a few digits, at times too many, and a power.
+_DIGITS = st.integers(0, 10**22).flatmap(lambda most: st.integers(0, most)).map(str)
+_POWERS = st.sampled_from(["", "e0", "e5", "E-7", "e+22", "e-22", "e23", "e-23", "e308", "e-99999"])
+DECIMALS = st.builds(
+    "{}{}{}{}{}".format, st.sampled_from(["", "-"]), _DIGITS, st.sampled_from([".", ".000", ".5"]),
+    _DIGITS, _POWERS,
+)  # fmt: skip
 TOKENS = st.one_of(
-    st.floats().map(repr), st.integers(-(2**70), 2**70).map(str),
+    st.floats().map(repr), DECIMALS, st.integers(-(2**70), 2**70).map(str),
     st.sampled_from([*WORDS, 'a"b', "\\", "\n"]).map(json.dumps),
     st.sampled_from(WORDS).map(lambda w: json.dumps(w, ensure_ascii=False)),
     st.sampled_from(["null", "true", "false", "-0", "-0.0", "01", "1.", ".5", "1e", "1e400", "+1",

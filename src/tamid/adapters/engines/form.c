@@ -4,6 +4,8 @@
  * what is packed behind. Whoever makes one has read such a request by other means; here it is only
  * seen that the next one differs in nothing but plain values. All else gives None.
  */
+#include "number.c"
+
 enum { DOUBLES, WHOLES, TEXTS };
 
 typedef struct {
@@ -24,39 +26,9 @@ typedef struct {
     const char *at, *end;
 } Text;
 
-static int is_digit(char c) { return c >= '0' && c <= '9'; }
-
 static int has(const Text *t, const char *word, Py_ssize_t size)
 {
     return t->end - t->at >= size && memcmp(t->at, word, (size_t)size) == 0;
-}
-
-static const char *digits(const char *at)
-{
-    while (is_digit(*at)) at++;
-    return at;
-}
-
-/* Returns where a number of JSON ends, or NULL; the bytes end with a zero, which is no digit. */
-static const char *number_end(const char *at, int *whole)
-{
-    *whole = 1;
-    if (*at == '-') at++;
-    if (!is_digit(*at)) return NULL;
-    at = *at == '0' ? at + 1 : digits(at);
-    if (*at == '.') {
-        *whole = 0;
-        if (!is_digit(*++at)) return NULL;
-        at = digits(at);
-    }
-    if (*at == 'e' || *at == 'E') {
-        *whole = 0;
-        at++;
-        if (*at == '+' || *at == '-') at++;
-        if (!is_digit(*at)) return NULL;
-        at = digits(at);
-    }
-    return at;
 }
 
 /* As for number_of: 1 with the number, 0 if the ordinary road must decide, -1 on an error. */
@@ -89,6 +61,18 @@ static int word_of(const Field *f, const char *text, Py_ssize_t size, double *fo
     return 1;
 }
 
+/* Reads a number as Python does: 1 if all of it is one. */
+static int read_elsewhere(const char *at, const char *end, double *found)
+{
+    char *behind;
+    *found = PyOS_string_to_double(at, &behind, NULL);
+    if (*found == -1.0 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return 0;
+    }
+    return behind == end;
+}
+
 /* Reads one value in JSON and stands behind it. */
 static int value_of(const Field *f, Text *t, double *found)
 {
@@ -111,20 +95,14 @@ static int value_of(const Field *f, Text *t, double *found)
         *found = yes ? 1.0 : 0.0;
         return 1;
     }
-    int whole;
-    char *behind;
-    const char *end = number_end(t->at, &whole);
+    Number n = number_at(t->at);
     /* Eighteen digits are below WHOLE: what is longer is counted exactly, elsewhere. */
-    if (end == NULL || (f->kind == INTEGER && (!whole || end - t->at > 18))) return 0;
-    double v = PyOS_string_to_double(t->at, &behind, NULL);
-    if (v == -1.0 && PyErr_Occurred()) {
-        PyErr_Clear();
-        return 0;
-    }
-    if (behind != end) return 0;
-    t->at = end;
+    if (n.end == NULL || (f->kind == INTEGER && (!n.whole || n.end - t->at > 18))) return 0;
+    double v;
+    if (!nearest(&n, &v) && !read_elsewhere(t->at, n.end, &v)) return 0;
+    t->at = n.end;
     /* As a whole number, -0 is 0. */
-    return within(f, whole ? v + 0.0 : v, found);
+    return within(f, n.whole ? v + 0.0 : v, found);
 }
 
 /* Reads one packed value and stands behind it. */

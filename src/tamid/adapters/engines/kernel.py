@@ -37,7 +37,7 @@ _FLAGS = (
     "-ffp-contract=off", "-fno-math-errno",
 )  # fmt: skip
 # The first is compiled, and includes the others.
-_SOURCES = ("kernel.c", "scan.c", "shap.c", "lane.c", "form.c")
+_SOURCES = ("kernel.c", "scan.c", "shap.c", "lane.c", "form.c", "number.c")
 _MODULE = "tamid_kernel"
 _COMPILERS = ("cc", "gcc", "clang")
 _LONGEST_BUILD = 60.0
