@@ -137,7 +137,7 @@ def test_broken_rows_are_kept_from_training_and_handed_to_their_owner(keys: Keys
 
 
 def test_defaulted_labels_block_training_and_go_to_the_owner_of_the_labels(keys: Keys) -> None:
-    """Labels that are all zero are a bug of their source, not a better world."""
+    """Labels that are all zero are a bug of their source, not a better world, unless it says so."""
     world = World(keys)
     state = world.live(labels=lambda known: known.with_columns(pl.lit(0).alias("left")))
     found = [a.diagnosis for a in state.alarms.values() if a.diagnosis is not None]
@@ -146,6 +146,22 @@ def test_defaulted_labels_block_training_and_go_to_the_owner_of_the_labels(keys:
     }
     assert len(state.runs) == 1
     assert [c.opened.kind for c in state.cases.values()] == ["label_bug"]
+    _resolved(world, state, "nobody left: a strike")
+    state = world.turn(world.ledger.read("small")[-1].at + DAY)
+    again = [a.diagnosis for a in state.alarms.values() if a.diagnosis is not None]
+    assert "label_bug" not in {d.cause for d in again}
+    assert "blocked" not in {d.retraining for d in again}
+    assert not [c for c in state.open_cases.values() if c.opened.kind == "label_bug"]
+    assert audit(world.opened(SimulatedClock(FIRST)), world.ledger.read("small")).first is None
+
+
+def _resolved(world: World, state: State, why: str) -> None:
+    """Let the owner of the only open case close it."""
+    ((number, case),) = state.open_cases.items()
+    records = world.ledger.read("small")
+    closed = ev.CaseClosed(case=number, resolution=why)
+    draft = Draft(event=closed, at=records[-1].at, actor="dana", role=case.opened.role)
+    world.ledger.append("small", [draft], len(records), 0)
 
 
 def test_a_changed_world_is_learnt_from(keys: Keys) -> None:
@@ -210,11 +226,7 @@ def test_a_person_may_take_odd_weeks_as_sound(keys: Keys) -> None:
     """Closing the case by hand lets the weeks be learnt from."""
     world = World(keys)
     state = world.live(broken=BROKEN["unit"][0], weeks=2)
-    number = next(iter(state.open_cases))
-    closed = ev.CaseClosed(case=number, resolution="the price list changed")
-    records = world.ledger.read("small")
-    draft = Draft(event=closed, at=records[-1].at, actor="dana", role=Role.MLOPS_ENGINEER)
-    world.ledger.append("small", [draft], len(records), 0)
+    _resolved(world, state, "the price list changed")
     state = fold(world.ledger.read("small"))
     assert state.suspected == ()
     assert state.checked[max(state.checked)].suspected

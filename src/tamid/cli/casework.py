@@ -130,9 +130,20 @@ def resolve(args: Namespace, out: Output) -> int:
             key=f"resolve/{args.number}", case=args.number, resolution=f"by hand: {args.reason}"
         )
         app.record(model, event, role=role, actor=actor(), reason=args.reason)
-    out.text(f"Case {args.number} is closed.")
+    out.text(f"Case {args.number} is closed{_meaning(case)}.")
     out.json({"model": model, "case": args.number, "resolution": args.reason, "role": role.value})
     return 0
+
+
+def _meaning(case: Case) -> str:
+    """Say what a closed doubt about rows or labels means to the loop."""
+    from tamid.core.state import SUSPECTED
+
+    if case.opened.about.startswith(SUSPECTED):
+        return ": the suspected periods count as sound"
+    if case.opened.kind == "label_bug":
+        return ": its labels count as right, and the next turn asks for the cause anew"
+    return ""
 
 
 def _still_broken(state: State, case: Case) -> None:

@@ -120,7 +120,8 @@ def _troubles(snap: Snapshot) -> Iterator[str]:
         if alarm.cause:
             sure = "confirmed" if alarm.confirmed else "likely"
             reasons = f": {'; '.join(alarm.reasons)}" if alarm.reasons else ""
-            before = f" (before its labels: {alarm.earlier.replace('_', ' ')})"
+            then = "before" if alarm.earlier == "label_bug" else "before its labels"
+            before = f" ({then}: {alarm.earlier.replace('_', ' ')})"
             named = alarm.cause.replace("_", " ") + before * bool(alarm.earlier)
             yield f"            {sure} cause: {named}{reasons}"
         elif alarm.failure == "model_failure":

@@ -103,9 +103,10 @@ def _cause(
         return diagnosed(alarm, cause, confirmed, owner, reasons, "blocked")
     worst = max(reference_losses(state, version, sign), default=math.nan)
     rates = _rates(state, version)
+    doubted = [f for f in facts if f.period not in state.labels_right]
     if reasons := (
-        label_bug(facts, rates)
-        or (unjoined(facts, seen) if all_due else [])
+        label_bug(doubted, rates)
+        or (unjoined(doubted, seen) if all_due else [])
         or one_feed(feed, worst, sign)
     ):
         return diagnosed(alarm, "label_bug", False, label_owner, reasons, "blocked")
@@ -125,6 +126,38 @@ def _cause(
     known = "; the fall itself is confirmed" if fell else ""
     reasons = [f"no bug, label bug or shift was found{known}", *pace]
     return diagnosed(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, need)
+
+
+def cause_anew(
+    alarm: Alarm,
+    state: State,
+    sign: float,
+    label_owner: Role,
+    *,
+    all_due: bool = True,
+    feed: Feed | None = None,
+) -> Diagnosed | None:
+    """Return another cause of a fall than its labels, None if they still cannot be right."""
+    found = cause_of(alarm, state, sign, label_owner, all_due=all_due, feed=feed)
+    if found.cause == "label_bug":
+        return None
+    return replace(found, key=f"{found.key}/{alarm.diagnosed_seq}", earlier="label_bug")
+
+
+def doubt_lifted(alarm: Alarm, state: State) -> bool:
+    """Say whether labels that an alarm was put down to came anew, or a person found them right."""
+    known = alarm.diagnosis
+    if known is None or known.cause != "label_bug":
+        return False
+    came = measured_at(alarm, state) > alarm.diagnosed_seq
+    return came or set(alarm.raised.periods) <= state.labels_right
+
+
+def measured_at(alarm: Alarm, state: State) -> int:
+    """Return the number of the event that last measured one of an alarm's periods by its labels."""
+    signal, _ = realised_in(alarm, state)
+    name = f"{signal}@{alarm.raised.alarm.split('/')[1]}"
+    return max((state.measured_seq.get(f"{name}/{p}", 0) for p in alarm.raised.periods), default=0)
 
 
 def _rates(state: State, version: int) -> tuple[float, ...]:

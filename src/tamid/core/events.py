@@ -344,7 +344,8 @@ class ThresholdMoved(Event):
 class Diagnosed(Event):
     """The likely cause behind an alarm, and who must act; `excluded` speaks against others.
 
-    `earlier`: what it was put down to before, when the labels of its periods were not in.
+    `earlier`: what it was put down to before the labels of its periods were in; or came anew, or
+    were found right.
     """
 
     alarm: str

@@ -70,6 +70,8 @@ def _labels(
     facts: Sequence[Measured], state: State, version: int, *, all_due: bool, feed: float | None
 ) -> str:
     told = []
+    if right := sorted(state.labels_right.intersection(f.period for f in facts)):
+        told.append(f"a person found those of {', '.join(right)} right")
     rates = [f.detail["positive_rate"] for f in facts if "positive_rate" in f.detail]
     known = state.versions.get(version)
     usual = known.registered.reference.get("positive_rate", ()) if known else ()

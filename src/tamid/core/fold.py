@@ -10,10 +10,9 @@ from typing import Any
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.releases import RELEASES, put
-from tamid.core.repairs import relabelled, repaired
+from tamid.core.repairs import found_sound, relabelled, repaired
 from tamid.core.restated import accepted_normal, online_usual, threshold_moved
 from tamid.core.state import (
-    SUSPECTED,
     Alarm,
     Case,
     Incident,
@@ -230,9 +229,8 @@ def _comment(s: State, e: ev.CaseCommented, r: Recorded) -> State:
 
 def _case_closed(s: State, e: ev.CaseClosed, r: Recorded) -> State:
     case = replace(s.cases[e.case], resolution=e.resolution, closed_at=r.at)
-    by_hand = r.role is not Role.CONTROLLER and case.opened.about.startswith(SUSPECTED)
-    sound = s.taken_as_sound | frozenset(s.suspected) if by_hand else s.taken_as_sound
-    return replace(s, cases=put(s.cases, e.case, case), taken_as_sound=sound)
+    closed = replace(s, cases=put(s.cases, e.case, case))
+    return closed if r.role is Role.CONTROLLER else found_sound(closed, case.opened)
 
 
 def _retired(s: State, e: ev.Retired, r: Recorded) -> State:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tamid.core.causes import cause_of, realised_in
+from tamid.core.causes import cause_of, doubt_lifted, realised_in
 from tamid.core.events import Diagnosed, Measured
 from tamid.core.label_checks import Feed
 from tamid.core.paging import QUALITY, UNLABELLED
@@ -27,21 +27,14 @@ def can_tell(alarm: Alarm, state: State) -> bool:
     """Say whether an open alarm before any label is to be diagnosed by labels now.
 
     Once, when those of the period that raised it are measured; labels that were called wrong are
-    looked at again when they come anew.
+    looked at again when they come anew, or a person found them right.
     """
     known = alarm.diagnosis
     if alarm.raised.signal not in UNLABELLED or known is None:
         return False
     if not known.earlier:
         return alarm.raised.period in realised_in(alarm, state)[1]
-    return known.cause == "label_bug" and measured_at(alarm, state) > alarm.diagnosed_seq
-
-
-def measured_at(alarm: Alarm, state: State) -> int:
-    """Return the number of the event that last measured one of an alarm's periods by its labels."""
-    signal, _ = realised_in(alarm, state)
-    name = f"{signal}@{alarm.raised.alarm.split('/')[1]}"
-    return max((state.measured_seq.get(f"{name}/{p}", 0) for p in alarm.raised.periods), default=0)
+    return doubt_lifted(alarm, state)
 
 
 def cause_with_labels(
@@ -70,7 +63,7 @@ def cause_with_labels(
         told = (*told, _quality(alarm, state), _NO_FALL)
     return replace(
         found,
-        key=f"{found.key}/{measured_at(alarm, state)}",
+        key=f"{found.key}/{alarm.diagnosed_seq}",
         reasons=told,
         earlier=first.cause,
     )

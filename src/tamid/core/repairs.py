@@ -1,4 +1,7 @@
-"""What repairs a refused batch: its own name, batches with the rows it held, another contract."""
+"""What lifts a doubt about data: of a refused batch what came instead, of the rest a person's word.
+
+A refused batch is repaired by its own name, batches with the rows it held, or another contract.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tamid.core import events as ev
-from tamid.core.state import Refusal, State
+from tamid.core.state import SUSPECTED, Refusal, State
 
 # Share of the noted rows that a repair may leave out: rows that were rubbish come no more.
 SPARED = 0.1
@@ -29,6 +32,20 @@ def repaired(refused: Mapping[str, Refusal], came: ev.DataAccepted) -> dict[str,
 def relabelled(refused: Mapping[str, Refusal], source: str, batch: str) -> dict[str, Refusal]:
     """Return what is still refused after a batch of labels or acts came again."""
     return {name: refusal for name, refusal in refused.items() if name != f"{source}/{batch}"}
+
+
+def found_sound(state: State, case: ev.CaseOpened) -> State:
+    """Return the state after a person closed a case: what it doubted is as it should be.
+
+    Rows that were suspected may be learnt from; labels that could not be right are right, and the
+    alarm that was put down to them is to be diagnosed without that doubt.
+    """
+    if case.about.startswith(SUSPECTED):
+        return replace(state, taken_as_sound=state.taken_as_sound | frozenset(state.suspected))
+    alarm = state.alarms.get(case.about.removeprefix("alarm/"))
+    if case.kind != "label_bug" or alarm is None:
+        return state
+    return replace(state, labels_right=state.labels_right | frozenset(alarm.raised.periods))
 
 
 def lacking(refused: Mapping[str, Refusal], source: str) -> frozenset[str]:

@@ -163,11 +163,11 @@ class State:
     last. `cleaned`: the last count of the declared cleaning. `experiments`: runs that never become
     versions; no rule looks at them. `volume`: rows of each period. `first_seen`: when a source's
     first batch came. `noted`: what was odd about the last batch of a source. `heard`: labels that
-    came of each period; a batch counts evenly for its periods. `taken`: the last claim of what
-    servers wrote; `answered`: when such answers last came for a period. `servers`: what each model
-    server told last, by its process. `served_at`: when a model server was last known to answer.
-    `erased`: entities that stand for nobody any more. `acts_seq`: the event that last brought acts
-    of a campaign.
+    came of each period; a batch counts evenly for its periods. `labels_right`: periods whose labels
+    a person found right. `taken`: the last claim of what servers wrote; `answered`: when such
+    answers last came for a period. `servers`: what each model server told last, by its process.
+    `served_at`: when a model server was last known to answer. `erased`: entities that stand for
+    nobody any more. `acts_seq`: the event that last brought acts of a campaign.
     """
 
     seq: int = 0
@@ -192,6 +192,7 @@ class State:
     checked: Mapping[str, ev.PeriodChecked] = field(default_factory=dict)
     checked_seq: Mapping[str, int] = field(default_factory=dict)
     taken_as_sound: frozenset[str] = frozenset()
+    labels_right: frozenset[str] = frozenset()
     measured: Mapping[str, Mapping[str, ev.Measured]] = field(default_factory=dict)
     measured_seq: Mapping[str, int] = field(default_factory=dict)
     alarms: Mapping[str, Alarm] = field(default_factory=dict)

@@ -158,7 +158,11 @@ def _commands(action: OpenCase) -> list[str]:
         who = f"--as {action.role.value}"
         sound = f'tamid cases resolve {action.case} {who} --reason "these weeks are sound"'
         return ["tamid log --kind PeriodChecked", sound]
-    if action.kind in ("bug", "label_bug"):
+    if action.kind == "label_bug":
+        who = f"--as {action.role.value}"
+        right = f'tamid cases resolve {action.case} {who} --reason "these labels are right"'
+        return ["tamid log --kind LabelsAccepted", right]
+    if action.kind == "bug":
         return ["tamid log --kind DataRefused", f'tamid cases comment {action.case} "..."']
     if action.kind == "delivery" or not action.run:
         return ["tamid doctor", "tamid log --kind DeliveryDelayed"]

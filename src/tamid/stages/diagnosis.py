@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from tamid.core.causes import cause_of
+from tamid.core.causes import cause_anew, cause_of, doubt_lifted
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import Diagnosed
@@ -28,7 +28,10 @@ _FEWEST_ROWS = 50
 
 
 def diagnose(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Diagnosed]:
-    """Yield the diagnosis of each open alarm that has none yet, or whose labels came since."""
+    """Yield the diagnosis of each open alarm that has none yet, or whose labels came since.
+
+    A fall that was put down to its labels is asked again when they come anew or are found right.
+    """
     better = METRIC_FACTS[quality_metric(contract)].higher_is_better
     source = contract.data.label.source or contract.data.source
     sign, owner, due = 1.0 if better else -1.0, Role(source.owner), not trickling(contract)
@@ -39,6 +42,11 @@ def diagnose(rig: Rig, contract: Contract, state: State, now: datetime) -> Itera
         elif can_tell(alarm, state):
             feed = _worst_feed(rig, contract, state, alarm, now)
             yield cause_with_labels(alarm, state, sign, owner, all_due=due, feed=feed)
+        elif alarm.raised.signal == "quality" and doubt_lifted(alarm, state):
+            feed = _worst_feed(rig, contract, state, alarm, now)
+            other = cause_anew(alarm, state, sign, owner, all_due=due, feed=feed)
+            if other is not None:
+                yield other
         elif alarm.diagnosis is None and alarm.raised.signal in UNLABELLED:
             yield cause_before_labels(alarm, state)
 
@@ -48,7 +56,8 @@ def _worst_feed(
 ) -> Feed | None:
     """Return the batch of labels that the wrong answers of an alarm's periods sit in."""
     pin = state.pins.get(rig.table("labels"))
-    periods = [p for p in alarm.raised.periods if p in state.scored]
+    doubted = set(alarm.raised.periods) - state.labels_right
+    periods = sorted(p for p in doubted if p in state.scored)
     if pin is None or not periods or contract.task is not Task.BINARY or trickling(contract):
         return None
     batches = rig.tables.read(pin, columns=[ENTITY, PERIOD, BATCH])

@@ -49,12 +49,11 @@ class Story:
     state: State = field(default_factory=State)
     records: list[Recorded] = field(default_factory=list)
 
-    def tell(self, *happened: ev.Event) -> None:
+    def tell(self, *happened: ev.Event, role: Role = Role.CONTROLLER) -> None:
         """Append events from outside."""
         for event in happened:
-            record = chain(
-                "m", self.state.seq + 1, Draft(event=event, at=self.now), self.state.head
-            )
+            draft = Draft(event=event, at=self.now, role=role)
+            record = chain("m", self.state.seq + 1, draft, self.state.head)
             self.records.append(record)
             self.state = evolve(self.state, record)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tamid.core import events as ev
-from tamid.core.causes import cause_of
+from tamid.core.causes import cause_anew, cause_of, doubt_lifted
 from tamid.core.label_checks import Feed
 from tamid.core.quality import realised
 from tamid.core.state import Alarm
@@ -132,6 +133,32 @@ def test_wrong_answers_in_one_feed_are_a_label_bug(feed: Feed | None, cause: str
     found = diagnosed(story(GOOD, 0.7), feed)
     assert found.cause == cause
     assert found.retraining == ("blocked" if cause == "label_bug" else "needed")
+
+
+def test_a_fall_put_down_to_labels_is_asked_anew_when_they_come_again() -> None:
+    """Labels that still cannot be right change nothing; right ones show what the fall is."""
+    told = story(GOOD, 0.7, detail={"positive_rate": 0.05})
+    first = diagnosed(told)
+    raised = ev.AlarmRaised(
+        alarm=first.alarm, signal="quality", failure="model_failure", severity="critical",
+        period="p01", periods=("p01",), noticed_by="t", message="m",
+    )  # fmt: skip
+    told.tell(raised, first)
+
+    def asked() -> ev.Diagnosed | None:
+        alarm = told.state.alarms[first.alarm]
+        assert doubt_lifted(alarm, told.state)
+        return cause_anew(alarm, told.state, 1.0, Role.ML_DEVELOPER)
+
+    assert not doubt_lifted(told.state.alarms[first.alarm], told.state)
+    before = told.state.measured["quality@1"]["p01"]
+    told.tell(replace(before, detail={"positive_rate": 0.06}))
+    assert asked() is None
+    told.tell(replace(before, detail={"positive_rate": 0.5}))
+    other = asked()
+    assert other is not None
+    assert (other.cause, other.retraining, other.earlier) == ("unknown", "needed", "label_bug")
+    assert other.key != first.key
 
 
 def test_the_pace_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tamid.core import events as ev
 from tamid.core.matured_cause import can_tell, cause_with_labels
@@ -147,6 +148,31 @@ def test_labels_that_cannot_be_right_block_and_open_a_case_until_they_come_anew(
     found = asked(told)
     assert (found.cause, found.earlier) == ("unknown", "label_bug")
     assert not forbidden(told.state)
+
+
+def test_labels_that_a_person_found_right_are_doubted_no_more() -> None:
+    """Their owner closes the case: the alarm gets another cause. The machine's closing is none."""
+    told = paged()
+    labelled(told, PERIOD, 0.85, {**CALM, "positive_rate": 0.0})
+    doubted = asked(told)
+    opened = ev.CaseOpened(
+        case=1,
+        role=Role.ML_DEVELOPER,
+        kind="label_bug",
+        title="t",
+        about=f"alarm/{NAME}",
+        report="",
+    )
+    told.tell(opened, ev.CaseClosed(case=1, resolution="the alarm is over"))
+    assert not can_tell(alarm(told), told.state)
+    told.tell(replace(opened, case=2))
+    told.tell(ev.CaseClosed(case=2, resolution="a strike"), role=Role.ML_DEVELOPER)
+    found = asked(told)
+    assert (found.cause, found.earlier) == ("prevalence", "label_bug")
+    assert found.key != doubted.key
+    assert any(f"a person found those of {PERIOD} right" in text for text in found.excluded)
+    assert not forbidden(told.state)
+    assert not can_tell(alarm(told), told.state)
 
 
 def test_what_was_seen_before_stands_where_labels_add_nothing() -> None:

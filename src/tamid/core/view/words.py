@@ -147,7 +147,7 @@ def _diagnosed(e: ev.Diagnosed) -> str:
     }[e.retraining]
     cause, when = e.cause.replace("_", " "), ""
     if e.earlier is not None:
-        when = ", now that its labels are in"
+        when = ", asked anew" if e.earlier == "label_bug" else ", now that its labels are in"
         cause = f"{cause} (before: {e.earlier.replace('_', ' ')})"
     return f"{sure} cause of {e.alarm}{when}: {cause}; {training}; {first_lines(e.reasons)}"
 
