@@ -385,6 +385,22 @@ def test_approval_is_awaited_and_a_refusal_stops_the_release() -> None:
     assert story.state.champion == 1
 
 
+def test_while_an_approval_is_awaited_nothing_else_is_said_to_be() -> None:
+    """The first version waits for a signature: its run is over, and no next try stands against it.
+
+    Once it is refused, the next try is what is waited for.
+    """
+    story = Story()
+    story.policy = replace(story.policy, approvers=frozenset({"mlops_engineer"}))
+    story.tell(ev.ContractAdopted(contract="c1"))
+    story.live(READY)
+    (said,) = decide(story.policy, story.state, READY, story.now).waiting
+    assert said == "version 1 waits for approval by mlops_engineer"
+    story.tell(ev.ApprovalRefused(number=1))
+    (said,) = decide(story.policy, story.state, READY, story.now).waiting
+    assert "the next try waits" in said
+
+
 def test_missed_deadline_is_an_incident_that_ends_with_the_delivery() -> None:
     """A target that is down past the deadline alarms once; taking the scores settles it."""
     story = released()

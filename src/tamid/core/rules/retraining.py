@@ -162,9 +162,12 @@ def too_dear(policy: Policy, state: State, signals: Signals) -> str:
 
 
 def awaited(state: State, signals: Signals) -> str:
-    """Return what the next try waits for after a run that left no new champion, or ""."""
+    """Return what the next try waits for after a run that left no new champion, or "".
+
+    While a version is on its way into production no next try is waited for.
+    """
     run = _last(state)
-    if run is None or state.run_in_flight or not _same_recipe(state, run):
+    if run is None or state.run_in_flight or state.challenger or not _same_recipe(state, run):
         return ""
     undecided = run.judged is not None and run.judged.outcome == "undecided"
     if (state.champion and not undecided) or not _nothing_new(state, signals, [run]):
