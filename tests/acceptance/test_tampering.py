@@ -125,7 +125,8 @@ def test_an_altered_ledger_is_found(
     with sqlite3.connect(root / ".tamid" / "ledger.sqlite") as db:
         assert db.execute(act).rowcount
     db.close()
-    assert verified(root, capsys)[0] == INTEGRITY
+    status, said = verified(root, capsys)
+    assert (status, ": whole" in said) == (INTEGRITY, False)
 
 
 def test_a_head_signed_by_nobody_known_is_refused(
@@ -139,3 +140,4 @@ def test_a_head_signed_by_nobody_known_is_refused(
     status, said = verified(root, capsys)
     assert status == INTEGRITY
     assert "signature" in said
+    assert ": whole" not in said

@@ -37,14 +37,15 @@ def verify(args: Namespace, out: Output) -> int:
     with opened(args, out) as app:
         found = {m: _proved(app, m) for m in chosen(app, args.model)}
         head, loose = _head_fault(app, args.head), _rewritten(app)
-        faulty = bool(head) or bool(loose) or any(one["faults"] for one in found.values())
+        apart = bool(head) or bool(loose)
+        faulty = apart or any(one["faults"] for one in found.values())
         if args.seal is not None and not faulty:
             write_head(app, args.seal)
     out.json({"whole": not faulty, "head": head, "rewritten": loose, "models": found})
     for model, one in found.items():
         out.text(
             f"{model}: {one['events']} events, {one['blobs']} blobs, {one['tables']} tables, "
-            f"{one['bundles']} bundles: {_verdict(len(one['faults']))}"
+            f"{one['bundles']} bundles: {_verdict(len(one['faults']), apart)}"
         )
         for fault in one["faults"]:
             out.text(f"  event {fault['event']}: {fault['what']}: {fault['why']}")
@@ -106,5 +107,8 @@ def _rewritten(app: App) -> list[str]:
     ]
 
 
-def _verdict(faults: int) -> str:
-    return "whole" if not faults else f"{faults} do not match"
+def _verdict(faults: int, apart: bool) -> str:
+    """Return it for one model; `apart`: something does not fit that is told below all models."""
+    if faults:
+        return f"{faults} do not match"
+    return "all match the ledger" if apart else "whole"
