@@ -587,6 +587,15 @@ class Sink(Protocol):
         ...
 
 
+@runtime_checkable
+class AnsweringSink(Sink, Protocol):
+    """A target that can be asked whether it is there, without being handed anything."""
+
+    def reach(self) -> None:
+        """Ask, and leave it as it is. Raises SinkDown when a delivery would fail for certain."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialReport:
     """What one server process counted of a version in shadow or canary since `since`.

@@ -35,6 +35,22 @@ class Unreachable:
         raise SinkDown(self.why.what, why=self.why.why, fix=self.why.remedy)
 
 
+def out_of_reach(sink: Sink) -> TamidError | None:
+    """Return why a target could not be handed scores now; None as far as that can be asked."""
+    from tamid.ports import AnsweringSink
+    from tamid.pseudonyms import UnveiledSink
+
+    target = sink.sink if isinstance(sink, UnveiledSink) else sink
+    if isinstance(target, Unreachable):
+        return target.why
+    if isinstance(target, AnsweringSink):
+        try:
+            target.reach()
+        except SinkDown as error:
+            return error
+    return None
+
+
 def _opened(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
     try:
         return _sink(spec, folder, clock)

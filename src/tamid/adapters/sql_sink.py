@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -44,6 +45,24 @@ class SqlSink:
                 f"the table {self._name!r} could not be written: {_cause(error)}"
             ) from None
         return receipt
+
+    def reach(self) -> None:
+        """Ask whether the database answers, and leave it as it is. Raises SinkDown."""
+        try:
+            url = sa.make_url(self._url)
+            if url.get_backend_name() != "sqlite":
+                with _engine(self._url).connect():
+                    return
+        except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
+            raise SinkDown(f"the database does not answer: {_cause(error)}") from None
+        # To connect would make the file.
+        place = Path(url.database or ".").absolute()
+        if not place.parent.is_dir():
+            raise SinkDown(
+                f"the folder {place.parent} does not exist",
+                why="a database of SQLite is a file in it, and only the file is made",
+                fix="Make the folder, or correct the address in delivery.to.",
+            )
 
     def close(self) -> None:
         """Close all connections."""

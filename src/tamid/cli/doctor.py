@@ -87,7 +87,7 @@ def _guarded(what: str, check: Check) -> Iterator[Finding]:
 
 
 def _failed(what: str, error: TamidError) -> Finding:
-    return Finding(state="fail", what=f"{what}: {error.what} ({error.why})", fix=error.remedy)
+    return Finding(state="fail", what=f"{what}: {error.told}", fix=error.remedy)
 
 
 def _judged(good: bool, what: str, fix: str, bad: State = "fail") -> Finding:
@@ -215,6 +215,7 @@ def _open_to_others(path: Path) -> bool:
 
 def _model(app: App, model: str) -> Iterator[Finding]:
     rig, here = app.rig(model), scene(app, model)
+    yield from _guarded(f"{model}: what the folder holds", lambda: _written(app, model))
     yield from _sources(app.usable(model), here, rig)
     yield from _targets(model, rig.sinks)
     yield from _guarded(f"{model}: the champion", lambda: _environment(app, here))
@@ -228,6 +229,17 @@ def _model(app: App, model: str) -> Iterator[Finding]:
 
     late = turning(here).overdue
     yield _judged(not late, f"{model}: last tick {moment(last)}", fix, "warn")
+
+
+def _written(app: App, model: str) -> Iterator[Finding]:
+    """Say whether contract and code in the folder can come into force."""
+    from tamid.core.view.scene import count
+    from tamid.wiring import written_in
+
+    path = app.models()[model]
+    _, code = written_in(path)
+    with_code = f", with {count(len(code), 'file')} of code" if code else ""
+    yield Finding(state="ok", what=f"{model}: {path.name} can be read{with_code}")
 
 
 def _sources(contract: Contract, here: Scene, rig: Rig) -> Iterator[Finding]:
@@ -274,15 +286,14 @@ def _environment(app: App, here: Scene) -> Iterator[Finding]:
 
 def _targets(model: str, sinks: Mapping[str, Sink]) -> Iterator[Finding]:
     """Say which targets can be handed scores, and what the others lack, such as a secret."""
-    from tamid.pseudonyms import UnveiledSink
-    from tamid.targets import Unreachable
+    from tamid.targets import out_of_reach
 
     if not sinks:
         what = f"{model}: the scores go nowhere"
         yield Finding(state="warn", what=what, fix="Name targets in delivery.to.")
     for name, sink in sorted(sinks.items()):
-        target = sink.sink if isinstance(sink, UnveiledSink) else sink
-        if isinstance(target, Unreachable):
-            yield _failed(f"{model}: target {name} cannot be reached", target.why)
+        lacking = out_of_reach(sink)
+        if lacking is not None:
+            yield _failed(f"{model}: target {name} cannot be reached", lacking)
         else:
             yield Finding(state="ok", what=f"{model}: target {name} is set up")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from tamid.ports import Parcel, Sink
+from tamid.ports import AnsweringSink, Parcel, Sink
 
 Seen = Callable[[str], Mapping[str, float | None] | None]
 
@@ -57,6 +57,16 @@ class SinkSuite:
     def test_nothing_is_seen_before_a_delivery(self, sink: Sink, seen: Seen) -> None:
         """A new target shows nothing."""
         assert seen(ONE) is None
+
+    def test_asking_whether_it_is_there_delivers_nothing(self, sink: Sink, seen: Seen) -> None:
+        """Where a target can be asked at all: before and after a delivery it is as it was."""
+        if not isinstance(sink, AnsweringSink):
+            return
+        sink.reach()
+        assert seen(ONE) is None
+        sink.deliver(parcel({"a": 0.5}))
+        sink.reach()
+        assert seen(ONE) == {"a": 0.5}
 
     def test_a_delivered_parcel_is_seen_whole(self, sink: Sink, seen: Seen) -> None:
         """Every entity is there with its exact score; Hebrew names and missing scores survive."""
