@@ -96,4 +96,4 @@ def test_a_turn_writes_down_by_which_rules_it_saw(silent: Rig) -> None:
     told = [e.rules for e in written if isinstance(e, ev.Decided | ev.Ticked)]
     assert len(told) > 1
     assert set(told) == {RULES}
-    assert audit(silent, silent.ledger.read(silent.model)).first is None
+    assert audit(silent, silent.ledger.read(silent.model)).same

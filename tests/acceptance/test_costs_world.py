@@ -74,7 +74,7 @@ def test_a_run_that_costs_more_than_the_fall_is_not_started(keys: Keys) -> None:
     assert len(waiting) == 1
     assert "1,000,000 ILS" in waiting[0]
     found = audit(rig, world.ledger.read("small"))
-    assert found.first is None
+    assert found.same
 
 
 def test_a_run_that_costs_less_is_started(keys: Keys) -> None:

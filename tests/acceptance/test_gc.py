@@ -57,7 +57,7 @@ def holds(root: Path, decisions: int) -> int:
         records = app.records(MODEL)
         assert prove(app.rig(MODEL), records).faults == ()
         found = audit(app.rig(MODEL), records)
-        assert found.first is None
+        assert found.same
         assert found.decisions == decisions
         for pin in app.state(MODEL).pins.values():
             app.tables.verify(pin)
@@ -107,7 +107,7 @@ def test_decisions_may_be_given_up_by_an_explicit_word(root: Path) -> None:
     assert any("champion" in why or "case 2" in why for why in whys)
     with at(root, LATER) as app:
         found = audit(app.rig(MODEL), app.records(MODEL))
-        assert found.first is None
+        assert found.same
         assert found.beyond > 0
         state = app.state(MODEL)
         run = state.runs[state.versions[state.champion].registered.run]

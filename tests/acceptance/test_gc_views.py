@@ -52,7 +52,7 @@ def swept(root: Path, now: object = NOW + HOUR) -> Mapping[str, Found]:
         done = collect(app, actor="ada", role=Role.MLOPS_ENGINEER, reason="policy 7")
         for model in MODELS:
             assert prove(app.rig(model), app.records(model)).faults == ()
-            assert audit(app.rig(model), app.records(model)).first is None
+            assert audit(app.rig(model), app.records(model)).same
         return {one.model: one for one in done.models}
     finally:
         app.close()

@@ -90,7 +90,7 @@ def test_a_release_that_harms_is_rolled_back_and_one_that_helps_is_not(keys: Key
     rig = w.opened(SimulatedClock(moment))
     assert conclude(rig, state, moment)[0].cooling
     assert not conclude(rig, state, moment, 1)[0].cooling
-    assert audit(rig, rig.ledger.read(rig.model)).first is None
+    assert audit(rig, rig.ledger.read(rig.model)).same
 
 
 def test_in_shadow_labels_that_come_in_time_decide(keys: Keys) -> None:

@@ -108,6 +108,24 @@ def test_an_altered_table_is_named(
     assert "table toy.rows" in said
 
 
+def test_an_audit_repeats_nothing_on_altered_labels(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another week's file is read without a word, and the decisions might even come out the same.
+
+    The audit says which input is altered, and leaves with 6 as `verify` does.
+    """
+    assert main(["-C", str(root), "-q", "replay", "--audit"]) == 0
+    files = sorted((root / ".tamid" / "tables" / "toy.labels").rglob("*.parquet"))
+    shutil.copyfile(files[1], files[0])
+    capsys.readouterr()
+    assert main(["-C", str(root), "-q", "replay", "--audit"]) == INTEGRITY
+    said = capsys.readouterr().out
+    assert "nothing is repeated on it" in said
+    assert "table toy.labels at version" in said
+    assert "came out the same" not in said
+
+
 @pytest.mark.parametrize(
     "act",
     [

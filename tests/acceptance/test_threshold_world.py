@@ -81,7 +81,7 @@ def test_the_threshold_alone_repairs_it_and_nobody_retrains(keys: Keys) -> None:
     assert threshold_at(rig, state, 1, after) == moved.threshold
     assert seen[after].value > 0.74
     found = audit(rig, w.ledger.read("small"))
-    assert found.first is None
+    assert found.same
     assert not prove(rig, w.ledger.read("small")).faults
 
 

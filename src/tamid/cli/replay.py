@@ -144,9 +144,18 @@ def _audit(args: Namespace, out: Output) -> int:
 
     with opened(args, out) as app:
         found = {m: audit(app.rig(m), app.records(m)) for m in chosen(app, args.model)}
-    out.json({"same": all(a.first is None for a in found.values()), "models": found})
+    same = all(a.same for a in found.values())
+    out.json({"same": same, "models": found})
     for model, one in found.items():
-        if one.first is None:
+        if one.altered:
+            at = one.altered[0].event
+            out.text(
+                f"{model}: what event {at} was decided on is altered; nothing is repeated on it"
+            )
+            for fault in one.altered:
+                out.text(f"  {fault.what}: {fault.why}")
+            out.text("  Run `tamid verify`: it names all that is; restore it from a backup.")
+        elif one.first is None:
             made = f"{count(one.decisions, 'decision')} of {count(one.ticks, 'tick')}"
             out.text(
                 f"{model}: {made} came out the same, and {count(one.rests, 'time')} that nothing "
@@ -156,16 +165,20 @@ def _audit(args: Namespace, out: Output) -> int:
                 out.text(
                     f"  {one.beyond} older ones were not repeated: `tamid gc` cleared their data"
                 )
-            continue
-        first = one.first
-        out.text(
-            f"{model}: the {first.part} of event {first.seq} (tick {first.tick[:19]}, round "
-            f"{first.round + 1}) come out otherwise"
-        )
-        for name, text in (("recorded", first.recorded), ("repeated", first.repeated)):
-            out.text(f"  {name}: {_around(text, first.recorded, first.repeated)}")
-        out.text(f"  {_meaning(first)}")
-    return IntegrityError.exit_code if any(a.first for a in found.values()) else 0
+        else:
+            _tell(model, one.first, out)
+    return 0 if same else IntegrityError.exit_code
+
+
+def _tell(model: str, first: Difference, out: Output) -> None:
+    """Say where a repeated decision comes out otherwise."""
+    out.text(
+        f"{model}: the {first.part} of event {first.seq} (tick {first.tick[:19]}, round "
+        f"{first.round + 1}) come out otherwise"
+    )
+    for name, text in (("recorded", first.recorded), ("repeated", first.repeated)):
+        out.text(f"  {name}: {_around(text, first.recorded, first.repeated)}")
+    out.text(f"  {_meaning(first)}")
 
 
 def _meaning(found: Difference) -> str:

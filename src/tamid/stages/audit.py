@@ -16,7 +16,7 @@ from tamid.core.fold import evolve
 from tamid.core.policy import policy_of
 from tamid.core.signals import Signals
 from tamid.core.state import State
-from tamid.core.values import canonical_json, jsonable
+from tamid.core.values import TablePin, canonical_json, jsonable
 from tamid.stages.answered import SERVED, TIMINGS
 from tamid.stages.loop import conclude
 from tamid.stages.naming import cleared, named_blobs, named_bundles, named_pins
@@ -45,11 +45,22 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something stored that is not what the ledger says: `event` is the first that names it."""
+
+    event: int
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
     """How many decisions were repeated, and the first that differs, if one does.
 
     `ticks`: turns in which something was decided; `rests`: turns that found nothing more to do.
-    `beyond`: decisions whose tables were cleared away; they were not repeated.
+    `beyond`: decisions whose tables were cleared away; they were not repeated. `altered`: stored
+    content that the next decision rested on and that is no more what it was: nothing from there on
+    was repeated.
     """
 
     decisions: int
@@ -57,6 +68,12 @@ class Audit:
     rests: int = 0
     beyond: int = 0
     first: Difference | None = None
+    altered: tuple[Fault, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether everything that was repeated came out the same, on what it had rested on."""
+        return self.first is None and not self.altered
 
 
 def audit(rig: Rig, records: Sequence[Recorded]) -> Audit:
@@ -64,16 +81,22 @@ def audit(rig: Rig, records: Sequence[Recorded]) -> Audit:
 
     Each by the rules that held when it was made, whose number is recorded with it.
     That a turn ended is a decision too: that there was nothing more to do. Stops at the first
-    decision whose signals, actions or policy are not the same bytes.
+    decision whose signals, actions or policy are not the same bytes, or whose tables were altered:
+    what is read of them might happen to fit.
     """
     asked = sum(isinstance(r.event, ev.Decided | ev.Ticked) for r in records)
     gone = cleared(records, rig.blobs)
     state, done, rests, ticks, beyond = State(), 0, 0, set(), 0
     found: Difference | None = None
+    sound, altered = set[TablePin](), list[Fault]()
     for record in records:
         event = record.event
         if isinstance(event, ev.Decided | ev.Ticked) and _lost(rig, state, gone):
             beyond += 1
+        elif isinstance(event, ev.Decided | ev.Ticked) and (
+            altered := _altered(rig, state, record.seq, sound)
+        ):
+            break
         elif isinstance(event, ev.Decided):
             done += 1
             ticks.add(event.tick)
@@ -86,14 +109,31 @@ def audit(rig: Rig, records: Sequence[Recorded]) -> Audit:
         if found is not None:
             break
         state = evolve(state, record)
-    return Audit(decisions=done, ticks=len(ticks), rests=rests, beyond=beyond, first=found)
+    return Audit(
+        decisions=done, ticks=len(ticks), rests=rests, beyond=beyond, first=found,
+        altered=tuple(altered),
+    )  # fmt: skip
+
+
+def _altered(rig: Rig, state: State, seq: int, sound: set[TablePin]) -> list[Fault]:
+    """Return what a decision rests on and does not fit its digest; `sound`: pins looked at."""
+    found: list[Fault] = []
+    for pin in _read(rig, state):
+        if pin not in sound:
+            what = f"table {pin.table} at version {pin.version}"
+            found += _tried(seq, what, partial(rig.tables.verify, pin))
+            sound.add(pin)
+    return found
+
+
+def _read(rig: Rig, state: State) -> list[TablePin]:
+    unread = {rig.table(name) for name in UNREAD}
+    return [pin for pin in state.pins.values() if pin.table not in unread]
 
 
 def _lost(rig: Rig, state: State, gone: frozenset[tuple[str, int]]) -> bool:
     """Say whether a decision rests on a version that was cleared away."""
-    unread = {rig.table(name) for name in UNREAD}
-    pins = (pin for pin in state.pins.values() if pin.table not in unread)
-    return any((pin.table, pin.version) in gone for pin in pins)
+    return any((pin.table, pin.version) in gone for pin in _read(rig, state))
 
 
 def _repeat_rest(rig: Rig, state: State, record: Recorded, event: ev.Ticked) -> Difference | None:
@@ -139,15 +179,6 @@ def _as_recorded(signals: Signals, recorded: str) -> str:
     assert isinstance(seen, dict)
     assert isinstance(usual, dict)
     return canonical_json({k: v for k, v in seen.items() if k in then or v != usual[k]})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Something stored that is not what the ledger says: `event` is the first that names it."""
-
-    event: int
-    what: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,7 +153,7 @@ def held(root: Path, table: str) -> set[str]:
     app = at(root, 99)
     try:
         assert prove(app.rig(lab.MODEL), app.records(lab.MODEL)).faults == ()
-        assert audit(app.rig(lab.MODEL), app.records(lab.MODEL)).first is None
+        assert audit(app.rig(lab.MODEL), app.records(lab.MODEL)).same
         pin = app.state(lab.MODEL).pins[f"churn.{table}"]
         return set(app.tables.read(pin).get_column(ENTITY))
     finally:
