@@ -147,13 +147,16 @@ def _meaning(case: Case) -> str:
 
 
 def _still_broken(state: State, case: Case) -> None:
-    """Refuse to close a bug whose batch is still refused: the next tick would open it again."""
-    kind, _, name = case.opened.about.partition("/")
-    if kind == "refused" and name in state.refused:
+    """Refuse to close a bug whose batches are still refused: the next tick would open it again."""
+    from tamid.core.repairs import concerned
+
+    broken = [n for n, r in state.refused.items() if concerned(case.opened.about, r.event)]
+    if broken:
+        some = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
         raise Conflict(
-            f"{name} is still refused",
-            why="the case closes by itself when a repaired batch is accepted",
-            fix="Put the repaired batch down under the same name, or its rows in other files; the "
+            f"still refused: {some}",
+            why="the case closes by itself when what was repaired is accepted",
+            fix="Put each repaired batch down under the same name, or its rows in other files; the "
             "next tick reads them.",
         )
 

@@ -7,13 +7,13 @@ each round of acts until nothing is left to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from tamid.core.actions import Action, Decision
 from tamid.core.handoff import awaits_acceptance
 from tamid.core.policy import Policy
-from tamid.core.rules.cases import bugs, failed_runs
+from tamid.core.rules.cases import ALIKE, bugs, bugs_apart, failed_runs
 from tamid.core.rules.escalation import escalations
 from tamid.core.rules.incidents import incidents
 from tamid.core.rules.release import (
@@ -29,7 +29,7 @@ from tamid.core.rules.retraining import awaited, judge, retrain, too_dear
 from tamid.core.rules.scoring import best_rung, deliver, score, undelivered
 from tamid.core.rules.suspicions import suspicions
 from tamid.core.rules.threshold import mend_threshold
-from tamid.core.signals import Signals
+from tamid.core.signals import RULES, Signals
 from tamid.core.state import State
 from tamid.core.values import instant
 
@@ -41,10 +41,15 @@ VOICES: tuple[Rule, ...] = (
     aftermath, roll_back, mend_threshold, best_rung, withdraw, release,
 )  # fmt: skip
 CHANGES: tuple[Rule, ...] = (judge, failed_runs, retrain)
+# What stands for a rule where a decision of older rules is repeated: since when it holds, and what
+# held before.
+_BEFORE: Mapping[Rule, tuple[int, Rule]] = {bugs: (ALIKE, bugs_apart)}
 
 
-def decide(policy: Policy, state: State, signals: Signals, now: datetime) -> Decision:
-    """Return what to do now, with reasons.
+def decide(
+    policy: Policy, state: State, signals: Signals, now: datetime, rules: int = RULES
+) -> Decision:
+    """Return what to do now, with reasons. `rules`: the number of those to decide by.
 
     Laws: pure; no action without a reason and a key; a paused model is scored and delivered but
     neither trained nor released, a retired one is left alone; never two runs or two releases at
@@ -52,9 +57,10 @@ def decide(policy: Policy, state: State, signals: Signals, now: datetime) -> Dec
     """
     if state.retired:
         return Decision(waiting=(f"the model was retired {state.retired.words}",))
-    rules = DUTIES if state.paused else VOICES + DUTIES + CHANGES
-    for rule in rules:
-        if actions := rule(policy, state, signals, now):
+    for rule in DUTIES if state.paused else VOICES + DUTIES + CHANGES:
+        since, before = _BEFORE.get(rule, (0, rule))
+        asked = rule if rules >= since else before
+        if actions := asked(policy, state, signals, now):
             return Decision(actions=tuple(actions), waiting=_waiting(policy, state, signals, now))
     return Decision(waiting=_waiting(policy, state, signals, now))
 

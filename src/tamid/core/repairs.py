@@ -1,10 +1,12 @@
 """What lifts a doubt about data: of a refused batch what came instead, of the rest a person's word.
 
-A refused batch is repaired by its own name, batches with the rows it held, or another contract.
+A refused batch is repaired by its own name, batches with the rows it held, or another contract;
+what is refused for one cause is one matter.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,6 +15,8 @@ from tamid.core.state import SUSPECTED, Refusal, State
 
 # Share of the noted rows that a repair may leave out: rows that were rubbish come no more.
 SPARED = 0.1
+# What differs between batches that are refused for one cause: numbers, and their own names.
+_NUMBER = re.compile(r"\d[\d.,:-]*")
 # Stands for the fingerprint of a batch that is to be read again; no content has it.
 _AGAIN = "refused under another contract"
 
@@ -67,6 +71,30 @@ def known(state: State, source: str) -> dict[str, str]:
     }
     seen = state.batches.get(source, {})
     return {name: _AGAIN if name in again else mark for name, mark in seen.items()}
+
+
+def matter(event: ev.DataRefused) -> str:
+    """Return source and cause of a refusal: the rule broken most often, else the first reason.
+
+    >>> from tamid.core.values import Role
+    >>> told = ("week-07.csv has 3 columns", "it should have 4")
+    >>> matter(ev.DataRefused(source="labels", batch="week-07.csv", fingerprint="f",
+    ...     owner=Role.MLOPS_ENGINEER, reasons=told))
+    'labels: * has # columns'
+    """
+    if event.broken:
+        return f"{event.source}: {max(sorted(event.broken), key=lambda rule: event.broken[rule])}"
+    first = event.reasons[0] if event.reasons else ""
+    return f"{event.source}: {_NUMBER.sub('#', first.replace(event.batch, '*'))}"
+
+
+def concerned(about: str, event: ev.DataRefused) -> bool:
+    """Say whether a case, by what it is about, is about this refusal.
+
+    Older ledgers name the one batch, newer ones source and cause.
+    """
+    kind, _, rest = about.partition("/")
+    return kind == "refused" and rest in (f"{event.source}/{event.batch}", matter(event))
 
 
 def _noted(refusal: Refusal) -> frozenset[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# The rules by which a tick sees, counted: recorded with each decision, so that the audit repeats it
-# by those of its time. 1: a period of which no label came, though some always did, is not matured.
-# 2: for a week after a rollback nothing is trained.
-RULES = 2
+# The rules by which a tick sees and decides, counted: recorded with each decision, so that the
+# audit repeats it by those of its time. 1: a period of which no label came, though some always did,
+# is not matured. 2: for a week after a rollback nothing is trained. 3: what is refused for one
+# cause is one case.
+RULES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

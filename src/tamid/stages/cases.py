@@ -10,6 +10,7 @@ from typing import Any
 from tamid.core.actions import OpenCase
 from tamid.core.contract.model import Contract
 from tamid.core.events import CaseOpened
+from tamid.core.repairs import concerned
 from tamid.core.rules.cases import answer_by
 from tamid.core.state import SUSPECTED, Alarm, Run, State
 from tamid.core.suspicion import BY_CHANCE
@@ -72,6 +73,7 @@ def case_facts(
         "refused": [
             {"batch": name, "reasons": r.event.reasons, "broken": dict(r.event.broken)}
             for name, r in state.refused.items()
+            if action.kind != "bug" or concerned(action.about, r.event)
         ],
         "by_chance": BY_CHANCE if action.about.startswith(SUSPECTED) else "",
         "tried": _tried(state, action),

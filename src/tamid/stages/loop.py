@@ -156,11 +156,11 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
 def conclude(rig: Rig, state: State, now: datetime, rules: int = RULES) -> tuple[Signals, Decision]:
     """Return what the tick sees and decides on a state: the same for the loop and the audit.
 
-    `rules`: by which it sees, as recorded with a decision.
+    `rules`: by which it sees and decides, as recorded with a decision.
     """
     contract = rig.contract(state.contract)
     signals = observe(rig, contract, state, now, rules)
-    return signals, decide(policy_of(contract), state, signals, now)
+    return signals, decide(policy_of(contract), state, signals, now, rules)
 
 
 def _rest(journal: Journal, now: datetime) -> TickReport:

@@ -11,6 +11,7 @@ from shop import Shop
 
 from tamid.cli.main import main
 from tamid.core import events as ev
+from tamid.core.values import Role, TablePin
 from tamid.testing.life import CONTRACT
 
 BOTH = CONTRACT.replace("approval: auto", "approval: both")
@@ -215,6 +216,29 @@ def test_a_case_is_resolved_by_its_owner(fallen: Shop) -> None:
     assert run(fallen, "cases", "resolve", "1", *ML, *WHY) == 0
     assert not fallen.app.state("churn").open_cases
     assert run(fallen, "cases", "resolve", "1", *ML, *WHY) == 5
+
+
+def test_a_bug_is_not_resolved_while_a_batch_of_it_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of two came again; the other is named, and the case stays open."""
+    shop = Shop(tmp_path).live()
+    for week in (1, 2):
+        shop.life.say(
+            ev.DataRefused(source="labels", batch=f"w{week}.csv", fingerprint="f", rows=9,
+                           owner=Role.MLOPS_ENGINEER, reasons=("r",), broken={"left: null": 9})
+        )  # fmt: skip
+    shop.life.say(
+        ev.CaseOpened(case=1, role=Role.MLOPS_ENGINEER, kind="bug", title="2 batches",
+                      report=shop.digests["case"], about="refused/labels: left: null")
+    )  # fmt: skip
+    pin = TablePin(table="churn.labels", version=1, digest="sha256:0")
+    shop.life.say(
+        ev.LabelsAccepted(source="labels", batch="w1.csv", fingerprint="g", pin=pin, new=9)
+    )
+    shop.keep()
+    assert run(shop, "cases", "resolve", "1", *OPS, *WHY) == 5
+    assert "still refused: labels/w2.csv" in capsys.readouterr().err
 
 
 def test_an_unknown_case_is_named(fallen: Shop, capsys: pytest.CaptureFixture[str]) -> None:

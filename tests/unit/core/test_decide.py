@@ -216,6 +216,85 @@ def test_refused_batch_blocks_training_until_it_is_repaired(fingerprint: str) ->
     assert {"CloseCase", "CloseIncident", "Train"} <= set(kinds(done))
 
 
+def label_file(week: int, reason: str = "") -> ev.DataRefused:
+    """Return the refusal of a file of labels; by default a tenth more rows are wrong each week."""
+    broken = {} if reason else {"left: no number": 10 * week}
+    return ev.DataRefused(
+        source="labels", batch=f"week-{week:02d}.csv", fingerprint=f"f{week}",
+        owner=Role.MLOPS_ENGINEER, rows=100, broken=broken,
+        reasons=(reason or f"{10 * week} of 100 rows break the contract", "which allows 5 %"),
+    )  # fmt: skip
+
+
+def quietly(week: int) -> ev.IncidentOpened:
+    """Return the incident of such a file, so that only its case is left to ask for."""
+    return ev.IncidentOpened(
+        incident=f"refused/labels/week-{week:02d}.csv@f{week}", failure="system_failure",
+        severity="critical", noticed_by="n", message="m", response="r",
+    )  # fmt: skip
+
+
+def put_right(week: int) -> ev.LabelsAccepted:
+    """Return that such a file came again and was taken."""
+    name = f"week-{week:02d}.csv"
+    return ev.LabelsAccepted(source="labels", batch=name, fingerprint="g", pin=PIN, new=1)
+
+
+def test_what_is_refused_for_one_cause_is_one_case_until_all_is_repaired() -> None:
+    """Later files join it, its clock is the first's; another cause is another case."""
+    story = released()
+    story.now += timedelta(days=1)
+    story.tell(*(label_file(week) for week in range(1, 9)))
+    (opened,) = [a for a in story.live(READY) if isinstance(a, do.OpenCase)]
+    assert opened.title == "8 batches of labels break the contract alike"
+    assert "10 of 100 rows" in opened.reason
+    assert opened.reason.endswith("labels/week-05.csv, labels/week-06.csv and 2 more")
+    began, story.now = story.now, story.now + timedelta(hours=9)
+    story.tell(label_file(9), label_file(10, "week-10.csv has 3 columns"))
+    done = story.live(READY)
+    (joined,) = [a for a in done if isinstance(a, do.Comment)]
+    assert (joined.case, joined.text[:19]) == (1, "labels/week-09.csv:")
+    assert joined.reason == "9 batches are refused for this cause"
+    assert story.state.cases[1].at == began
+    (other,) = [a for a in done if isinstance(a, do.OpenCase)]
+    assert other.about == "refused/labels: * has # columns"
+    assert story.live(READY) == []
+    story.now += timedelta(hours=1)
+    story.tell(*(put_right(week) for week in range(1, 9)))
+    story.live(READY)
+    assert set(story.state.open_cases) == {1, 2}
+    story.tell(label_file(11, "week-11.csv has 4 columns"), put_right(9))
+    done = story.live(READY)
+    assert set(story.state.open_cases) == {2}, "the same cause under other names and numbers"
+    story.tell(put_right(10), put_right(11))
+    story.live(READY)
+    assert not story.state.open_cases
+
+
+def test_a_decision_of_older_rules_opens_a_case_for_each_refused_batch() -> None:
+    """So it was decided before, and so an audit repeats it; what was open then is still over."""
+    story = released()
+    story.tell(*(label_file(week) for week in range(1, 4)))
+    story.tell(*(quietly(week) for week in range(1, 4)))
+    then = decide(story.policy, story.state, READY, story.now, rules=2).actions
+    cases = [a for a in then if isinstance(a, do.OpenCase)]
+    assert [(a.key, a.about) for a in cases] == [
+        (f"case/{week}", f"refused/labels/week-{week:02d}.csv") for week in range(1, 4)
+    ]
+    story.tell(
+        *(
+            ev.CaseOpened(case=a.case, role=a.role, kind=a.kind, title=a.title, report="",
+                          about=a.about)
+            for a in cases
+        )
+    )  # fmt: skip
+    assert story.live(READY) == [], "the cases that are open are about them"
+    story.now += timedelta(days=1)
+    story.tell(put_right(2))
+    story.live(READY)
+    assert set(story.state.open_cases) == {1, 3}
+
+
 def test_system_failure_of_a_run_restarts_it_and_gives_up_with_a_case() -> None:
     """A worker that dies is started again a few times, under the same run."""
     story = Story(outcome=lambda run: "system")

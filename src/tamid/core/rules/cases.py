@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
 from tamid.core.actions import Action, CloseCase, Comment, OpenCase
 from tamid.core.policy import Policy
+from tamid.core.repairs import concerned, matter
 from tamid.core.signals import Signals
-from tamid.core.state import Case, Run, State
+from tamid.core.state import Case, Refusal, Run, State
 from tamid.core.values import Role
 
 # How soon the owner of a case should answer; then the other signatory is asked as well.
@@ -19,6 +21,10 @@ USUAL_CLOCK = timedelta(days=7)
 # Attempts at one parcel after which a target counts as down: seven hours of an hourly loop, three
 # days of a daily one. Until then a restart of the target is the likelier story.
 ATTEMPTS_WHEN_DOWN = 4
+# The rules by which what was refused for one cause is one case.
+ALIKE = 3
+# Batches named in one sentence.
+_NAMED = 5
 
 
 def answer_by(kind: str, opened: datetime) -> datetime:
@@ -32,29 +38,84 @@ def answer_due(case: Case) -> datetime:
 
 
 def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
-    """Open a case with the source's owner per refused batch; close it when it is repaired."""
-    found: list[Action] = []
+    """Open a case per source and cause of refused batches; close it when all are repaired.
+
+    Later batches of the cause join it. Labels that cannot be right and targets that stay down are
+    cases too.
+    """
+    return [*_opened(policy, state, _refused(state)), *_joined(state), *_closed(policy, state)]
+
+
+def bugs_apart(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
+    """Return what `bugs` did under the rules before `ALIKE`: a case per refused batch."""
+    return [*_opened(policy, state, _refused_apart(state)), *_closed(policy, state)]
+
+
+def _opened(policy: Policy, state: State, refused: list[Action]) -> list[Action]:
     known = {c.opened.about for c in state.open_cases.values()}
-    for name, refusal in state.refused.items():
-        if f"refused/{name}" in known:
-            continue
-        number = len(state.cases) + len(found) + 1
-        found.append(
-            OpenCase(
-                key=f"case/{number}",
-                reason="; ".join(refusal.event.reasons[:3]),
-                case=number,
-                role=refusal.event.owner,
-                kind="bug",
-                title=f"{name} breaks the contract",
-                about=f"refused/{name}",
-            )
-        )
+    found = [*refused]
     found.extend(_label_bugs(state, len(state.cases) + len(found) + 1, known))
     found.extend(_targets_down(policy, state, len(state.cases) + len(found) + 1, known))
+    return found
+
+
+def _refused(state: State) -> list[Action]:
+    """Hand what was refused for one cause to the owner of the source, as one case."""
+    abouts = [c.opened.about for c in state.open_cases.values()]
+    alike: dict[str, dict[str, Refusal]] = {}
+    for name, refusal in state.refused.items():
+        if not any(concerned(about, refusal.event) for about in abouts):
+            alike.setdefault(matter(refusal.event), {})[name] = refusal
+    found: list[Action] = []
+    for number, (cause, some) in enumerate(alike.items(), len(state.cases) + 1):
+        first, event = next(iter(some)), next(iter(some.values())).event
+        reason, title = "; ".join(event.reasons[:3]), f"{first} breaks the contract"
+        if len(some) > 1:
+            reason = f"{first}: {reason}; so do {_listed([*some][1:])}"
+            title = f"{len(some)} batches of {event.source} break the contract alike"
+        found.append(_bug(number, reason, event.owner, title, f"refused/{cause}"))
+    return found
+
+
+def _refused_apart(state: State) -> list[Action]:
+    known = {c.opened.about for c in state.open_cases.values()}
+    fresh = [(n, r.event) for n, r in state.refused.items() if f"refused/{n}" not in known]
+    return [
+        _bug(
+            number,
+            "; ".join(event.reasons[:3]),
+            event.owner,
+            f"{name} breaks the contract",
+            f"refused/{name}",
+        )
+        for number, (name, event) in enumerate(fresh, len(state.cases) + 1)
+    ]
+
+
+def _joined(state: State) -> list[Action]:
+    """Tell an open case of each batch that was refused for its cause since."""
+    found: list[Action] = []
+    for number, case in state.open_cases.items():
+        alike = {n: r for n, r in state.refused.items() if concerned(case.opened.about, r.event)}
+        found.extend(
+            Comment(
+                key=f"comment/{number}/{name}@{refusal.event.fingerprint[-12:]}",
+                reason=f"{len(alike)} batches are refused for this cause",
+                case=number,
+                text=f"{name}: {'; '.join(refusal.event.reasons[:3])}",
+            )
+            for name, refusal in alike.items()
+            if refusal.at > case.at and not any(f": {name}: " in c for c in case.comments)
+        )
+    return found
+
+
+def _closed(policy: Policy, state: State) -> list[Action]:
+    found: list[Action] = []
     for number, case in state.open_cases.items():
         kind, _, name = case.opened.about.partition("/")
-        if kind == "refused" and name not in state.refused:
+        about = case.opened.about
+        if kind == "refused" and not any(concerned(about, r.event) for r in state.refused.values()):
             reason = "a repaired batch was accepted"
             found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
         waiting = any(k.endswith(f"/{name}") for k in state.delayed)
@@ -63,6 +124,18 @@ def bugs(policy: Policy, state: State, signals: Signals, now: datetime) -> list[
             reason = f"{name}: {gone}"
             found.append(CloseCase(key=f"close/{number}", reason=reason, case=number))
     return found
+
+
+def _bug(number: int, reason: str, owner: Role, title: str, about: str) -> OpenCase:
+    return OpenCase(
+        key=f"case/{number}", reason=reason, case=number, role=owner, kind="bug",
+        title=title, about=about,
+    )  # fmt: skip
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _targets_down(policy: Policy, state: State, number: int, known: set[str]) -> list[Action]:

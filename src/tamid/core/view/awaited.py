@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tamid.core.handoff import awaits_acceptance
 from tamid.core.policy import policy_of
+from tamid.core.repairs import concerned
 from tamid.core.rules.cases import answer_due
 from tamid.core.values import Role, parse_instant
 from tamid.core.view.quality import next_truth
@@ -65,7 +66,7 @@ def _repairs(scene: Scene) -> list[Awaited]:
             since=refusal.at,
         )
         for name, refusal in scene.state.refused.items()
-        if f"refused/{name}" not in known
+        if not any(concerned(about, refusal.event) for about in known)
     ]
 
 

@@ -9,6 +9,7 @@ from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.errors import NotFound, UsageError
 from tamid.core.estimates import SIGNAL
+from tamid.core.repairs import concerned
 from tamid.core.state import SUSPECTED
 from tamid.core.view.evidence import Explanation, step
 from tamid.core.view.scene import Scene, moment
@@ -161,7 +162,7 @@ def _case(scene: Scene, ident: str) -> Explanation:
         if isinstance(event, (ev.AlarmRaised, ev.Diagnosed, ev.AlarmCleared)):
             return about == f"alarm/{event.alarm}"
         if isinstance(event, ev.DataRefused):
-            return about == f"refused/{event.source}/{event.batch}"
+            return concerned(about, event)
         if isinstance(event, ev.PeriodChecked):
             return about.startswith(SUSPECTED) and event.suspected
         if isinstance(event, (ev.RunStarted, ev.RunFinished, ev.RunFailed, ev.Judged)):
