@@ -53,6 +53,7 @@ class Stores:
         self.ledger = MemoryLedger(self.leases)
         self.blobs, self.tables = MemoryBlobs(), MemoryTables()
         self.rows, self.labels = MemorySource(), MemorySource()
+        self.events: dict[str, MemorySource] = {}
         self.spool, self.lookup = MemorySpool(), MemoryLookup()
         self.sinks = sinks or {"1-csv": MemorySink()}
 
@@ -66,7 +67,7 @@ class Stores:
                 leases=self.leases,
                 blobs=self.blobs,
                 tables=self.tables,
-                sources={"rows": self.rows, "labels": self.labels},
+                sources={"rows": self.rows, "labels": self.labels, **self.events},
                 trainer=inline_trainer(tiny=True),
                 scorer=inline_scorer(self.blobs, self.signer),
                 signer=self.signer,

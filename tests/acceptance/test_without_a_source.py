@@ -10,6 +10,7 @@ from period_world import FIRST, Small, customers
 from small_world import LEAVERS
 
 from tamid.adapters.keys import Keys
+from tamid.adapters.memory_source import MemorySource
 from tamid.core import events as ev
 from tamid.core.ladder import CHAMPION, REDUCED
 from tamid.stages import dataset
@@ -74,3 +75,75 @@ def test_a_week_without_a_source_is_answered_by_the_model_without_it(keys: Keys)
     assert state.scored[failed].revision == 2
     assert not state.open_cases
     assert len(state.runs) == runs
+
+
+# The same complaints as events, one file a week; how many there were in the last week counts.
+EVENTS = LEAVERS.format(name="small", labels_owner="") + """\
+  tables:
+    complaints: {path: complaints/*.parquet, entity: customer, time: at, owner: ml_developer}
+  schema: {usage: {type: number}, calls: {type: number}}
+features: {aggregates: {complaints_7d: {table: complaints, count: true, window: 7d}}}
+training: {model: logistic, reduced: [complaints_7d]}
+gates: {minimum: {f1: 0.5}, calibration: {max_ece: 0.3}}
+service: {p99_ms: 60000, start_s: 600, fallback: [reduced, default: 0.3]}
+monitoring: {every: 3d}
+delivery: {every: 7d, by: "Sunday 08:00", to: [{csv: "out/{period}.csv"}]}
+"""  # fmt: skip
+
+
+def plain_rows(k: int) -> pl.DataFrame:
+    """Return a week's customers, whose complaints lie elsewhere."""
+    return customers(k, FIRST + k * WEEK, COUNT)
+
+
+def how_often(k: int) -> list[int]:
+    """Return how often each customer complained in the week before the k-th."""
+    return [int(n) for n in np.random.default_rng([19, k]).poisson(1.0, size=COUNT)]
+
+
+def complaints(k: int) -> pl.DataFrame:
+    """Return the file of complaints that comes as the k-th week begins."""
+    at = FIRST + (k - 1) * WEEK + timedelta(days=3)
+    who = [f"c{i:04d}" for i, n in enumerate(how_often(k)) for _ in range(n)]
+    when = [at + timedelta(seconds=i) for i in range(len(who))]
+    return pl.DataFrame({"customer": who, "at": pl.Series(when, dtype=pl.Datetime("us", "UTC"))})
+
+
+def leavers(k: int) -> pl.DataFrame:
+    """Return who left: by their usage and by how often they complained."""
+    frame, often = plain_rows(k), np.array(how_often(k))
+    pull = 1.5 * frame["usage"].to_numpy() + 1.2 * often - 1.7
+    left = np.random.default_rng([20, k]).random(COUNT) < 1 / (1 + np.exp(-pull))
+    return frame.select("customer", "week").with_columns(left=pl.Series(left.astype(int)))
+
+
+def test_a_week_without_an_event_table_is_no_week_in_which_nothing_happened(keys: Keys) -> None:
+    """The second model answers, the owner has a case and status an alarm until events come again.
+
+    What comes later counts for no row that was scored by then: nothing is learnt from that week.
+    """
+    small = Small(keys, EVENTS, plain_rows, leavers, every=WEEK, past=12)
+    came = small.events["complaints"] = MemorySource()
+    came.put("past", pl.concat([complaints(k) for k in range(12)]), small.start(12))
+    for k in (12, 13):
+        came.put(f"e{k}", complaints(k), small.start(k))
+        state = small.live(1)
+    (finished,) = small.happened(ev.RunFinished)
+    assert finished.reduced["f1"] < finished.metrics["f1"]
+    assert not state.suspected
+    failed = small.start(14).date().isoformat()
+    state = small.live(1)
+    assert state.scored[failed].rungs == {REDUCED: COUNT}
+    assert state.suspected == (failed,)
+    (case,) = state.open_cases.values()
+    assert (case.opened.kind, case.opened.role.value) == ("bug", "ml_developer")
+    assert set(state.open_alarms) == {f"source/complaints/{failed}"}
+    assert set(state.open_incidents) == {f"alarm/source/complaints/{failed}"}
+    for k in (14, 15):
+        came.put(f"e{k}", complaints(k), small.start(15))
+    state = small.live(1)
+    assert state.scored[small.start(15).date().isoformat()].rungs == {CHAMPION: COUNT}
+    assert state.scored[failed].rungs == {REDUCED: COUNT}
+    assert not state.open_alarms
+    assert state.suspected == (failed,)
+    assert len(state.runs) == 1

@@ -236,10 +236,9 @@ def _written(app: App, model: str) -> Iterator[Finding]:
     from tamid.core.view.scene import count
     from tamid.wiring import written_in
 
-    path = app.models()[model]
-    _, code = written_in(path)
-    with_code = f", with {count(len(code), 'file')} of code" if code else ""
-    yield Finding(state="ok", what=f"{model}: {path.name} can be read{with_code}")
+    _, code = written_in(path := app.models()[model])
+    read = f"{path.name} and {count(len(code), 'file')} of code" if code else path.name
+    yield Finding(state="ok", what=f"{model}: {read} can be read")
 
 
 def _sources(contract: Contract, here: Scene, rig: Rig) -> Iterator[Finding]:
@@ -247,6 +246,7 @@ def _sources(contract: Contract, here: Scene, rig: Rig) -> Iterator[Finding]:
     from tamid.core.events import AlarmRaised
     from tamid.stages.feeds import NotReady, listed
     from tamid.stages.missing import missing, path_of
+    from tamid.stages.unseen import quiet
 
     empty: list[NotReady] = []
     for name, source in sorted(rig.sources.items()):
@@ -260,7 +260,8 @@ def _sources(contract: Contract, here: Scene, rig: Rig) -> Iterator[Finding]:
             "warn",
         )
     told = [a.raised for a in here.state.open_alarms.values() if a.raised.signal == "source"]
-    fresh = missing(contract, here.state, here.now, empty)
+    silent = quiet(rig.tables, contract, here.state, here.now)
+    fresh = missing(contract, here.state, here.now, empty, silent=silent)
     for alarm in (*told, *(e for e in fresh if isinstance(e, AlarmRaised))):
         fix = "Correct the path in the contract, or ask the producer; the next tick sees it."
         yield Finding(state="fail", what=f"{here.model}: {alarm.message}", fix=fix)

@@ -23,6 +23,7 @@ from tamid.stages.cases import open_case
 from tamid.stages.delivery import deliver
 from tamid.stages.drift import measure_drift
 from tamid.stages.journal import Journal
+from tamid.stages.lacking import set_aside
 from tamid.stages.registry import reduced_voice, register, voice
 from tamid.stages.release import enter, promote
 from tamid.stages.rig import Rig
@@ -90,6 +91,7 @@ def _scoring_job(
 ) -> ScoringJob:
     pins = state.pins
     rows = joining.joined(rig.tables, contract, pins, [a.period], now)
+    rows = set_aside(contract, state, a.period, rows)
     previous = state.previous
     return ScoringJob(
         contract=contract,

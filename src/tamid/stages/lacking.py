@@ -1,4 +1,4 @@
-"""Rows that lack what a second model does without: their period is broken, and its source told."""
+"""Periods whose rows lack what a source did not bring: they are broken, and the source is told."""
 
 from __future__ import annotations
 
@@ -12,14 +12,58 @@ from tamid.core.state import State
 from tamid.core.values import RULE, Role
 from tamid.stages import joining
 from tamid.stages.feeds import ROWS
-from tamid.stages.quarantine import of_column
+from tamid.stages.quarantine import MISSING, of_column
 from tamid.stages.rig import Rig
+from tamid.stages.unseen import lacking_tables, unseen
 
 # Rules named in an event.
 _NAMED = 5
 
 
 def lacks_source(
+    rig: Rig, contract: Contract, state: State, period: str, now: datetime
+) -> PeriodChecked | None:
+    """Return what is wrong with a period to whose rows a source did not bring its part, if so."""
+    found = _lacks_columns(rig, contract, state, period, now)
+    return found or _lacks_events(rig, contract, state, period)
+
+
+def set_aside(contract: Contract, state: State, period: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a period's rows for scoring; `contract`: the champion's.
+
+    Where an event table brought nothing for them they break the contract in the numbers over it:
+    the second model is asked for them if it does without all of these.
+    """
+    lost, spared = lacking_tables(contract, state, period), contract.training.reduced
+    columns = [name for name, a in contract.features.aggregates.items() if a.table in lost]
+    if not columns:
+        return rows
+    worst = min(columns, key=lambda name: name in spared)
+    rule = pl.lit(f"{worst}: {MISSING}")
+    told = RULE in rows.columns and worst in spared
+    return rows.with_columns((pl.col(RULE).fill_null(rule) if told else rule).alias(RULE))
+
+
+def was_lacking(state: State, period: str) -> bool:
+    """Say whether a period was last found to lack what a second model does without.
+
+    It is suspected without having been held against any other.
+    """
+    last = state.checked.get(period)
+    return last is not None and last.suspected and not last.against
+
+
+def mended(rig: Rig, contract: Contract, state: State, period: str) -> PeriodChecked:
+    """Return the check of a period that came again with these columns, and is small or early."""
+    return PeriodChecked(
+        key=f"mended/{period}/{state.pins[rig.table(ROWS)].digest[-12:]}",
+        period=period,
+        suspected=False,
+        owner=Role(contract.data.source.owner),
+    )
+
+
+def _lacks_columns(
     rig: Rig, contract: Contract, state: State, period: str, now: datetime
 ) -> PeriodChecked | None:
     """Return what is wrong with a period of which too many rows were set aside for these columns.
@@ -50,20 +94,22 @@ def lacks_source(
     )
 
 
-def was_lacking(state: State, period: str) -> bool:
-    """Say whether a period was last found to lack what a second model does without.
+def _lacks_events(rig: Rig, contract: Contract, state: State, period: str) -> PeriodChecked | None:
+    """Return what is wrong with a period whose rows could see nothing of an event table, if so.
 
-    It is suspected without having been held against any other.
+    Its numbers would say that nothing happened: the champion is not asked, and nothing is learnt.
     """
-    last = state.checked.get(period)
-    return last is not None and last.suspected and not last.against
-
-
-def mended(rig: Rig, contract: Contract, state: State, period: str) -> PeriodChecked:
-    """Return the check of a period that came again with these columns, and is small or early."""
+    found = unseen(rig.tables, contract, state, period)
+    if not found:
+        return None
+    declared = contract.features.aggregates
     return PeriodChecked(
-        key=f"mended/{period}/{state.pins[rig.table(ROWS)].digest[-12:]}",
+        key=f"unseen/{period}/{state.pins[rig.table(ROWS)].digest[-12:]}",
         period=period,
-        suspected=False,
-        owner=Role(contract.data.source.owner),
+        suspected=True,
+        owner=Role(contract.data.tables[min(found)].owner),
+        cause="broken_values",
+        confirmed=True,
+        columns=tuple(name for name, a in declared.items() if a.table in found),
+        reasons=tuple(f"{source}: {why}" for source, why in found.items()),
     )

@@ -45,6 +45,7 @@ from tamid.stages.servers import listen
 from tamid.stages.spooling import take_in
 from tamid.stages.standings import measure_rungs
 from tamid.stages.thresholds import measure_threshold
+from tamid.stages.unseen import quiet
 from tamid.stages.views import materialise_views
 
 # A tick that has not come to rest after this many rounds is going in circles: stop and say so.
@@ -147,7 +148,8 @@ def perceive(rig: Rig, journal: Journal, now: datetime, token: int) -> tuple[str
     for made in materialise_views(rig, contract, journal.state, now):
         journal.append(made, now)
     lost = due_unheard(rig, contract, journal.state, now)
-    journal.append_all(missing(contract, journal.state, now, unready, lost), now)
+    silent = quiet(rig.tables, contract, journal.state, now)
+    journal.append_all(missing(contract, journal.state, now, unready, lost, silent), now)
     _notice(rig, journal, now)
     said = tuple(f"{n.source}: {n.reason}" for n in unready)
     return (*said, _silence(lost)) if lost else said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -19,6 +20,7 @@ from tamid.core.values import ENTITY, PERIOD, TIME, instant
 from tamid.ports import Tables
 from tamid.stages import labels
 from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds, rule_of
+from tamid.stages.unseen import Silent
 
 # What an alarm about a source is raised on.
 SOURCE = "source"
@@ -34,6 +36,7 @@ def missing(
     now: datetime,
     unready: Sequence[NotReady],
     lost: Sequence[str] = (),
+    silent: Silent = MappingProxyType({}),
 ) -> Iterator[Event]:
     """Yield an alarm for each source that failed to bring what was due, and clear those that did.
 
@@ -41,19 +44,20 @@ def missing(
     champion is live. Rows are due at the hour of `delivery.by`, without one when the period after
     theirs is over; so are events. Labels are due after horizon and reporting lag. A source without
     any file is missing; rows are also missing where files lie and none holds the period, unless
-    such gaps are usual, and labels are where they are missing of a period in `lost`.
+    such gaps are usual, labels where they are missing of a period in `lost`, and events where
+    `silent` says why none were there for the rows of a period.
     """
     rule = rule_of(contract)
     for name, alarm in state.open_alarms.items():
         if alarm.raised.signal == SOURCE:
             source, _, period = name.removeprefix(f"{SOURCE}/").partition("/")
-            if over := _over(contract, state, source, period, unready, lost):
+            if over := _over(contract, state, source, period, unready, lost, silent):
                 yield AlarmCleared(key=f"clear/{name}", alarm=name, reason=over)
     if rule is None or not state.champion:
         return
     open_ = {n.split("/")[1] for n, a in state.open_alarms.items() if a.raised.signal == SOURCE}
     for source in sorted(_sources(contract) - open_):
-        found = _lacks(contract, rule, state, source, now, unready, lost)
+        found = _lacks(contract, rule, state, source, now, unready, lost, silent)
         if found is None or f"{SOURCE}/{source}/{found[0]}" in state.alarms:
             continue
         period, due, why = found
@@ -120,6 +124,7 @@ def _over(
     period: str,
     unready: Sequence[NotReady],
     lost: Sequence[str],
+    silent: Silent,
 ) -> str:
     """Return why a source is missing no more, or ""."""
     if source not in _sources(contract):
@@ -128,6 +133,8 @@ def _over(
         came = [p for p in state.periods if p >= period]
         return f"rows of {min(came)} came" if came else ""
     if source == LABELS and period in lost:
+        return ""
+    if (source, period) in silent:
         return ""
     return "" if source in _empty(unready) else "there are files again"
 
@@ -140,6 +147,7 @@ def _lacks(
     now: datetime,
     unready: Sequence[NotReady],
     lost: Sequence[str],
+    silent: Silent,
 ) -> tuple[str, datetime, str] | None:
     """Return the latest period that a source owed and did not bring, since when, and why not."""
     first = period_of(rule, state.reigns[0].since)
@@ -148,7 +156,7 @@ def _lacks(
     if period <= first:
         return None
     came = source == LABELS and period in state.relabelled
-    why = _empty(unready).get(source, "")
+    why = _empty(unready).get(source, "") or silent.get((source, period), "")
     if source == LABELS and period in lost and not why:
         why = "files are there, and no label in them is about it"
     if source == ROWS:

@@ -65,4 +65,4 @@ def test_a_code_file_that_is_gone_is_named(
     (lacking,) = [t for t in findings(shop, capsys)[1]["fail"] if "features.py" in t]
     assert "Add the file." in lacking
     (tmp_path / "features.py").write_text("def build(rows):\n    return rows\n")
-    assert any("with 1 file of code" in t for t in findings(shop, capsys)[1]["ok"])
+    assert any("and 1 file of code can be read" in t for t in findings(shop, capsys)[1]["ok"])
