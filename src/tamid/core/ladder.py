@@ -32,8 +32,11 @@ WITHHELD = "withheld"
 # `reduced` a row keeps it that breaks it only in the columns that this model does without.
 ON_ROWS = (CHAMPION, PREVIOUS, REDUCED, RULE_RUNG)
 
+# Rungs whose score a model gives on the row itself.
+BY_MODELS = (CHAMPION, PREVIOUS, REDUCED)
+
 # Rungs whose score is a model's: it may be one that the contract leaves to a person.
-OF_MODELS = (CHAMPION, PREVIOUS, REDUCED, LAST_SCORE)
+OF_MODELS = (*BY_MODELS, LAST_SCORE)
 
 # A calibrated chance may leave 0..1 by rounding; more than this is a broken model.
 _ROUNDING = 1e-9

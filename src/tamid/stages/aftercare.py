@@ -33,7 +33,7 @@ from tamid.core.watching import (
 from tamid.stages import dataset, joining
 from tamid.stages.evidence import groups_of
 from tamid.stages.moved import scores_moved, usual_of
-from tamid.stages.quality import judged_rows, rescored
+from tamid.stages.quality import judged_periods, rescored
 from tamid.stages.registry import voice
 from tamid.stages.rig import Rig
 from tamid.stages.sidebyside import side_by_side, terms_of_version
@@ -57,7 +57,7 @@ def compare_in_shadow(
     for period in sorted(state.measured.get(f"quality@{state.champion}", {})):
         if period <= version.registered.trained_through or state.measure(SHADOW, number, period):
             continue
-        rows = judged_rows(rig, contract, state, period, now)
+        rows = judged_periods(rig, contract, state, [period], now)
         both = _both(rig, contract, state, rows, number, now)
         if both is not None:
             both = both.rename({"score": "old", "other": "new"})
@@ -81,7 +81,7 @@ def compare_with_previous(
             continue
         if not _is_watched(contract, state, period):
             continue
-        rows = judged_rows(rig, contract, state, period, now)
+        rows = judged_periods(rig, contract, state, [period], now)
         both = _both(rig, contract, state, rows, state.previous, now)
         if both is None:
             continue

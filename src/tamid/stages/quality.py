@@ -14,7 +14,7 @@ import polars as pl
 from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import Measured
-from tamid.core.ladder import CHAMPION
+from tamid.core.ladder import CHAMPION, REDUCED
 from tamid.core.periods import PeriodRule, matured_at, period_rule
 from tamid.core.quality import Realised, realised
 from tamid.core.signals import RULES
@@ -34,6 +34,8 @@ Floats = npt.NDArray[np.float64]
 TRUSTED_SHARE = 0.6
 # Labels that trickle in move a measured number little; it is measured anew after so many more.
 WORTH_MEASURING = 0.1
+# Which predictions are judged: the champion's, or all that were given.
+BY_CHAMPION, ANSWERED = pl.col("rung") == CHAMPION, pl.col("score").is_not_null()
 
 
 def rule_of(contract: Contract) -> PeriodRule:
@@ -110,18 +112,12 @@ def _is_known(
     return seen > scored_at and _little_more(rig, contract, state, signal, period, now)
 
 
-def judged_rows(
-    rig: Rig, contract: Contract, state: State, period: str, now: datetime
-) -> pl.DataFrame:
-    """Return the champion's predictions of a period with labels and weights."""
-    return judged_periods(rig, contract, state, [period], now)
-
-
 def judged_periods(
-    rig: Rig, contract: Contract, state: State, periods: Sequence[str], now: datetime
-) -> pl.DataFrame:
-    """Return the champion's predictions of several periods with labels and weights."""
-    return _judged(rig, contract, state, periods, now, pl.col("rung") == CHAMPION)[0]
+    rig: Rig, contract: Contract, state: State, periods: Sequence[str], now: datetime,
+    which: pl.Expr = BY_CHAMPION,
+) -> pl.DataFrame:  # fmt: skip
+    """Return predictions of several periods with labels and weights; by default the champion's."""
+    return _judged(rig, contract, state, periods, now, which)[0]
 
 
 def _judged(
@@ -178,8 +174,7 @@ def _little_more(
 def _quality(
     rig: Rig, contract: Contract, state: State, signal: str, period: str, now: datetime
 ) -> Measured | None:
-    answered = pl.col("score").is_not_null()
-    which = pl.col("rung") == CHAMPION if signal == "quality" else answered
+    which = BY_CHAMPION if signal == "quality" else ANSWERED
     rows, known = _judged(rig, contract, state, [period], now, which)
     if signal == "served":  # who had no row may have been gone already: no word about the answer
         there = joining.rows_of(rig.tables, contract, state.pins, [period], now)
@@ -227,7 +222,16 @@ def measured_on(
 
 
 def _thresholds(rig: Rig, state: State, rows: pl.DataFrame, number: int) -> float | Floats:
-    """Return where the decision of each row begins: with the version that answered, if one did."""
+    """Return where the decision of each row begins: with the model that answered, if one did."""
+    cuts = _of_versions(rig, state, rows, number)
+    lesser = rows.get_column("rung") == REDUCED
+    who = reduced_voice(rig, state, number) if lesser.any() else None
+    if who is None or who.threshold is None:
+        return cuts
+    return np.where(lesser, who.threshold, cuts)
+
+
+def _of_versions(rig: Rig, state: State, rows: pl.DataFrame, number: int) -> float | Floats:
     own = threshold_of(rig, state, number)
     if state.versions[number].earlier:
         periods = rows.get_column(PERIOD).unique().to_list()
@@ -271,7 +275,10 @@ def rescored(
     ).frame  # fmt: skip
     scored = inputs.select(ENTITY, TIME).with_columns(scores.get_column("score"))
     as_theirs = rows.drop("score").join(scored, on=[ENTITY, TIME], how="inner", nulls_equal=True)
-    return as_theirs.with_columns(pl.lit(number, dtype=pl.Int64).alias("version"))
+    rung = REDUCED if reduced else CHAMPION
+    return as_theirs.with_columns(
+        pl.lit(number, dtype=pl.Int64).alias("version"), pl.lit(rung).alias("rung")
+    )
 
 
 def error_of(interval: Interval) -> float:

@@ -11,6 +11,7 @@ import polars as pl
 from tamid.core import ladder
 from tamid.core.errors import Conflict, IntegrityError, SystemFailure, TamidError, UserCodeError
 from tamid.core.ladder import (
+    BY_MODELS,
     CHAMPION,
     DEFAULT,
     LAST_SCORE,
@@ -176,7 +177,7 @@ def _last_scores(job: ScoringJob, step: Step, asked: pl.DataFrame, tables: Table
     wanted = [ENTITY, TIME, PERIOD, "revision", "score", "rung", "version"]
     wanted += ["class"] if job.contract.task is Task.MULTICLASS else []
     past = tables.read(job.earlier, periods=periods, columns=wanted)
-    model_gave = pl.col("rung").is_in([CHAMPION, PREVIOUS]) & pl.col("score").is_not_null()
+    model_gave = pl.col("rung").is_in(BY_MODELS) & pl.col("score").is_not_null()
     earlier = (pl.col(PERIOD) < job.period) | (pl.col("revision") < job.revision)
     newest = (
         past.filter(model_gave & earlier & pl.col(TIME).is_not_null())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -11,13 +11,20 @@ import polars as pl
 from tamid.core.contract.model import Contract, Rung
 from tamid.core.errors import Conflict, TamidError
 from tamid.core.events import Measured
-from tamid.core.ladder import CHAMPION, PREVIOUS, REDUCED
+from tamid.core.ladder import BY_MODELS, CHAMPION, PREVIOUS, REDUCED
 from tamid.core.paging import level_of
 from tamid.core.rules.retraining import drifted
 from tamid.core.state import State
 from tamid.core.values import ENTITY, PERIOD, TIME, Task
 from tamid.stages import dataset, joining
-from tamid.stages.quality import judged_periods, matured, measured_on, rescored
+from tamid.stages.quality import (
+    ANSWERED,
+    BY_CHAMPION,
+    judged_periods,
+    matured,
+    measured_on,
+    rescored,
+)
 from tamid.stages.registry import voice
 from tamid.stages.rig import Rig
 
@@ -27,13 +34,13 @@ _PATIENCE = timedelta(minutes=10)
 def measure_rungs(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterator[Measured]:
     """While a fall of quality is confirmed, yield how good each rung would be on its periods.
 
-    A rung that is asked first leaves to the champion what it cannot answer. Larger is better,
-    whatever the metric's direction.
+    A rung that is asked first leaves to the champion what it cannot answer; the champion is judged
+    on what others answered meanwhile, too. Larger is better, whatever the metric's direction.
     """
     periods = [p for p in drifted(state, matured(rig, contract, state, now)) if p in state.scored]
     if not periods or state.measure("rung/champion", state.champion, periods[-1]):
         return
-    rows = judged_periods(rig, contract, state, periods, now)
+    rows = _by_champion(rig, contract, state, periods, now)
     if rows.is_empty():
         return
     sign = level_of(contract).sign
@@ -56,6 +63,22 @@ def measure_rungs(rig: Rig, contract: Contract, state: State, now: datetime) -> 
                 rows=found.rows,
                 positives=found.positives,
             )
+
+
+def _by_champion(
+    rig: Rig, contract: Contract, state: State, periods: Sequence[str], now: datetime
+) -> pl.DataFrame:
+    """Return all that was answered in some periods, as the champion would have answered it.
+
+    A row that breaks the contract it would not have answered, nor one of a suspected period.
+    """
+    rows = judged_periods(rig, contract, state, periods, now, ANSWERED)
+    own = rows.filter(BY_CHAMPION)
+    others = rows.filter(~BY_CHAMPION & ~pl.col(PERIOD).is_in(state.suspected))
+    asked = None
+    if not others.is_empty():
+        asked = rescored(rig, contract, state, others, state.champion, now)
+    return own if asked is None else pl.concat([own, asked.select(own.columns)])
 
 
 def _answered(
@@ -100,7 +123,7 @@ def _last_scores(
     latest = rows.get_column(PERIOD).max()
     periods = [p for p in sorted(state.scored) if p <= str(latest)]
     past = dataset.in_force(rig.tables, state, state.pins[rig.table("predictions")], periods)
-    model_gave = pl.col("rung").is_in([CHAMPION, PREVIOUS]) & pl.col("score").is_not_null()
+    model_gave = pl.col("rung").is_in(BY_MODELS) & pl.col("score").is_not_null()
     known = past.filter(model_gave & pl.col(TIME).is_not_null())
     return mine.join_asof(
         known.select(ENTITY, TIME, pl.col("score").alias("_given")).sort(TIME),
