@@ -95,7 +95,7 @@ def served(life: Life, week: int, number: int = 1, late: bool = False, rule: int
     period = life.period(week)
     life.at(days=7 * week, hours=9 if late else 3)
     life.say(_arrival(life, week))
-    rungs = {"champion": 1000 - rule} | ({"rule": rule} if rule else {})
+    rungs = {name: n for name, n in (("champion", 1000 - rule), ("rule", rule)) if n}
     pin = TablePin(table="churn.predictions", version=week, digest=digest(f"p{week}"))
     key = f"score/{period}/1"
     life.say(

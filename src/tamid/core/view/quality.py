@@ -6,6 +6,7 @@ import math
 from datetime import datetime, timedelta
 
 from tamid.core import events as ev
+from tamid.core.ladder import CHAMPION
 from tamid.core.paging import UNLABELLED
 from tamid.core.periods import period_of
 from tamid.core.values import STATIC_PERIOD
@@ -83,13 +84,19 @@ def _is_stale(scene: Scene, due: datetime | None) -> bool:
 
 
 def next_truth(scene: Scene, points: tuple[Point, ...]) -> tuple[datetime | None, str]:
-    """Return when the labels of the oldest unmeasured period are due, and that period."""
+    """Return when the labels of the oldest unmeasured period are due, and that period.
+
+    What another version or another rung answered is no word about the champion.
+    """
     state = scene.state
     if not scene.contract.data.time or not (state.scored or state.periods):
         return None, ""
     known = {p.period for p in points if p.version == state.champion}
     newest = max(known, default="")
-    waiting = [p for p in sorted(state.scored) if p > newest and p != STATIC_PERIOD]
+    mine = {
+        p for p, s in state.scored.items() if s.number == state.champion and CHAMPION in s.rungs
+    }
+    waiting = sorted(p for p in mine if p > newest and p != STATIC_PERIOD)
     if not state.champion:
         waiting = [p for p in sorted(state.periods) if _not_yet(scene, p)]
     period = waiting[0] if waiting else period_of(scene.rule, scene.now)

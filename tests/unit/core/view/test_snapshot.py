@@ -115,6 +115,17 @@ def test_a_released_model_without_truth_is_unknown_until_a_date() -> None:
     assert "comes on 2026-01-20" in answer.sentence
 
 
+def test_a_new_champion_s_truth_is_not_awaited_of_what_others_answered(live: Life) -> None:
+    """The weeks of the version before it, and one that a lower rung answered, say nothing of it."""
+    scenes.challenger(live)
+    live.at(days=15).say(ev.Promoted(number=2, previous=1, reason="r", evidence=""))
+    scenes.served(live, 3, number=2, rule=1000)
+    scenes.served(live, 4, number=2)
+    answer = look(live).quality
+    assert answer.reply == "unknown"
+    assert answer.sentence.endswith(f"The next truth, for {live.period(4)}, comes on 2026-02-17.")
+
+
 def test_an_alarm_makes_the_answer_no_and_carries_its_cause(live: Life) -> None:
     """The open alarm stands with message, cause and the role that must act."""
     scenes.served(live, 2)
