@@ -10,7 +10,7 @@ SILENCE = 1
 # So many periods with labels must have gone before; each with so many labels that none at all
 # would come once in a million periods by chance: exp(-14) < 1e-6 for counts of rare events.
 _BEFORE = 4
-FEWEST = 14.0
+_FEWEST = 14.0
 
 
 def silent(heard: Mapping[str, float], periods: Sequence[str]) -> tuple[str, ...]:
@@ -30,7 +30,7 @@ def silent(heard: Mapping[str, float], periods: Sequence[str]) -> tuple[str, ...
     usual: list[float] = []
     for period in periods:
         count = heard.get(period, 0.0)
-        if not count and len(usual) >= _BEFORE and min(usual[-_BEFORE:]) >= FEWEST:
+        if not count and len(usual) >= _BEFORE and min(usual[-_BEFORE:]) >= _FEWEST:
             found.append(period)
         else:
             usual.append(count)

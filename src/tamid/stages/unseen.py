@@ -3,61 +3,58 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.periods import PeriodRule, period_of, shift, span, start_of
-from tamid.core.silence import FEWEST
 from tamid.core.state import State
 from tamid.core.values import ARRIVED, PERIOD, RULE
 from tamid.ports import Tables
 from tamid.stages.feeds import ROWS, Feed, feeds, rule_of
 
-# So many periods before must all have brought events, and so many days: a table that rests on
-# Sundays, or holds a few events only, is silent by its nature.
+# So many periods before, and so many days, must all have brought so many events: a table that rests
+# on Sundays, or holds a few, is silent by its nature.
 _BEFORE = 4
 _DAYS = 15
-# Periods back from now of which it is asked whether a table brought anything.
+_FEWEST = 20
+# Next to nothing: what strays into a slice from the file before, where days are cut by another
+# clock. By chance so few come once in two million slices of 20, and never of more.
+_STRAYS = 0.1
+# Periods back from now of which it is asked whether a table brought anything since.
 _BACK = 3
 
 Silent = Mapping[tuple[str, str], str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gap:
+    """A table that brought nothing for a period: its slice, and what came of each one before."""
+
+    feed: Feed
+    slice: str
+    fewest: int
+    before: int
+
+    @property
+    def words(self) -> str:
+        """Say what is missing, and how that is known."""
+        usual = f"each of {self.before} earlier ones had {self.fewest} or more"
+        return f"hardly an event of {self.slice} was there when the rows came; {usual}"
+
+
 def unseen(tables: Tables, contract: Contract, state: State, period: str) -> dict[str, str]:
     """Return the event tables of which the rows of a period could see nothing new, with the reason.
 
-    A table is named if no event of the last whole slice before the period was there when its rows
-    came, though of each slice before enough was there for the rows of its time that none at all
-    would come once in a million by chance; and for as long as this lasts. What comes later counts
-    for no row that was scored by then, so that it does not mend the period.
+    A table is named if next to no event of the last whole slice before the period was there when
+    its rows came, though of each slice before there was enough for the rows of its time; and for
+    as long as this lasts. What comes later counts for no row that was scored by then, so that it
+    does not mend the period.
     """
-    rule, rows = rule_of(contract), state.pins.get(f"{contract.name}.{ROWS}")
-    used = {a.table for a in contract.features.aggregates.values()}
-    asked = [f for f in feeds(contract)[1:] if f.source in used and f.table in state.pins]
-    if rule is None or rows is None or not asked:
-        return {}
-    back = max(_BEFORE, math.ceil(_DAYS / rule.days))
-    periods = [shift(rule, period, -step) for step in range(back + 1)]
-    came = tables.read(rows, periods=periods, columns=[PERIOD, ARRIVED])
-    first = dict(came.group_by(PERIOD).agg(pl.col(ARRIVED).min()).iter_rows())
-    moments = [max(start_of(rule, p), first.get(p, start_of(rule, p))) for p in periods]
-    found: dict[str, str] = {}
-    for feed in asked:
-        slices = [_slice(contract, rule, feed, p) for p in periods]
-        mine, *before = _counts(tables, state, feed, slices, moments)
-        if mine:
-            continue
-        if min(before) >= FEWEST:
-            usual = f"of each of the {back} before there were {min(before)} or more"
-        elif feed.source in lacking_tables(contract, state, periods[1]):
-            usual = "it brings nothing still"
-        else:
-            continue
-        found[feed.source] = f"no event of {slices[0]} was there when the rows came; {usual}"
-    return found
+    return {gap.feed.source: gap.words for gap in _gaps(tables, contract, state, period)}
 
 
 def quiet(tables: Tables, contract: Contract, state: State, now: datetime) -> Silent:
@@ -67,17 +64,14 @@ def quiet(tables: Tables, contract: Contract, state: State, now: datetime) -> Si
         return {}
     asked = {shift(rule, period_of(rule, now), -step) for step in range(_BACK + 1)}
     asked |= {a.raised.period for a in state.open_alarms.values() if a.raised.signal == "source"}
-    by_name = {feed.source: feed for feed in feeds(contract)}
     found: dict[tuple[str, str], str] = {}
     for period in sorted(asked & state.periods.keys()):
-        for source, why in unseen(tables, contract, state, period).items():
-            feed = by_name[source]
-            assert feed.rule is not None
-            first = _slice(contract, rule, feed, period)
-            since = span(feed.rule, first, period_of(feed.rule, now))
-            events = tables.read(state.pins[feed.table], periods=since, columns=[RULE])
-            if events.get_column(RULE).null_count() == 0:
-                found[source, period] = why
+        for gap in _gaps(tables, contract, state, period):
+            assert gap.feed.rule is not None
+            since = span(gap.feed.rule, gap.slice, period_of(gap.feed.rule, now))
+            events = tables.read(state.pins[gap.feed.table], periods=since, columns=[RULE])
+            if _is_little(events.get_column(RULE).null_count(), gap.fewest):
+                found[gap.feed.source, period] = gap.words
     return found
 
 
@@ -89,11 +83,41 @@ def lacking_tables(contract: Contract, state: State, period: str) -> frozenset[s
     return frozenset(declared[c].table for c in check.columns if c in declared)
 
 
+def _gaps(tables: Tables, contract: Contract, state: State, period: str) -> Iterator[_Gap]:
+    rule, rows = rule_of(contract), state.pins.get(f"{contract.name}.{ROWS}")
+    used = {a.table for a in contract.features.aggregates.values()}
+    if rule is None or rows is None:
+        return
+    back = max(_BEFORE, math.ceil(_DAYS / rule.days))
+    for feed in feeds(contract)[1:]:
+        if feed.source not in used or feed.table not in state.pins:
+            continue
+        began = period
+        while feed.source in lacking_tables(contract, state, shift(rule, began, -1)):
+            began = shift(rule, began, -1)
+        asked = [period, *(shift(rule, began, -step) for step in range(1, back + 1))]
+        slices = [_slice(contract, rule, feed, p) for p in asked]
+        moments = _moments(tables.read(rows, periods=asked, columns=[PERIOD, ARRIVED]), rule, asked)
+        mine, *before = _counts(tables, state, feed, slices, moments)
+        if min(before) >= _FEWEST and _is_little(mine, min(before)):
+            yield _Gap(feed=feed, slice=slices[0], fewest=min(before), before=back)
+
+
+def _is_little(count: int, usual: int) -> bool:
+    return count <= _STRAYS * usual
+
+
 def _slice(contract: Contract, rule: PeriodRule, feed: Feed, period: str) -> str:
     """Return the last slice of events that was over, and might be known, when a period began."""
     assert feed.rule is not None
     delay = contract.data.tables[feed.source].delay
     return shift(feed.rule, period_of(feed.rule, start_of(rule, period) - delay), -1)
+
+
+def _moments(came: pl.DataFrame, rule: PeriodRule, periods: Sequence[str]) -> list[datetime]:
+    """Return when the first rows of each period came, or when it began if that was later."""
+    first = dict(came.group_by(PERIOD).agg(pl.col(ARRIVED).min()).iter_rows())
+    return [max(start_of(rule, p), first.get(p, start_of(rule, p))) for p in periods]
 
 
 def _counts(
