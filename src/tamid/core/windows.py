@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 
 from tamid.core.stats.distributions import normal_quantile
+from tamid.core.stats.intervals import moved
 
 # Periods of a routine run that are judged: enough for a reference, never more than a third.
 MOST_JUDGED = 12
@@ -182,16 +183,29 @@ def _weeks(first: str, last: str) -> int:
     return (date.fromisoformat(last) - date.fromisoformat(first)).days // 7 + 1
 
 
-def pseudo_reference(point: float, error: float) -> tuple[float, ...]:
-    """Return values that a healthy model's periods would show: normal quantiles around a point.
+def pseudo_reference(
+    point: float,
+    error: float,
+    periods: int,
+    *,
+    caution: float,
+    sign: float,
+    low: float,
+    high: float,
+) -> tuple[float, ...]:
+    """Return what a healthy model's periods would show, told by few judged ones: normal quantiles.
 
-    Used where too few real periods exist; the rate of false alarms is then approximate.
+    `point`, `error`: the metric over all of them, and its standard error; `caution`: by how many of
+    those the reference is centred below the point; `sign`: +1 where larger is better; `low`,
+    `high`: the metric's range. All steps are taken on the scale on which all values err alike: few
+    errors by luck would otherwise make a high centre and a narrow spread at once.
 
-    >>> values = pseudo_reference(0.8, 0.01)
-    >>> len(values), round(sum(values) / len(values), 3)
-    (26, 0.8)
+    >>> values = pseudo_reference(0.9, 0.01, 4, caution=1.4, sign=1.0, low=0.0, high=1.0)
+    >>> len(values), [round(f(values), 3) for f in (min, max)]
+    (26, [0.838, 0.926])
     """
     if not (math.isfinite(point) and math.isfinite(error)):
         return ()
     levels = [(i + 0.5) / PSEUDO_PERIODS for i in range(PSEUDO_PERIODS)]
-    return tuple(point + error * normal_quantile(level) for level in levels)
+    steps = [math.sqrt(periods) * normal_quantile(level) - sign * caution for level in levels]
+    return tuple(moved(point, step * error, low, high) for step in steps)

@@ -13,10 +13,11 @@ from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import VersionRegistered
 from tamid.core.learning.bundle import Overlay
-from tamid.core.paging import ESTIMATE
+from tamid.core.paging import CONTRACT, ESTIMATE, QUALITY, SILENT, level_of
 from tamid.core.quality import realised
 from tamid.core.state import State
-from tamid.core.stats.edetector import MIN_REFERENCE
+from tamid.core.stats.edetector import MIN_REFERENCE, family_run_length
+from tamid.core.stats.runlength import caution_needed
 from tamid.core.values import LABEL, PERIOD, WEIGHT, Task, VersionRef
 from tamid.core.windows import pseudo_reference
 from tamid.stages.centring import silent_reference
@@ -24,9 +25,6 @@ from tamid.stages.filing import numbered
 from tamid.stages.packaging import open_overlay, reduced_policy
 from tamid.stages.rig import Rig
 from tamid.stages.voices import Voice
-
-# Standard errors below a point that rests on few periods: one-sided 95 % that no less is usual.
-CAUTION = 1.645
 
 
 def overlay_of(rig: Rig, overlay: str) -> Overlay:
@@ -122,10 +120,32 @@ def reference_of(
         periods = max(judged.get_column(PERIOD).n_unique(), 1)
         found[f"{ESTIMATE}/weeks"] = (float(periods),)
         point, error, _ = _measured(contract, metric, judged, threshold)
-        sign = 1.0 if METRIC_FACTS[metric].higher_is_better else -1.0
-        usual = point - sign * CAUTION * error
-        quality = list(pseudo_reference(usual, error * math.sqrt(periods)))
+        facts = METRIC_FACTS[metric]
+        quality = list(
+            pseudo_reference(
+                point,
+                error,
+                periods,
+                caution=caution_needed(_run_length(contract), _told_apart(contract, periods)),
+                sign=1.0 if facts.higher_is_better else -1.0,
+                low=facts.low,
+                high=facts.high,
+            )
+        )
     return {"quality": tuple(quality), **found}
+
+
+def _run_length(contract: Contract) -> float:
+    """Return how many checks of its quality shall lie between two false alarms of a version."""
+    level = level_of(contract)
+    signals = (CONTRACT, QUALITY, ESTIMATE, *SILENT)
+    return family_run_length(level.checks_per_year, len(signals), level.false_alarms_per_year)
+
+
+def _told_apart(contract: Contract, periods: int) -> float:
+    """Return as how many periods some in a row count, whose outcomes overlap by a long horizon."""
+    overlap = max(contract.data.label.horizon / contract.delivery.every, 1.0)
+    return (periods - 1) / overlap + 1
 
 
 def _measured(

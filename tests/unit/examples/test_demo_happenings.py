@@ -10,7 +10,7 @@ from tamid.core.chain import Recorded
 from tamid.core.values import Role, TablePin
 from tamid.examples.telecom.demo_happenings import answers_of, bug_of, outages_of
 from tamid.testing.life import Life, digest, digests_of
-from tamid.testing.scenes import fall, first_release, held, run, served
+from tamid.testing.scenes import fall, first_release, held, release, run, served
 
 PIN = TablePin(table="churn.rows", version=9, digest=digest("rows9"))
 
@@ -86,7 +86,7 @@ def test_an_outage_names_who_answered_and_what_was_begun() -> None:
 
 
 def test_a_word_under_a_case_is_no_cure() -> None:
-    """A comment of the developer answers a case; only a version of the case's own run cures it."""
+    """A comment of the developer answers a case; only a version of his code cures it."""
     life = first_release(Life())
     served(life, 0)
     held(life, fall(life, 0))
@@ -96,3 +96,27 @@ def test_a_word_under_a_case_is_no_cure() -> None:
     life.say(ev.CaseCommented(case=1, text="no idea"), role=Role.ML_DEVELOPER)
     (looked,) = answers_of(life.records)
     assert (looked.answered, looked.cured) == (life.now.date(), None)
+
+
+def test_code_that_is_held_at_first_may_cure_later() -> None:
+    """The case's own run yields no version; a later run of the same code does."""
+    life = first_release(Life())
+    served(life, 0)
+    held(life, fall(life, 0))
+    run(life, "run-0003", "code", "the contract or the code changed", digests_of(None))
+    run(life, "run-0004", "quality", "another week is known", digests_of(None))
+    answered = {"run-0003", "run-0004"}
+    life.records = [
+        replace(
+            r,
+            event=replace(r.event, code={"features.py": "v2"}, case=int(r.event.run == "run-0003")),
+        )
+        if isinstance(r.event, ev.RunStarted) and r.event.run in answered
+        else r
+        for r in life.records
+    ]
+    life.at(days=20)
+    release(life, 2, 1, "run-0004", digests_of(None))
+    life.say(ev.Promoted(number=2, previous=1, reason="passed shadow", evidence=""))
+    (cured,) = answers_of(life.records)
+    assert cured.cured == life.now.date()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from statistics import fmean, median
 
 import numpy as np
 import polars as pl
@@ -43,3 +43,9 @@ def test_few_periods_give_a_cautious_reference() -> None:
     assert len(few) >= MIN_REFERENCE
     assert fmean(few) < many
     assert min(few) < fmean(few) < max(few)
+
+
+def test_a_lucky_week_does_not_make_a_narrow_reference() -> None:
+    """Below a high F1 there is more room than above it: a worse week errs by more."""
+    few = reference_of(parse(CONTRACT), judged(1), 0.5)["quality"]
+    assert median(few) - min(few) > 1.05 * (max(few) - median(few))

@@ -147,6 +147,26 @@ def metric_interval(
     return _transformed(point, t * math.sqrt(variance), metric.low, metric.high, level)
 
 
+def moved(point: float, by: float, low: float, high: float) -> float:
+    """Return the value that lies `by` from a point on the scale on which all values err alike.
+
+    Formula: sin^2(asin(sqrt x) + by / (2 sqrt(x (1 - x)))) for metrics in [0, 1], whose variance is
+    about x (1 - x) / n; x exp(by / x) for others that begin at 0, whose errors grow with them; else
+    x + by, as at the very end of a range. Source: Bartlett (1947), Biometrics 3.
+
+    >>> [round(moved(0.9, by, 0.0, 1.0), 3) for by in (-0.1, 0.1)]
+    [0.78, 0.976]
+    >>> round(moved(2.0, -1.0, 0.0, math.inf), 3), moved(0.5, -1.0, -math.inf, 1.0)
+    (1.213, -0.5)
+    """
+    if low == 0.0 and high == 1.0 and 0.0 < point < 1.0:
+        angle = math.asin(math.sqrt(point)) + by / (2 * math.sqrt(point * (1 - point)))
+        return math.sin(min(max(angle, 0.0), math.pi / 2)) ** 2
+    if low == 0.0 and high != 1.0 and point > 0.0:
+        return point * math.exp(min(max(by / point, -700.0), 700.0))
+    return point + by
+
+
 def influence(terms: Terms) -> Floats:
     """Return each row's first-order contribution to the metric; they sum to zero.
 

@@ -52,6 +52,22 @@ def evidence_needed(weeks: int, run_length: float) -> float:
     return math.exp(min(float(np.interp(-1.0 / weeks, few, rows)), _MOST))
 
 
+def caution_needed(run_length: float, weeks: float) -> float:
+    """Return by how many standard errors a centre told by few weeks is set below what they show.
+
+    A model that was luckier than that on the weeks it was judged on looks degraded ever after; the
+    longer the run length, the rarer such luck must be, and the more weeks, the less it matters.
+    Formula: 0.08 + 0.237 log(checks) - 0.3 log(weeks), fitted to what simulation asks for (of one
+    week 0.85, 1.44, 1.88 and 2.61 at 26, 260, 1825 and 43,800 checks), so that one judged week has
+    as many false alarms as are aimed at. Twice the last term would do so for more weeks; the rest
+    is for what weeks differ by beyond their rows, which few do not tell.
+
+    >>> round(caution_needed(260.0, 1), 2), round(caution_needed(1825.0, 3), 2)
+    (1.4, 1.53)
+    """
+    return 0.08 + 0.237 * math.log(max(run_length, _CHECKS[0])) - 0.3 * math.log(weeks)
+
+
 def _at(checks: float, row: tuple[float, ...]) -> float:
     known = np.log(_CHECKS)
     if checks <= known[-1]:

@@ -47,7 +47,10 @@ class Outage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A case about a candidate; `answered` by the ML developer, `cured` by a version of its run."""
+    """A case about a candidate; `answered` by the ML developer, `cured` by a version of his code.
+
+    If its own run is held on the weeks that are known, one on more weeks may still bring it live.
+    """
 
     case: int
     kind: str
@@ -143,7 +146,9 @@ def _answer(records: Sequence[Recorded], case: ev.CaseOpened, day: date) -> Answ
         and r.event.case == case.case
         and r.role is Role.ML_DEVELOPER
     ]
-    runs = {e.run for e in of_kind(records, ev.RunStarted) if e.case == case.case}
+    started = of_kind(records, ev.RunStarted)
+    given = [(e.contract, e.code) for e in started if e.case == case.case]
+    runs = {e.run for e in started if (e.contract, e.code) in given}
     numbers = {e.ref.number for e in of_kind(records, ev.VersionRegistered) if e.run in runs}
     live = [
         r.at.date()
