@@ -75,7 +75,7 @@ def case_facts(
             for name, r in state.refused.items()
             if action.kind != "bug" or concerned(action.about, r.event)
         ],
-        "by_chance": BY_CHANCE if action.about.startswith(SUSPECTED) else "",
+        "by_chance": BY_CHANCE if _by_chance(state, action) else "",
         "tried": _tried(state, action),
         "commands": _commands(action),
     }
@@ -155,6 +155,12 @@ def _tried(state: State, action: OpenCase) -> list[str]:
     return tried
 
 
+def _by_chance(state: State, action: OpenCase) -> bool:
+    """Whether sound rows might be called broken so: that a source brought nothing is a count."""
+    check = state.checked.get(action.about.removeprefix(SUSPECTED))
+    return action.about.startswith(SUSPECTED) and (check is None or check.against > 0)
+
+
 def _commands(action: OpenCase) -> list[str]:
     if action.about.startswith(SUSPECTED):
         who = f"--as {action.role.value}"
@@ -187,7 +193,7 @@ def _verdict_line(verdict: Mapping[str, Any]) -> str:
 def _alarm_line(alarm: Mapping[str, Any]) -> str:
     reasons = "; ".join(alarm["reasons"])
     return (
-        f"{alarm['message']} Likely cause: {alarm['cause']}"
+        f"{alarm['message'].rstrip('.')}. Likely cause: {alarm['cause'].replace('_', ' ')}"
         + (f" ({reasons})" if reasons else "")
         + (f". Budget of alarms: {alarm['budget']}" if alarm.get("budget") else "")
     )

@@ -43,7 +43,8 @@ class _Gap:
     def words(self) -> str:
         """Say what is missing, and how that is known."""
         usual = f"each of {self.before} earlier ones had {self.fewest} or more"
-        return f"hardly an event of {self.slice} was there when the rows came; {usual}"
+        late = "what comes later counts for later rows"
+        return f"hardly an event of {self.slice} was there when the rows came; {usual}; {late}"
 
 
 def unseen(tables: Tables, contract: Contract, state: State, period: str) -> dict[str, str]:

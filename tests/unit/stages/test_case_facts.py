@@ -59,6 +59,12 @@ def test_a_suspicion_says_how_often_it_errs() -> None:
     assert "one sound period in ten" in markdown(facts)
     other = case_facts(parse(CONTRACT), life.state, opened("delivery", "d", ""), life.now, {})
     assert "one sound period" not in markdown(other)
+    life.say(
+        ev.PeriodChecked(period="p", suspected=True, owner=Role.MLOPS_ENGINEER, confirmed=True)
+    )
+    lacks = opened("bug", f"{SUSPECTED}p", "")
+    counted = case_facts(parse(CONTRACT), life.state, lacks, life.now, {})
+    assert "one sound period" not in markdown(counted), "that nothing came is no chance"
 
 
 def test_what_speaks_against_other_causes_stands_in_the_case() -> None:
