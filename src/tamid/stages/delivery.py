@@ -14,7 +14,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.deadline import is_late
 from tamid.core.errors import Conflict, NotFound, TamidError
 from tamid.core.events import Delivered, DeliveryDelayed, Scored
-from tamid.core.periods import period_rule, start_of
+from tamid.core.periods import period_of, period_rule, start_of
 from tamid.core.state import State
 from tamid.core.values import ENTITY, PERIOD, STATIC_PERIOD, TIME
 from tamid.ports import Parcel, Sink
@@ -84,16 +84,22 @@ def deliver(
     """
     scored = state.scored[action.period]
     parcel = parcel_of(contract, scored, predictions, action.sink)
-    late = overdue(contract, action.period, now)
+    live = state.reigns[0].since if state.reigns else None
+    late = overdue(contract, action.period, now, live)
     yield _hand_over(parcel, rig.sinks.get(action.sink), action, late)
 
 
-def overdue(contract: Contract, period: str, now: datetime) -> bool:
-    """Say whether the scores of a period should have been delivered before `now`."""
+def overdue(contract: Contract, period: str, now: datetime, live: datetime | None = None) -> bool:
+    """Say whether the scores of a period should have been delivered before `now`.
+
+    Nothing was owed of the period in which the first version went live, at `live`, or before it.
+    """
     if period == STATIC_PERIOD:
         return False
     zone = ZoneInfo(contract.calendar.timezone)
     rule = period_rule(zone, contract.delivery.every, contract.calendar.week_starts)
+    if live is not None and period <= period_of(rule, live):
+        return False
     return is_late(contract.delivery.by, start_of(rule, period), zone, now)
 
 

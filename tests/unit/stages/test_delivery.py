@@ -195,9 +195,11 @@ def test_a_crash_between_delivery_and_note_delivers_nothing_twice() -> None:
     ],
 )
 def test_late_goes_by_the_contract_s_clock(moment: datetime, late: bool) -> None:
-    """Sunday 06:00 in Jerusalem is 04:00 UTC in winter."""
+    """Sunday 06:00 in Jerusalem is 04:00 UTC in winter; nothing is owed before a first release."""
     assert overdue(CONTRACT, PERIOD_1, moment) is late
     assert not overdue(CONTRACT, "static", moment)
+    assert not overdue(CONTRACT, PERIOD_1, moment, datetime(2026, 1, 7, tzinfo=UTC))
+    assert overdue(CONTRACT, PERIOD_1, moment, datetime(2026, 1, 3, tzinfo=UTC)) is late
 
 
 def test_an_offer_is_shown_to_whom_it_is_made() -> None:
