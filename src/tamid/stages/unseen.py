@@ -59,14 +59,17 @@ def unseen(tables: Tables, contract: Contract, state: State, period: str) -> dic
 
 
 def quiet(tables: Tables, contract: Contract, state: State, now: datetime) -> Silent:
-    """Return, by source and period, the tables that were unseen and brought nothing since."""
+    """Return, by source and period, the tables that a period was found to lack, and lacks still.
+
+    Nothing came since either, and no person took the period as sound.
+    """
     rule = rule_of(contract)
     if rule is None or not state.champion or len(feeds(contract)) == 1:
         return {}
     asked = {shift(rule, period_of(rule, now), -step) for step in range(_BACK + 1)}
     asked |= {a.raised.period for a in state.open_alarms.values() if a.raised.signal == "source"}
     found: dict[tuple[str, str], str] = {}
-    for period in sorted(asked & state.periods.keys()):
+    for period in sorted(p for p in asked if lacking_tables(contract, state, p)):
         for gap in _gaps(tables, contract, state, period):
             assert gap.feed.rule is not None
             since = span(gap.feed.rule, gap.slice, period_of(gap.feed.rule, now))

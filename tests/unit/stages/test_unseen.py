@@ -124,6 +124,7 @@ def test_a_few_events_that_strayed_in_from_the_file_before_hide_nothing(
     """A tenth of what is usual: where the file is cut by days of another clock than the week."""
     world = World().lived(lost={WEEKS - 2}, strays=strays)
     assert bool(world.unseen(WEEKS - 1)) == silent
+    world.judged(WEEKS - 1)
     assert bool(world.told(FIRST + 7 * WEEKS * DAY - DAY)) == silent
 
 
@@ -145,6 +146,7 @@ def test_events_that_come_after_the_rows_do_not_mend_what_these_saw() -> None:
     """They count for no row that was there before; the alarm is over all the same."""
     world = World().lived(late={WEEKS - 2: 2 * DAY})
     assert set(world.unseen(WEEKS - 1)) == {"calls"}
+    world.judged(WEEKS - 1)
     assert not quiet(world.tables, world.contract, world.story.state, world.story.now)
 
 
@@ -152,6 +154,8 @@ def test_a_silent_table_is_an_alarm_until_events_come_again() -> None:
     """From the hour on at which its rows were due; also while the silence goes on for months."""
     world = World().lived(lost={WEEKS - 2})
     due = FIRST + 7 * (WEEKS - 1) * DAY + timedelta(hours=6)
+    assert world.told(due + DAY) == [], "its rows are not checked yet"
+    world.judged(WEEKS - 1)
     assert world.told(due) == []
     assert world.told(due + DAY) == [f"AlarmRaised source/calls/{LAST}"]
     message = world.story.state.alarms[f"source/calls/{LAST}"].raised.message
