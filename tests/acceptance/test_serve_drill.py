@@ -34,7 +34,7 @@ def drill(server: Server, *words: str) -> tuple[int, Any]:
 
 def held(root: Path, rungs: tuple[str, ...], workers: tuple[str, ...], fallback: str) -> None:
     """Drill a server whose champion needs a worker: all must hold, and nobody else notice."""
-    world = World(root, contract(deadline=800, fallback=fallback, features=CODE))
+    world = World(root, contract(deadline=1200, fallback=fallback, features=CODE))
     tiny = "previous" in workers
     world.release(1, world.pack(text=contract(features=CODE if tiny else "{}"), tiny=tiny))
     world.release(2, world.pack(seed=1, text=contract(features=CODE)), 1)
