@@ -93,6 +93,8 @@ def _champion(snap: Snapshot) -> Iterator[str]:
         card = snap.challenger
         since = f" since {_moment(card.since)}" if card.since else ""
         yield f"challenger  version {card.number}, in {card.stage}{since}, from {card.run}"
+        if card.waits:
+            yield f"            waits for answers of the server: {card.waits}"
     if snap.rung != "champion":
         yield f"rung        {snap.rung} answers first"
 

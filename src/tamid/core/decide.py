@@ -18,7 +18,7 @@ from tamid.core.rules.escalation import escalations
 from tamid.core.rules.incidents import incidents
 from tamid.core.rules.release import (
     aftermath,
-    awaits_answers,
+    answers_awaited,
     release,
     roll_back,
     stays_until,
@@ -84,8 +84,7 @@ def _waiting(policy: Policy, state: State, signals: Signals, now: datetime) -> t
         found.append(
             f"version {state.challenger} stays in {challenger.stage} until {instant(stays)[:16]}"
         )
-    if challenger and awaits_answers(challenger):
-        missing = "; ".join(challenger.trial.reasons) if challenger.trial else "none so far"
+    if challenger and (missing := answers_awaited(challenger)):
         said = f"version {state.challenger} waits in {challenger.stage} for answers of the server"
         found.append(f"{said}: {missing}")
     if not state.champion and signals.missing:

@@ -84,6 +84,13 @@ def awaits_answers(version: Version) -> bool:
     return online and (version.trial is None or version.trial.verdict != "pass")
 
 
+def answers_awaited(version: Version) -> str:
+    """Return which answers of servers a canary waits for, "" if for none."""
+    if not awaits_answers(version):
+        return ""
+    return "; ".join(version.trial.reasons) if version.trial else "none so far"
+
+
 def withdraw(policy: Policy, state: State, signals: Signals, now: datetime) -> list[Action]:
     """Take back a version that does harm in shadow or canary, and hand it to who made it."""
     version = state.versions.get(state.challenger)

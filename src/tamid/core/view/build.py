@@ -9,6 +9,7 @@ from tamid.core import events as ev
 from tamid.core.paging import QUALITY, budget_of, level_of
 from tamid.core.policy import policy_of
 from tamid.core.rules.cases import answer_due
+from tamid.core.rules.release import answers_awaited
 from tamid.core.rules.retraining import too_dear
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, Case, Run, Version
@@ -116,6 +117,7 @@ def version_card(scene: Scene, number: int) -> VersionCard | None:
         evidence=reign.evidence if reign else "",
         metrics=run.finished.metrics if run and run.finished else {},
         stopped=version.stopped,
+        waits="" if version.stopped else answers_awaited(version),
     )
 
 

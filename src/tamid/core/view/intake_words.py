@@ -53,7 +53,10 @@ def answers_words(e: ev.AnswersTaken) -> str:
     # A server that was killed takes its last counts along, and leaves the answers themselves.
     given = max(sum(e.answered.values()), e.rows)
     said = f"{count(given, 'answer')} given online, {e.rows} kept"
-    below = sum(n for who, n in e.answered.items() if not who.endswith("/champion"))
+    tried = sum(n for who, n in e.answered.items() if who.endswith("/canary"))
+    said += f", {tried} by a version in canary" if tried else ""
+    below = sum(e.answered.values()) - tried
+    below -= sum(n for who, n in e.answered.items() if who.endswith("/champion"))
     said += f", {below} by a lower rung" if below else ""
     return said + (f", {e.lost} not logged" if e.lost else "")
 

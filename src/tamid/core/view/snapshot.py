@@ -35,7 +35,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionCard:
-    """A version: where it comes from and how it got where it is."""
+    """A version: where it comes from and how it got where it is.
+
+    `waits`: which answers of servers are awaited before it goes on, "" if none are.
+    """
 
     number: int
     stage: str
@@ -50,6 +53,7 @@ class VersionCard:
     evidence: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     stopped: str = ""
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

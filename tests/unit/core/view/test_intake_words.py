@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tamid.core import events as ev
-from tamid.core.view.intake_words import accepted_words
+from tamid.core.view.intake_words import accepted_words, answers_words
 from tamid.testing.histories import PIN
 
 CAME = ev.DataAccepted(key="k", source="rows", batch="w.csv", fingerprint="f", pin=PIN, rows=1300)
@@ -30,3 +30,14 @@ def test_records_from_before_bad_rows_were_counted_claim_no_number_of_rows() -> 
     """What is known of them is how often each rule was broken."""
     told = accepted_words(replace(CAME, quarantined=BROKEN))
     assert told.startswith("1 300 rows came from w.csv; 4 rule breaks set aside (")
+
+
+def test_a_version_in_canary_is_no_lower_rung() -> None:
+    """Its answers are those of a release that goes on; the rest below the champion is another."""
+    answered = {"1/champion": 480, "2/canary": 450, "0/default": 20}
+    told = answers_words(
+        ev.AnswersTaken(key="k", claim="c", segments=1, rows=950, answered=answered)
+    )
+    assert told == (
+        "950 answers given online, 950 kept, 450 by a version in canary, 20 by a lower rung"
+    )

@@ -126,6 +126,23 @@ def test_a_new_champion_s_truth_is_not_awaited_of_what_others_answered(live: Lif
     assert answer.sentence.endswith(f"The next truth, for {live.period(4)}, comes on 2026-02-17.")
 
 
+def test_a_canary_says_which_answers_it_waits_for(live: Life) -> None:
+    """Of a server that answers with it; none so far, then what is still missing, then nothing."""
+    scenes.challenger(live)
+    live.say(ev.StageEntered(number=2, stage="canary 5%", online=True))
+    seen: list[str] = []
+    for verdict, reasons in (("nodata", ("40 of 200 answers",)), ("pass", ())):
+        card = look(live).challenger
+        assert card is not None
+        seen.append(card.waits)
+        live.say(
+            ev.TrialMeasured(number=2, stage="canary 5%", verdict=verdict, reasons=reasons)  # type: ignore[arg-type]
+        )
+    card = look(live).challenger
+    assert card is not None
+    assert [*seen, card.waits] == ["none so far", "40 of 200 answers", ""]
+
+
 def test_an_alarm_makes_the_answer_no_and_carries_its_cause(live: Life) -> None:
     """The open alarm stands with message, cause and the role that must act."""
     scenes.served(live, 2)
