@@ -43,6 +43,7 @@ INCIDENTS = {
     "lost": "more entities than usual, and more than `quarantine.max_share`, have no row",
     "quality": "an alarm about realised quality was raised",
     "source": "rows, events or labels were due and have not come",
+    "events": "an event table brought hardly anything for a period, which it never did before",
     "tick": "a turn of the loop came too late",
     "system_failure": "any other alarm of the system",
     "model_failure": "any other alarm of the model that is more than a note",
@@ -68,6 +69,7 @@ MEASURED = {
     "column_drift": "how far the input that stands out most stands out: a ticket in"
     " `tamid status`, never a page",
     "source": "rows, events or labels that were due and have not come; an alarm of its own",
+    "events": "an event table that brought hardly anything for a period; an alarm of its own",
     "tick": "a turn of the loop that came too late; an alarm of its own",
 }
 CAUSES = {

@@ -259,7 +259,7 @@ def _sources(contract: Contract, here: Scene, rig: Rig) -> Iterator[Finding]:
             "Correct the path in the contract, or wait for the producer.",
             "warn",
         )
-    told = [a.raised for a in here.state.open_alarms.values() if a.raised.signal == "source"]
+    told = [a.raised for n, a in here.state.open_alarms.items() if n.startswith("source/")]
     silent = quiet(rig.tables, contract, here.state, here.now)
     fresh = missing(contract, here.state, here.now, empty, silent=silent)
     for alarm in (*told, *(e for e in fresh if isinstance(e, AlarmRaised))):

@@ -22,8 +22,9 @@ from tamid.stages import labels
 from tamid.stages.feeds import LABELS, ROWS, NotReady, feeds, rule_of
 from tamid.stages.unseen import Silent
 
-# What an alarm about a source is raised on.
-SOURCE = "source"
+# What the names of alarms about sources begin with, and what they are raised on; of an event table
+# that is there and brought nothing it is another answer.
+SOURCE, EVENTS = "source", "events"
 # So many periods before the last one must all have rows for one without any to be no usual gap.
 _USUAL = 4
 # Periods back from now in which the latest one that is due is looked for.
@@ -48,14 +49,14 @@ def missing(
     `silent` says why none were there for the rows of a period.
     """
     rule = rule_of(contract)
-    for name, alarm in state.open_alarms.items():
-        if alarm.raised.signal == SOURCE:
+    for name in state.open_alarms:
+        if name.startswith(f"{SOURCE}/"):
             source, _, period = name.removeprefix(f"{SOURCE}/").partition("/")
             if over := _over(contract, state, source, period, unready, lost, silent):
                 yield AlarmCleared(key=f"clear/{name}", alarm=name, reason=over)
     if rule is None or not state.champion:
         return
-    open_ = {n.split("/")[1] for n, a in state.open_alarms.items() if a.raised.signal == SOURCE}
+    open_ = {n.split("/")[1] for n in state.open_alarms if n.startswith(f"{SOURCE}/")}
     for source in sorted(_sources(contract) - open_):
         found = _lacks(contract, rule, state, source, now, unready, lost, silent)
         if found is None or f"{SOURCE}/{source}/{found[0]}" in state.alarms:
@@ -65,7 +66,7 @@ def missing(
         yield AlarmRaised(
             key=f"alarm/{name}",
             alarm=name,
-            signal=SOURCE,
+            signal=EVENTS if (source, period) in silent else SOURCE,
             failure="system_failure",
             severity="warning",
             period=period,

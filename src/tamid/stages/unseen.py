@@ -43,8 +43,7 @@ class _Gap:
     def words(self) -> str:
         """Say what is missing, and how that is known."""
         usual = f"each of {self.before} earlier ones had {self.fewest} or more"
-        late = "what comes later counts for later rows"
-        return f"hardly an event of {self.slice} was there when the rows came; {usual}; {late}"
+        return f"hardly an event of {self.slice} was there when the rows came; {usual}"
 
 
 def unseen(tables: Tables, contract: Contract, state: State, period: str) -> dict[str, str]:
@@ -67,7 +66,7 @@ def quiet(tables: Tables, contract: Contract, state: State, now: datetime) -> Si
     if rule is None or not state.champion or len(feeds(contract)) == 1:
         return {}
     asked = {shift(rule, period_of(rule, now), -step) for step in range(_BACK + 1)}
-    asked |= {a.raised.period for a in state.open_alarms.values() if a.raised.signal == "source"}
+    asked |= {a.raised.period for n, a in state.open_alarms.items() if n.startswith("source/")}
     found: dict[tuple[str, str], str] = {}
     for period in sorted(p for p in asked if lacking_tables(contract, state, p)):
         for gap in _gaps(tables, contract, state, period):

@@ -18,6 +18,8 @@ RESPONSE = {
     "lost": "entities without a row are answered by a lower rung; late rows are scored anew",
     "quality": "diagnosis, best rung on the drifted periods, then retraining or a case",
     "source": "lower rungs answer for its periods, which are scored anew when it comes",
+    "events": "the model that does without, or a lower rung, answers for its rows; what comes "
+    "later counts for later rows",
     "tick": "this turn makes up for what was due: new data, scores, deliveries",
     "system_failure": "the next turn tries again; lower rungs answer meanwhile",
     "model_failure": "diagnosis; nothing is retrained on this sign alone",
