@@ -36,10 +36,11 @@ class Suspicion:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Rows:
-    """The checks of one history's rows, and which weeks were suspected so far."""
+    """The checks of one history's rows: weeks suspected so far, and those found sound since."""
 
     world: World
     suspected: dict[int, Suspicion] = field(default_factory=dict)
+    vouched: set[int] = field(default_factory=set)
     _samples: dict[int, Floats] = field(default_factory=dict)
 
     def check(self, week: int, importance: Floats) -> Suspicion | None:
@@ -54,6 +55,7 @@ class Rows:
             [self._sample(w)[:, columns] for w in past],
             self._sample(week)[:, columns],
             [feature.kind == "category" for feature in features],
+            vouched=[place for place, w in enumerate(past) if w in self.vouched],
         )
         if not found.suspected:
             return None

@@ -88,6 +88,7 @@ class _Living:
         for week in [w for w in self.rows.suspected if w + ANSWERED <= now]:
             if not self.broken(week):
                 self.rows.suspected.pop(week)
+                self.rows.vouched.add(week)
                 self.lifted += 1
 
     def _wants_to_train(self, now: int) -> bool:

@@ -61,6 +61,7 @@ class _Sheet:
     `key` names the content, so that what was reckoned of it can be remembered.
     """
 
+    period: str
     key: Hashable
     frame: pl.DataFrame
     entities: Ints
@@ -139,15 +140,9 @@ def _columns(rig: Rig, contract: Contract, state: State) -> tuple[str, ...]:
 
 
 def _checked(
-    rig: Rig,
-    contract: Contract,
-    state: State,
-    columns: tuple[str, ...],
-    past: Sequence[str],
-    period: str,
-    now: datetime,
-    special: bool,
-) -> PeriodChecked | None:
+    rig: Rig, contract: Contract, state: State, columns: tuple[str, ...], past: Sequence[str],
+    period: str, now: datetime, special: bool,
+) -> PeriodChecked | None:  # fmt: skip
     """Return the check of one period; None if it has too few rows or columns to say anything."""
     # In one order: a new champion ranks the columns anew, and what was read stays remembered.
     read = functools.partial(_sheet, rig, contract, state, tuple(sorted(columns)), now)
@@ -160,17 +155,19 @@ def _checked(
     before, this = weeks[:-1], weeks[-1]
     followed = _followed([*sheets, mine], weeks, categorical, tuple(names))
     then, here = (None, None) if followed is None else (followed[:-1], followed[-1])
-    check = check_week(before, this, categorical, entity_reference=then, entity_now=here)
+    check = check_week(
+        before, this, categorical, entity_reference=then, entity_now=here,
+        vouched=[place for place, s in enumerate(sheets) if s.period in state.taken_as_sound],
+    )  # fmt: skip
     if special:
         found = tuple(o for o in check.found if o.statistic in _NEVER_SPECIAL)
         check = replace(check, found=found, nearest=found[0] if found else None)
-    source = contract.data.source
     made = PeriodChecked(
         # By content, not by place: a turn that is made again tells of the same check.
         key=f"checked/{period}/{state.pins[rig.table(ROWS)].digest[-12:]}",
         period=period,
         suspected=check.suspected,
-        owner=Role(source.owner),
+        owner=Role(contract.data.source.owner),
         oddity=check.nearest.oddity if check.nearest else 0.0,
         level=check.level,
         rows=mine.rows,
@@ -297,4 +294,4 @@ def _sampled(
     marks = np.array([zlib.crc32(name.encode()) for name in entities], dtype=np.int64)
     kept = np.sort(np.argsort(marks, kind="stable")[:_ROWS])
     shown = rows[kept.tolist()].select(c for c in columns if c in rows.columns)
-    return _Sheet(key=key, frame=shown, entities=marks[kept], rows=rows.height)
+    return _Sheet(period=period, key=key, frame=shown, entities=marks[kept], rows=rows.height)

@@ -8,13 +8,14 @@ are a bug's only where the columns that go with it stayed where they were, or no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tamid.core.stats.arrays import Bools, Floats
-from tamid.core.stats.calendars import calendar_columns, new_since
+from tamid.core.stats.calendars import calendar_columns, new_since, tenfold_now
 from tamid.core.stats.comovement import moved_along
 from tamid.core.stats.dependence import (
     FLOOR,
@@ -36,7 +37,7 @@ from tamid.core.stats.oddities import (
     unseen_now,
     unseen_shares,
 )
-from tamid.core.stats.remixed import beyond_a_mix
+from tamid.core.stats.remixed import beyond_a_mix, rarer_in_a_mix
 from tamid.core.stats.stuck import stuck_at
 
 # From which value a statistic matters, and the least spread it is measured in: differences that a
@@ -92,13 +93,15 @@ def check_week(
     *,
     entity_reference: Floats | None = None,
     entity_now: Floats | None = None,
+    vouched: Collection[int] = (),
 ) -> BugCheck:
     """Hold a week (n, d) against reference weeks, each (n_w, d); NaN is missing.
 
     Categories are any codes that are the same in all weeks. A week with less than half of the usual
     rows is held against as few rows of each reference week, taken evenly. `entity_reference`
     (weeks, d) and `entity_now` (d,) are what :func:`tamid.core.stats.joins.changed` says of each
-    week.
+    week. `vouched`: places of reference weeks that were suspected and that a person found sound;
+    what lasts since one of them is no news.
     False alarms: one budget over all columns and statistics, see :mod:`.family`. Measured shares
     stand in docs/how-to/why-did-it-fall.md. Fewer than 8 reference weeks: nothing is suspected.
 
@@ -110,7 +113,9 @@ def check_week(
     >>> [o.column for o in check_week(weeks, broken, [False] * 3).found]
     [1]
     """
-    weeks = _as_few([w for w in reference if len(w)], len(now))
+    kept = [i for i, w in enumerate(reference) if len(w)]
+    weeks = _as_few([reference[i] for i in kept], len(now))
+    trusted = [place for place, i in enumerate(kept) if i in vouched]
     if len(weeks) < MIN_WEEKS or not len(now):
         return BugCheck(found=(), nearest=None, level=MOST, reliable=False)
     bins = bins_of(np.concatenate(list(weeks)), categorical)
@@ -126,8 +131,11 @@ def check_week(
     hard = {n: t for n, t in paired.items() if n not in _SOFT}
     soft = {n: t for n, t in paired.items() if n in _SOFT}
 
+    def rarer(column: int, value: float) -> float:
+        return rarer_in_a_mix(weeks, bins, mine, column, value, steps)
+
     def ranked_by(seen: Mapping[str, Floats]) -> tuple[Oddest, ...]:
-        return _stuck(oddest(hard, seen, SCALES), weeks, now, steps)
+        return _stuck(oddest(hard, seen, SCALES), weeks, now, steps, trusted, rarer)
 
     first = ranked = ranked_by(present)
     mixed = [
@@ -202,7 +210,7 @@ def _without_steps(
     """Take out what says nothing: the calendar steps by construction, a word has no range.
 
     A new value of a calendar is news only where the weeks before had none for a long time: each is
-    held against those before it, not against all others.
+    held against those before it, not against all others. Its range is left only by a wrong unit.
     """
     category = np.asarray(categorical, dtype=bool)
     before, here = dict(past), dict(present)
@@ -210,6 +218,8 @@ def _without_steps(
         idle = steps | category if name == "outside" else steps
         here[name] = np.where(idle, -np.inf, present[name])
         before[name] = np.where(idle, 0.0, past[name])
+    for j in np.flatnonzero(steps & ~category):
+        here["outside"][j] = tenfold_now([w[:, j] for w in weeks], now[:, j])
     if len(weeks) >= MIN_WEEKS + _QUIET:
         for j in np.flatnonzero(steps):
             own = [w[:, j] for w in (*weeks, now)]
@@ -237,13 +247,18 @@ def _paired(past: Mapping[str, Floats]) -> Mapping[str, Floats]:
 
 
 def _stuck(
-    ranked: tuple[Oddest, ...], weeks: Sequence[Floats], now: Floats, steps: Bools
+    ranked: tuple[Oddest, ...],
+    weeks: Sequence[Floats],
+    now: Floats,
+    steps: Bools,
+    vouched: Collection[int],
+    rarer: Callable[[int, float], float],
 ) -> tuple[Oddest, ...]:
-    """Raise a column that is one value now, and never nearly was, above every level."""
+    """Raise a column that is one value now, and never was for so long, above every level."""
     found = []
     for o in ranked:
-        own = [w[:, o.column] for w in weeks]
-        stuck, share, usual = stuck_at(own, now[:, o.column], len(ranked))
+        own, in_a_mix = [w[:, o.column] for w in weeks], functools.partial(rarer, o.column)
+        stuck, share, usual = stuck_at(own, now[:, o.column], len(ranked), vouched, in_a_mix)
         if stuck and not steps[o.column]:
             odd = max(o.oddity, MOST)
             found.append(replace(o, statistic="commonest", value=share, usual=usual, oddity=odd))

@@ -72,6 +72,32 @@ def beyond_a_mix(
     return found
 
 
+def rarer_in_a_mix(
+    weeks: Sequence[Floats], bins: Bins, week: Sums, column: int, value: float, steps: Bools
+) -> float:
+    """Return which share of the usual rows are not `value` in a mix of sound rows like a week.
+
+    Formula: sum w [x_j != value] / sum w over the same share of all reference rows, at most 1; w by
+    :func:`tamid.core.stats.remix.mixed_as`, the column's own margin and those of `steps` left free.
+    Source: our own, on raking; docs/adr/0059-what-is-stuck-for-weeks.md.
+
+    >>> x = np.repeat([0.0, 1.0], [90, 10])
+    >>> rows = np.column_stack([x, x])
+    >>> from tamid.core.stats.dependence import bins_of, sums_of
+    >>> cut = bins_of(rows, [True, True])
+    >>> now = sums_of(cut, rows[:95][[*range(95)] * 2])
+    >>> round(rarer_in_a_mix([rows] * 9, cut, now, 1, 0.0, np.zeros(2, bool)), 2)
+    0.53
+    """
+    pool = np.concatenate(list(weeks))
+    free = {int(j) for j in np.flatnonzero(steps)} | {column}
+    weight = mixed_as(codes_in(bins, pool), bins.offsets, week.counts, free)
+    others = (pool[:, column] != value) & ~np.isnan(pool[:, column])
+    if not weight.any() or not others.any():
+        return 1.0
+    return min(1.0, float(weight @ others / weight.sum() / others.mean()))
+
+
 def _drawn(codes: Ints, bins: Bins, week: Sums, free: Collection[int]) -> Ints | None:
     weight = mixed_as(codes, bins.offsets, week.counts, free)
     return drawn_by(weight, min(len(codes), _ROWS)) if weight.any() else None

@@ -7,7 +7,7 @@ import pytest
 
 from tamid.core.stats.arrays import Floats
 from tamid.core.stats.bugcheck import BugCheck, check_week
-from tamid.core.stats.calendars import calendar_columns, new_since
+from tamid.core.stats.calendars import calendar_columns, new_since, tenfold_now
 from tamid.core.stats.family import LEAST, MOST, NEVER, Scale, family_level, oddest, oddities
 from tamid.core.stats.oddities import (
     commonest_shares,
@@ -252,6 +252,48 @@ def test_a_value_of_the_calendar_is_news_where_there_long_was_none() -> None:
     ordered = [flagged(rng, i // 13) for i in range(26)]
     ordered[12][100:, 6] = 1.0
     assert not check_week(ordered, flagged(rng, 2), FLAGGED).suspected
+
+
+def test_a_wrong_unit_of_a_calendar_is_seen_and_its_steps_are_not() -> None:
+    """Months in their order, each beyond the last, until one comes in hundreds; years may step."""
+    rng = np.random.default_rng(25)
+    months = [flagged(rng, 1 + i // 4) for i in range(26)]
+    assert not check_week(months, flagged(rng, 8), [*FLAGGED[:6], False]).suspected
+    found = check_week(months, flagged(rng, 800), [*FLAGGED[:6], False]).found
+    assert [(o.column, o.statistic) for o in found] == [(6, "outside")]
+    assert tenfold_now([np.array([1.0])], np.array([2025.0])) == 0.0
+
+
+def test_a_measure_that_rests_in_most_weeks_is_no_calendar() -> None:
+    """Light in one week of three has many values there: a wrong unit of it is far outside."""
+    rng = np.random.default_rng(26)
+
+    def lit(i: int) -> Floats:
+        light = np.round(rng.normal(400, 80, 150), 1) if i % 3 == 0 else np.zeros(150)
+        return np.column_stack([week(rng, 150), light])
+
+    weeks = [lit(i) for i in range(26)]
+    assert not calendar_columns(weeks)[4]
+    now = lit(0)
+    assert not check_week(weeks, now, [*KINDS, False]).suspected
+    now[:, 4] *= 100
+    assert [o.column for o in check_week(weeks, now, [*KINDS, False]).found] == [4]
+
+
+def test_a_flag_of_those_who_stay_away_is_not_stuck() -> None:
+    """Only guests of old have it: it is gone with them, and broken where they come without it."""
+    rng = np.random.default_rng(27)
+
+    def guests(share: float) -> Floats:
+        old = (rng.random(250) < share).astype(np.float64)
+        return np.column_stack([week(rng, 250), old, old * (rng.random(250) < 0.3)])
+
+    weeks, kinds = [guests(0.2) for _ in range(20)], [*KINDS, False, False]
+    assert not [o for o in check_week(weeks, guests(0.004), kinds).found if o.column == 5]
+    broken = guests(0.2)
+    broken[:, 5] = 0.0
+    found = check_week(weeks, broken, kinds).found
+    assert [(o.column, o.statistic) for o in found] == [(5, "commonest")]
 
 
 def test_new_rows_and_new_weeks_agree_with_counting() -> None:

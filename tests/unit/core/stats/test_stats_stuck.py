@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tamid.core.stats.arrays import Floats
 from tamid.core.stats.stuck import chance_of_so_many, stuck_at
 
 
@@ -79,3 +80,50 @@ def test_missing_values_are_no_value() -> None:
     past = [rng.normal(size=100) for _ in range(10)]
     assert not stuck_at(past, np.full(100, np.nan), 5)[0]
     assert stuck_at(past, np.r_[np.full(50, np.nan), np.full(50, 1.5)], 5)[0]
+
+
+def rare(rng: np.random.Generator, share: float = 0.03, rows: int = 250) -> Floats:
+    """A week with a flag that few rows have."""
+    return (rng.random(rows) < share).astype(np.float64)
+
+
+def test_a_rare_flag_that_stays_away_is_stuck_in_its_second_week() -> None:
+    """One week without it is nothing; two in a row never were. An almost pure week is no excuse."""
+    rng = np.random.default_rng(5)
+    past, gone = [rare(rng) for _ in range(25)], np.zeros(250)
+    past.insert(9, (np.arange(250) < 4).astype(np.float64))
+    assert not stuck_at(past, gone, 20)[0]
+    assert stuck_at([*past, gone], gone, 20)[0]
+    common = [rare(rng, 0.07) for _ in range(25)]
+    common.insert(9, (np.arange(250) < 4).astype(np.float64))
+    assert stuck_at(common, gone, 20)[0]
+
+
+def test_what_a_person_found_sound_is_no_news_for_as_long_as_it_lasts() -> None:
+    """However long the run; one that begins after other weeks is another matter."""
+    rng = np.random.default_rng(6)
+    past, gone = [rare(rng, 0.07) for _ in range(20)], np.zeros(250)
+    assert stuck_at(past, gone, 20)[0]
+    for more in range(1, 6):
+        assert not stuck_at([*past, *[gone] * more], gone, 20, vouched=[20])[0]
+    again = [*past[:6], gone, *past[6:]]
+    assert stuck_at([*again, gone, gone], gone, 20, vouched=[6])[0]
+
+
+def test_a_flag_that_sleeps_most_weeks_may_sleep_for_longer() -> None:
+    """Holidays come in a third of the weeks: weeks without any are usual, eight in a row too."""
+    rng = np.random.default_rng(7)
+    hits = 0
+    for _ in range(20):
+        weeks = [rare(rng, 0.14, 168) * (rng.random() < 1 / 3) for _ in range(60)]
+        hits += sum(stuck_at(weeks[t - 26 : t], weeks[t], 1)[0] for t in range(26, 60))
+    assert hits <= 2
+
+
+@pytest.mark.parametrize("share", [0.97, 0.99])
+def test_runs_of_pure_weeks_are_rarely_called_stuck(share: float) -> None:
+    """Type I of all lengths together, one column: at most one sound week in a hundred."""
+    rng = np.random.default_rng(8)
+    weeks = [rare(rng, 1 - share) for _ in range(326)]
+    hits = sum(stuck_at(weeks[t - 26 : t], weeks[t], 1)[0] for t in range(26, 326))
+    assert hits <= 3
