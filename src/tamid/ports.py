@@ -293,6 +293,8 @@ class TrainingJob:
     `params`: take these, and search for none.
     `held` is the window in force: another is taken only if it is shown to be better, and one
     `out_of_season`, which may be offered after a drift, only if it is better beyond doubt.
+    `by_weeks`: none is in force, and another than the default must be better beyond what the weeks
+    differ by.
     """
 
     run: str
@@ -309,6 +311,7 @@ class TrainingJob:
     held: str = ""
     given: GivenModel | None = None
     out_of_season: tuple[str, ...] = ()
+    by_weeks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -391,6 +391,8 @@ class RunStarted(Event):
     `reach`: how many of the latest periods each window covers, of `decay` the half-life; {} in
     ledgers from before it was recorded.
     `given`: the blob of a model that was handed over, which is judged and not fitted.
+    `by_weeks`: a routine run takes another window than all periods only if that is shown over weeks
+    anew; false in ledgers from before, where the window in force had to be beaten.
     """
 
     run: str
@@ -415,6 +417,7 @@ class RunStarted(Event):
     out_of_season: tuple[str, ...] = ()
     given: str = ""
     reach: Mapping[str, int] = field(default_factory=dict)
+    by_weeks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ def started_of(
         out_of_season=_out_of_season(contract, a.periods, a.degraded, candidates, now),
         given=a.given if isinstance(a, do.TakeOver) else "",
         reach=back,
+        by_weeks=True,
     )
 
 
@@ -116,6 +117,8 @@ def _job(rig: Rig, state: State, started: ev.RunStarted, frame: pl.DataFrame) ->
         # The search's journals of all models lie in one folder.
         resume=f"{rig.model}-{started.run}",
         held=offered_as(started.held, candidates) or started.held,
+        # After a drift there is one break, and weeks cannot tell what follows it.
+        by_weeks=started.by_weeks and not degraded,
         given=given,
         out_of_season=unseasonal if degraded else (),
     )

@@ -204,7 +204,7 @@ def _searched(bench: Bench, steps: Steps) -> tuple[dict[str, Param], Sequence[Tr
 def _window(
     bench: Bench, params: Mapping[str, Param], steps: Steps
 ) -> tuple[Tuned, Sequence[Candidate]]:
-    """Tune each window on the same unseen rows, and choose with hysteresis."""
+    """Tune each window on the same unseen rows, and choose."""
     steps.next("windows")
     first = bench.windows[0]
     tuned: dict[str, Tuned] = {}
@@ -222,6 +222,7 @@ def _window(
     best, candidates = choose(
         bench.contract, tuned, bench.y[seen], bench.weight[seen], blocks, rng,
         held=job.held, least=0 if job.degraded else FEWEST_ROWS, out_of_season=job.out_of_season,
+        weeks=blocks[1] if job.by_weeks else None,
     )  # fmt: skip
     return tuned[best], candidates
 

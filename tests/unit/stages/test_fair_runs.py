@@ -23,6 +23,7 @@ from tamid.core.actions import Train
 from tamid.core.fold import fold
 from tamid.core.state import Run, State
 from tamid.core.values import Role
+from tamid.core.view.evidence import step
 from tamid.ports import TrainingJob, TrainingResult
 from tamid.stages import byhand
 from tamid.stages.incumbent import incumbent
@@ -269,8 +270,15 @@ def test_a_run_knows_the_window_in_force_and_the_season_ahead(rig: Rig) -> None:
     job = training_job(rig, state, drift, later)
     assert job.out_of_season == ("short", "recent")
     assert set(job.windows) == {"all", "short", decay}
+    # A routine run asks every window to be better over weeks; one break is not to be told so.
+    assert started.by_weeks
+    assert (seen[-1].by_weeks, job.by_weeks) == (True, False)
+    record = next(r for r in rig.ledger.read("toy") if r.event == started)
+    assert f"window in force: {first.window}; another than all" in "; ".join(step(record).details)
     # A run of a ledger from before is made again with the windows of then, and the window in force
     # stays so when its half-life has moved.
-    older = job_of(rig, state, replace(started, reach={}, out_of_season=()), later)
+    before = replace(started, reach={}, out_of_season=(), by_weeks=False)
+    older = job_of(rig, state, before, later)
     assert set(older.windows) == {"all", "long", "short"}
+    assert not older.by_weeks
     assert job_of(rig, state, replace(started, held="decay:13"), later).held == decay

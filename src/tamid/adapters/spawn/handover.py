@@ -116,7 +116,7 @@ def read_bundle(folder: Path) -> Opened:
 
 _JOB_FIELDS = (
     "run", "contract", "code", "windows", "holdout", "seed", "degraded", "judge_salt", "resume",
-    "params", "held", "out_of_season",
+    "params", "held", "out_of_season", "by_weeks",
 )  # fmt: skip
 _GIVEN_FIELDS = ("name", "kind", "inputs", "through")
 _RESULT_FIELDS = (

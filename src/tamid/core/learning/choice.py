@@ -11,9 +11,11 @@ from numpy.random import Generator
 from tamid.core.contract.metrics import quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.learning.model import Bools, Floats, Ints
+from tamid.core.stats.arrays import group_sums
 from tamid.core.stats.bootstrap import bootstrap_difference
 from tamid.core.stats.calibration import Calibration, apply_calibration, fit_isotonic, fit_platt
-from tamid.core.stats.hysteresis import BY_CHANCE, kept_or_better
+from tamid.core.stats.hysteresis import BY_CHANCE, kept_or_better, week_error
+from tamid.core.stats.intervals import influence
 from tamid.core.stats.metrics import Terms, metric_of, terms
 from tamid.core.stats.threshold import Gains, best_for_f1, best_for_gain
 from tamid.core.values import Task
@@ -92,6 +94,7 @@ def choose(
     held: str = "",
     least: int = 0,
     out_of_season: tuple[str, ...] = (),
+    weeks: Ints | None = None,
 ) -> tuple[str, tuple[Candidate, ...]]:
     """Choose a window: the one in force, unless another is better by more than one standard error.
 
@@ -99,6 +102,8 @@ def choose(
     of the paired difference is the larger of those over each way of cutting `blocks` (weeks,
     entities). Fewer than `least` rows change nothing. A window `out_of_season` takes the place of
     the best other one only if that is shown at one chance in a hundred.
+    `weeks`: which week each row is of, where none is in force and the first one is to be beaten
+    beyond what the weeks differ by, too, of which a t of as many is asked.
     """
     metric = quality_metric(contract)
     sign = 1.0 if metric_of(metric, contract.task).higher_is_better else -1.0
@@ -108,7 +113,7 @@ def choose(
     }
     names = list(parts)
     in_season = [n for n in names if n not in out_of_season] or names
-    base = held if held in in_season else in_season[0]
+    base = held if held in in_season and weeks is None else in_season[0]
 
     def over(one: str) -> tuple[Candidate, ...]:
         return tuple(
@@ -124,11 +129,23 @@ def choose(
     found = over(base)
     if len(y) < least:
         return base, found
+    if weeks is not None:
+        return _shown_over_weeks(base, found, parts, weeks), found
     usual = np.array([n in in_season for n in names])
     best = _taken(base, found, usual)
     if not usual.all():
         best = _taken(best, over(best), ~usual, _BEYOND_DOUBT)
     return best, found
+
+
+def _shown_over_weeks(
+    base: str, found: tuple[Candidate, ...], parts: Mapping[str, Terms], weeks: Ints
+) -> str:
+    """Return the window that is better beyond its error and beyond the spread of the weeks."""
+    count = int(weeks.max(initial=-1)) + 1
+    lead = influence(parts[base])
+    moved = [group_sums(influence(p) - lead, weeks, count) for p in parts.values()]
+    return _taken(base, found, between=week_error(np.stack(moved)), weeks=count)
 
 
 def _error(one: Terms, other: Terms, blocks: tuple[Ints, ...], rng: Generator) -> float:
@@ -142,8 +159,17 @@ def _error(one: Terms, other: Terms, blocks: tuple[Ints, ...], rng: Generator) -
 
 
 def _taken(
-    held: str, found: tuple[Candidate, ...], allowed: Bools, chance: float = BY_CHANCE
+    held: str,
+    found: tuple[Candidate, ...],
+    allowed: Bools | None = None,
+    chance: float = BY_CHANCE,
+    *,
+    between: Floats | None = None,
+    weeks: int = 0,
 ) -> str:
     names = [c.window for c in found]
     gains, errors = [c.gain for c in found], [c.error for c in found]
-    return names[kept_or_better(names.index(held), gains, errors, allowed, chance)]
+    place = kept_or_better(
+        names.index(held), gains, errors, allowed, chance, between=between, weeks=weeks
+    )
+    return names[place]

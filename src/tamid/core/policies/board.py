@@ -17,15 +17,16 @@ from tamid.core.learning.choice import FEWEST_ROWS
 from tamid.core.policies.tensor import Tensor
 from tamid.core.policies.worth import at_stake
 from tamid.core.stats.arrays import Bools, Floats, Ints
-from tamid.core.stats.hysteresis import kept_or_better
+from tamid.core.stats.blocks import hang_together
+from tamid.core.stats.hysteresis import few_weeks_quantile, kept_or_better, week_error
 from tamid.core.windows import COMING, YEAR, knows_season
 
 # Matured weeks on which windows and models are compared: as many as a run sets aside for tuning.
 JUDGED = 4
 # Fewer blocks than this decide nothing (2^-5 < 5 %).
 FEWEST_BLOCKS = 6
-# One-sided 5 %.
-Z = 1.645
+# One-sided 5 %, and what lies beyond it.
+_Z, _CHANCE = 1.645, 0.05
 # The size against which tolerances are read: 1 for rates, the reference itself for errors.
 _RATES = frozenset({"f1", "macro_f1", "precision", "recall", "accuracy", "auc", "brier", "r2"})
 
@@ -37,8 +38,8 @@ class Quick:
     fall: list[list[list[float]]]
     doubt: list[list[list[float]]]
     scale: list[list[list[float]]]
-    choice: list[list[int]]
-    guarded: list[list[int]]
+    choice: list[int]
+    guarded: list[int]
     scarce: list[bool]
     fitted: list[list[bool]]
 
@@ -52,10 +53,11 @@ class Board:
     when it was made (its recipe's quality then; for the first ones their own first four weeks).
     `scale` (O, W, T): what a tolerance of 1 means. `stake` (O, W, T): answers in a judged week that
     a fall of one would make wrong.
-    `gain`, `gain_doubt` (O, W, O, W): of the candidate of an origin and window over a champion.
-    `choice`, `guarded` (O, W): the window that `auto` takes at an origin, by the one in force;
-    without and with the guard of seasons. `scarce` (O,): so few rows are judged there that only a
-    fall of quality is reason to leave the one in force.
+    `gain`, `gain_reach` (O, W, O, W): of the candidate of an origin and window over a champion, and
+    how far its one-sided bounds lie from it.
+    `choice`, `guarded` (O,): the window that `auto` takes at an origin, without and with the guard
+    of seasons. `scarce` (O,): so few rows are judged there that only a fall of quality is reason to
+    leave the one in force.
     """
 
     tensor: Tensor
@@ -67,7 +69,7 @@ class Board:
     scale: Floats
     stake: Floats
     gain: Floats
-    gain_doubt: Floats
+    gain_reach: Floats
     choice: Ints
     guarded: Ints
     scarce: Bools
@@ -93,12 +95,12 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
     over, under = tensor.measure.parts(tensor.sums)
     recent, doubt = (np.full(tensor.sums.shape[:3], np.nan) for _ in range(2))
     shape = (*tensor.begins.shape, *tensor.begins.shape)
-    gain, gain_doubt = np.full(shape, np.nan), np.full(shape, np.nan)
+    gain, gain_reach = np.full(shape, np.nan), np.full(shape, np.nan)
     places = {int(week): place for place, week in enumerate(tensor.origins)}
     mass = tensor.sums[..., tensor.terms.index("rows")].sum(axis=3)
     answers = at_stake(tensor.measure, tensor.terms, tensor.sums).sum(axis=3)
     seen_rows, stake = np.zeros_like(recent), np.zeros_like(recent)
-    choice, guarded = (np.tile(np.arange(shape[1]), (shape[0], 1)) for _ in range(2))
+    choice, guarded = (np.zeros(shape[0], dtype=np.int64) for _ in range(2))
     scarce = np.ones(shape[0], dtype=bool)
     for t, weeks, alive in _looks(tensor, judged):
         blocks = (slice(0, alive), slice(None), weeks)
@@ -114,14 +116,14 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
         recipe = _recipe(tensor, t, judged)
         if place is None or recipe is None:
             continue
-        found = _gains(tensor, recent[:alive, :, t], influence, recipe, place)
-        gain[place, :, :alive], gain_doubt[place, :, :alive] = found
+        told = mass[recipe, 0, weeks] > 0
+        found = _gains(tensor, recent[:alive, :, t], influence, recipe, told)
+        gain[place, :, :alive], gain_reach[place, :, :alive] = found.gain, found.reach()
         scarce[place] = seen_rows[recipe, 0, t] < FEWEST_ROWS
         allowed = tensor.fitted[place] & tensor.fitted[recipe]
-        step = found[0][:, recipe], found[1][:, recipe]
-        choice[place] = _chosen(*step, allowed)
-        guarded[place] = _chosen(*step, allowed & _in_season(tensor, place))
-    gain, gain_doubt = _by_recipe(tensor, judged, gain, gain_doubt)
+        choice[place] = found.chosen(recipe, allowed)
+        guarded[place] = found.chosen(recipe, allowed & _in_season(tensor, place))
+    gain, gain_reach = _by_recipe(tensor, judged, gain, gain_reach)
     reference, reference_doubt = _references(tensor, judged, recent, doubt)
     rated = tensor.metric in _RATES
     return Board(
@@ -134,7 +136,7 @@ def board(tensor: Tensor, judged: int = JUDGED) -> Board:
         scale=np.ones_like(reference) if rated else np.abs(reference),
         stake=stake,
         gain=gain,
-        gain_doubt=gain_doubt,
+        gain_reach=gain_reach,
         choice=choice,
         guarded=guarded,
         scarce=scarce,
@@ -169,17 +171,58 @@ def _error(influence: Floats) -> Floats:
     return np.asarray(np.sqrt(squares.sum(axis=-1) * (n / max(n - 1, 1))))
 
 
-def _gains(
-    tensor: Tensor, value: Floats, influence: Floats, recipe: int, place: int
-) -> tuple[Floats, Floats]:
-    """Return the gain (W, O, W) of the recipe over all models there are, and its error.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Gains:
+    """The gain (W, O, W) of a recipe over all models there are.
+
+    `error`: from the spread of blocks; `between`: from that of the judged weeks, which are `weeks`;
+    `together`: where neighbouring blocks depend on each other.
+    """
+
+    gain: Floats
+    error: Floats
+    between: Floats
+    together: Bools
+    weeks: int
+
+    def reach(self) -> Floats:
+        """Return how far one-sided bounds lie from the gain, as the gate of the loop draws them.
+
+        Weeks are drawn where the blocks within them cannot stand alone.
+        """
+        few = few_weeks_quantile(_CHANCE, self.weeks)
+        blocks = _Z * self.error
+        return np.where(self.together, np.maximum(blocks, few * self.between), blocks)
+
+    def chosen(self, recipe: int, allowed: Bools) -> int:
+        """Return the window to take: the default, unless another is better by its errors.
+
+        Whatever is in force, it is less data that has to be shown to be better, at each run anew.
+        """
+        over = (slice(None), recipe, 0)
+        between, weeks = self.between[over], self.weeks
+        return kept_or_better(
+            0, self.gain[over], self.error[over], allowed, between=between, weeks=weeks
+        )
+
+
+def _gains(tensor: Tensor, value: Floats, influence: Floats, recipe: int, told: Bools) -> _Gains:
+    """Return the gain of the recipe over all models there are; `told`: judged weeks with rows.
 
     Models that are younger than the recipe have learnt from judged weeks; they stay NaN.
     """
     gain = tensor.sign * (value[recipe][:, None, None] - value[None])
     apart = influence[recipe][:, None, None, :] - influence[None]
     fair = (np.arange(len(value)) <= recipe)[None, :, None] & np.isfinite(gain)
-    return np.where(fair, gain, np.nan), np.where(fair, _error(apart), np.nan)
+    apart = np.where(fair[..., None] & np.isfinite(apart), apart, 0.0)
+    blocks = apart.reshape(*apart.shape[:-1], len(told), -1)[..., told, :]
+    return _Gains(
+        gain=np.where(fair, gain, np.nan),
+        error=np.where(fair, _error(apart), np.nan),
+        between=week_error(blocks.sum(axis=-1)),
+        together=hang_together(blocks.reshape(*apart.shape[:-1], -1)),
+        weeks=int(told.sum()),
+    )
 
 
 def _by_recipe(tensor: Tensor, judged: int, gain: Floats, doubt: Floats) -> tuple[Floats, Floats]:
@@ -190,17 +233,6 @@ def _by_recipe(tensor: Tensor, judged: int, gain: Floats, doubt: Floats) -> tupl
             for values in (gain, doubt):
                 values[place, :, recipe + 1 : place] = values[place, :, recipe][:, None]
     return gain, doubt
-
-
-def _chosen(gain: Floats, doubt: Floats, allowed: Bools) -> Ints:
-    """Return the window to take by the one in force: another only if better by its error.
-
-    `gain`, `doubt` (W, W): of the first over the second. A window in force that is not allowed
-    (any more) gives way to the default.
-    """
-    bases = [held if allowed[held] else 0 for held in range(len(allowed))]
-    taken = [kept_or_better(b, gain[:, b], doubt[:, b], allowed) for b in bases]
-    return np.array(taken, dtype=np.int64)
 
 
 def _in_season(tensor: Tensor, place: int) -> Bools:

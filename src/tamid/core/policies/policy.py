@@ -36,7 +36,8 @@ class ReplayPolicy:
     new_data (`new_rows` matured rows since, or matured weeks grown by the share `grown` since),
     drift (score PSI above `psi` in two weeks in a row),
     estimate (as quality, on the label-free estimate, two weeks in a row).
-    `window`: a name of the tensor's windows, or auto (chosen on matured weeks, with hysteresis).
+    `window`: a name of the tensor's windows, or auto (the default one,
+    unless another is shown to be better on matured weeks).
     `gate`: the candidate's recipe must not be worse than the champion by more than `margin` (in the
     metric's unit; None: half a point of a rate, half a hundredth of an error), nor look worse.
     `cooldown`: least weeks between two runs; `per_year`: most runs in 52 weeks; `lag`: weeks from a

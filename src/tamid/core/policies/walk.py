@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tamid.core.policies.board import Board, Z
+from tamid.core.policies.board import Board
 from tamid.core.policies.policy import (
     AGE,
     AUTO,
@@ -152,7 +152,7 @@ class _Steps:
         """Return the window to learn from: few judged rows speak only where quality has fallen."""
         if self._tables.quick.scarce[place] and trigger != QUALITY:
             return held
-        return self._choice[place][held]
+        return self._choice[place]
 
     def _spent(self, week: int) -> int:
         """Return how many runs there were in the year up to a week."""
@@ -226,7 +226,7 @@ class _Steps:
     def _judged(self, place: int, window: int, trigger: str) -> Outcome:
         """Say what the gate makes of the candidate, by the rules of the loop's own gate."""
         at = (place, window, *self._champion)
-        gain, doubt = self._tables.gain[at], self._tables.gain_doubt[at]
+        gain, reach = self._tables.gain[at], self._tables.gain_reach[at]
         if not np.isfinite(gain):
             return Outcome.UNDECIDED
         fallen = trigger == QUALITY
@@ -235,7 +235,7 @@ class _Steps:
         scale = known if known == known else 1.0
         margin = _MARGIN * scale if self._policy.margin is None else self._policy.margin
         margin = max(margin, _DEGRADED_MARGIN * scale) if fallen else margin
-        low, high = gain - Z * doubt, gain + Z * doubt
+        low, high = gain - reach, gain + reach
         if high < 0 and low <= -margin:
             return Outcome.HELD
         if low > 0 or (gain >= 0 and low > -margin):

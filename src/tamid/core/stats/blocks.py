@@ -12,11 +12,12 @@ independent finds differences that are not there. The unit is chosen on the data
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from tamid.core.stats.arrays import Floats, Ints, codes_of, group_sums
+from tamid.core.stats.arrays import Bools, Floats, Ints, codes_of, group_sums
 
 # Neighbouring units count as uncorrelated up to here (and up to a one-sided 20 % test).
 _MAX_AUTOCORRELATION = 0.1
@@ -96,20 +97,37 @@ def choose_blocks(influence: Floats, groups: Groups, *, entity_only: bool = Fals
     )  # fmt: skip
 
 
-def autocorrelation(sums: Floats) -> float:
-    """Return the lag-1 autocorrelation, with its small-sample bias of -1/n taken away.
+def autocorrelation(sums: Floats) -> Floats:
+    """Return the lag-1 autocorrelation (last axis), its small-sample bias of -1/n taken away.
 
-    Formula: r = sum (x_t - m)(x_{t+1} - m) / sum (x_t - m)^2, plus 1/n.
+    Formula: r = sum (x_t - m)(x_{t+1} - m) / sum (x_t - m)^2, plus 1/n; 0 where nothing moves.
     Source: Kendall (1954), Biometrika 41 (the bias).
 
-    >>> autocorrelation(np.array([1.0, -1.0, 1.0, -1.0]))
+    >>> float(autocorrelation(np.array([1.0, -1.0, 1.0, -1.0])))
     -0.5
     """
-    if len(sums) == 0:
-        return 0.0
-    x = sums - sums.mean()
-    power = float(x @ x)
-    return float(x[1:] @ x[:-1]) / power + 1.0 / len(x) if power > 0 else 0.0
+    n = sums.shape[-1]
+    if n == 0:
+        return np.zeros(sums.shape[:-1])
+    x = sums - sums.mean(axis=-1, keepdims=True)
+    power, products = (x**2).sum(axis=-1), (x[..., 1:] * x[..., :-1]).sum(axis=-1)
+    moves = power > 0
+    found = np.divide(products, power, out=np.zeros(np.shape(power)), where=moves)
+    return np.where(moves, found + 1.0 / n, 0.0)
+
+
+def hang_together(sums: Floats) -> Bools:
+    """Say of units in order of time (last axis) whether each depends on the one before it.
+
+    Too few to tell do so: what is not shown to be independent is drawn as a whole.
+
+    >>> bool(hang_together(np.arange(20.0))), bool(hang_together(np.tile([1.0, -1.0], 10)))
+    (True, False)
+    """
+    n = sums.shape[-1]
+    if n < _MIN_DAYS:
+        return np.ones(sums.shape[:-1], dtype=bool)
+    return np.asarray(autocorrelation(sums) > _limit(n))
 
 
 def design_effect(influence: Floats, codes: Ints, count: int) -> float:
@@ -139,17 +157,21 @@ def _time_blocks(influence: Floats, groups: Groups) -> tuple[Blocks, float, str]
     if groups.day is not None:
         days = _blocks(Unit.DAY, groups.day)
         if weeks is None or days.count > weeks.count:
-            r = autocorrelation(group_sums(influence, days.codes, days.count))
-            limit = max(_MAX_AUTOCORRELATION, _Z_DOUBT / np.sqrt(days.count))
+            sums = group_sums(influence, days.codes, days.count)
+            r, limit = float(autocorrelation(sums)), _limit(days.count)
             if weeks is None:
                 return days, r, f"days, neighbours correlated {r:+.2f}; there are no weeks"
-            if days.count >= _MIN_DAYS and r <= limit:
+            if not hang_together(sums):
                 return days, r, f"days: neighbours are correlated {r:+.2f}, at most {limit:.2f}"
             doubt = f"{days.count} days" if days.count < _MIN_DAYS else f"correlated {r:+.2f}"
             return weeks, r, f"weeks, because days cannot stand alone ({doubt})"
     assert weeks is not None
-    r = autocorrelation(group_sums(influence, weeks.codes, weeks.count))
+    r = float(autocorrelation(group_sums(influence, weeks.codes, weeks.count)))
     return weeks, r, f"weeks: neighbours are correlated {r:+.2f}"
+
+
+def _limit(count: int) -> float:
+    return max(_MAX_AUTOCORRELATION, _Z_DOUBT / math.sqrt(count))
 
 
 def _blocks(unit: Unit, values: Ints) -> Blocks:

@@ -59,7 +59,7 @@ def _details(event: ev.Event) -> Iterator[str]:
         case ev.RunStarted():
             yield f"contract {event.contract[:19]}, seed {event.seed}, window {event.window}"
             if event.held and event.window == "auto":
-                yield f"window in force: {event.held}; another must be shown to be better"
+                yield f"window in force: {event.held}; {_proof(event)}"
             if event.out_of_season:
                 yield f"windows {_unseasonal(event)}; they lack a season of the coming month"
             if event.periods:
@@ -87,6 +87,12 @@ def _report(event: ev.Event) -> str:
     if isinstance(event, (ev.Judged, ev.CaseOpened, ev.RunFinished)):
         return event.report
     return event.evidence if isinstance(event, ev.Promoted) else ""
+
+
+def _proof(event: ev.RunStarted) -> str:
+    if event.by_weeks and not event.degraded_periods:
+        return "another than all periods must be shown over weeks to be better"
+    return "another must be shown to be better"
 
 
 def _unseasonal(started: ev.RunStarted) -> str:

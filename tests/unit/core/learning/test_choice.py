@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,33 @@ def test_a_window_in_force_that_is_no_candidate_gives_way_to_the_default(
 ) -> None:
     """What was learnt after a drift, or out of season, is no choice of today."""
     assert two_windows(contract, 400, held="recent") == "all"
+
+
+@pytest.mark.parametrize(
+    ("noises", "wanted"),
+    [((0.2, 0.2, 0.2, 0.2), "short"), ((0.4, 0.4, 0.4, 0.02), "all")],
+)
+def test_a_window_must_be_better_in_more_than_one_week(
+    contract: Contract, noises: tuple[float, ...], wanted: str
+) -> None:
+    """With as many rows as one likes: by the error of rows alone both were taken. What is in force
+    does not count, and where all rows are of one week nothing is shown.
+    """
+    y = (np.arange(4000) % 4 == 0).astype(np.float64)
+    week = np.arange(4000) // 1000
+    short = scored(y, 1.0, 2, "short")
+    even = 0.5 + 0.25 * (2 * y - 1)
+    noisy = np.clip(even + np.array(noises)[week] * (short.score - even), 0, 1)
+    tuned = {"all": scored(y, 0.4, 1, "all"), "short": replace(short, score=noisy)}
+
+    def taken(held: str, weeks: np.ndarray | None) -> str:
+        rng = np.random.default_rng(0)
+        rows = (np.arange(4000),)
+        return choose(contract, tuned, y, np.ones(4000), rows, rng, held=held, weeks=weeks)[0]
+
+    assert taken("all", None) == "short"
+    assert taken("all", week) == taken("short", week) == wanted
+    assert taken("short", np.zeros(4000, dtype=np.int64)) == "all"
 
 
 def test_too_few_rows_change_no_window(contract: Contract) -> None:

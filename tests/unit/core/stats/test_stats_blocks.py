@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from tamid.core.stats.arrays import Floats
-from tamid.core.stats.blocks import Groups, Unit, autocorrelation, choose_blocks, design_effect
+from tamid.core.stats.blocks import (
+    Groups,
+    Unit,
+    autocorrelation,
+    choose_blocks,
+    design_effect,
+    hang_together,
+)
 
 
 def _units(influence: Floats, groups: Groups) -> list[Unit]:
@@ -85,7 +92,20 @@ def test_measures_of_dependence() -> None:
     copies = np.repeat(rng.normal(size=50), 5)
     assert design_effect(copies, np.repeat(np.arange(50), 5), 50) == pytest.approx(5)
     assert design_effect(copies, np.arange(250), 250) == pytest.approx(1)
-    assert (autocorrelation(np.zeros(3)), autocorrelation(np.empty(0))) == (0.0, 0.0)
+    assert not autocorrelation(np.zeros(3)).any()
+    assert autocorrelation(np.empty(0)) == 0.0
+
+
+def test_what_hangs_together_is_told_for_many_at_once() -> None:
+    """Noise stands alone, what shares its week does not, and of few units nothing is known."""
+    rng = np.random.default_rng(8)
+    alone = rng.normal(size=(400, 16))
+    shared = np.repeat(rng.normal(size=(400, 4)), 4, axis=1) + 0.3 * alone
+    assert float(hang_together(alone).mean()) < 0.25
+    assert float(hang_together(shared).mean()) > 0.9
+    assert hang_together(alone[:, :9]).all()
+    one = [float(autocorrelation(row)) for row in shared[:3]]
+    assert np.allclose(autocorrelation(shared[:3]), one)
 
 
 def test_no_rows_still_give_a_plan() -> None:
