@@ -82,9 +82,10 @@ class World(Stores):
         return tick(rig, "tester", adopt(rig, CONTRACT, {}, moment)).state
 
     def live(self, broken: Change | None = None, labels: Change | None = None,
-             turned: bool = False, weeks: int = LIVE) -> State:  # fmt: skip
+             turned: bool = False, weeks: int = LIVE, usual: Change = lambda rows: rows,
+             ) -> State:  # fmt: skip
         """History, then live weeks, of which those from the second on are broken or turned."""
-        past = pl.concat([rows_of(w) for w in range(PAST)])
+        past = pl.concat([usual(rows_of(w)) for w in range(PAST)])
         self.rows.put("history", past, FIRST + PAST * WEEK)
         told = pl.concat([labels_of(w) for w in range(PAST - 1)])
         self.labels.put("history", told, FIRST + PAST * WEEK)
@@ -92,7 +93,7 @@ class World(Stores):
         for week in range(PAST, PAST + weeks):
             at = FIRST + week * WEEK + timedelta(hours=4)
             hit = week >= PAST + FROM
-            rows = rows_of(week)
+            rows = usual(rows_of(week))
             self.rows.put(f"w{week}", broken(rows) if broken and hit else rows, at)
             self.turn(at)
             known = labels_of(week - 1, turned and week - 1 >= PAST + FROM)
@@ -230,6 +231,26 @@ def test_a_person_may_take_odd_weeks_as_sound(keys: Keys) -> None:
     state = fold(world.ledger.read("small"))
     assert state.suspected == ()
     assert state.checked[max(state.checked)].suspected
+
+
+def test_what_was_found_sound_is_not_asked_again_while_it_lasts(keys: Keys) -> None:
+    """A tariff ends for good: its flag stays at 0, which its owner says once."""
+    world = World(keys)
+
+    def tariff(rows: pl.DataFrame) -> pl.DataFrame:
+        old = np.random.default_rng(rows.get_column("week").dt.epoch("s")[0]).random(ROWS) < 0.08
+        return rows.with_columns(pl.Series("calls", old.astype(np.float64)))
+
+    def ended(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(pl.lit(0.0).alias("calls"))
+
+    state = world.live(broken=ended, usual=tariff, weeks=2)
+    assert len(state.suspected) == 1
+    _resolved(world, state, "the tariff ended")
+    for week in range(PAST + 2, PAST + 5):
+        at = FIRST + week * WEEK + timedelta(hours=4)
+        world.rows.put(f"w{week}", ended(rows_of(week)), at)
+        assert world.turn(at).suspected == ()
 
 
 def test_a_lost_part_of_a_batch_is_told_and_blocks_nothing(keys: Keys) -> None:
