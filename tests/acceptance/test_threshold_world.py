@@ -55,12 +55,10 @@ def labels(k: int) -> pl.DataFrame:
     return rows(k).select("customer", "week").with_columns(pl.Series("left", leavers(k)))
 
 
-def world(keys: Keys, owed: float) -> period_world.Small:
+def world(keys: Keys, owed: float, training: str = "model: logistic") -> period_world.Small:
     """The world under a contract that demands a least F1."""
-    return period_world.Small(
-        keys, CONTRACT.replace("OWED", f"{owed}"), rows, labels, every=WEEK, past=PAST,
-        later=8 * DAY,
-    )  # fmt: skip
+    text = CONTRACT.replace("OWED", f"{owed}").replace("model: logistic", training)
+    return period_world.Small(keys, text, rows, labels, every=WEEK, past=PAST, later=8 * DAY)
 
 
 def test_the_threshold_alone_repairs_it_and_nobody_retrains(keys: Keys) -> None:
@@ -94,4 +92,16 @@ def test_where_no_threshold_repairs_it_the_loop_retrains(keys: Keys) -> None:
     assert tried[0].detail["repairs"] == 0.0
     assert tried[0].interval is not None
     assert tried[0].interval.low < 0.86
+    assert [r.started.trigger for r in state.runs.values()][:2] == ["first", "quality"]
+
+
+def test_where_no_threshold_may_be_moved_the_loop_retrains(keys: Keys) -> None:
+    """The contract holds it fixed: the diagnosis says what is left, and a run is started."""
+    w = world(keys, 0.7, "model: logistic, threshold: 0.5")
+    state = w.live(MOVES + 2)
+    assert not w.happened(ev.ThresholdMoved)
+    assert not [e for e in w.happened(ev.Measured) if e.signal == "threshold"]
+    told = next(e for e in w.happened(ev.Diagnosed) if e.alarm.startswith("quality/"))
+    assert (told.cause, told.retraining) == ("prevalence", "needed")
+    assert "a model that knows the share may" in told.reasons[-1]
     assert [r.started.trigger for r in state.runs.values()][:2] == ["first", "quality"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -22,6 +23,7 @@ from tamid.stages.dataset import trickling
 from tamid.stages.quality import judged_periods, measured_on
 from tamid.stages.registry import threshold_of
 from tamid.stages.rig import Rig
+from tamid.stages.thresholds import movable
 
 # Fewer rows of a batch show no share of wrong answers.
 _FEWEST_ROWS = 50
@@ -38,7 +40,8 @@ def diagnose(rig: Rig, contract: Contract, state: State, now: datetime) -> Itera
     for alarm in state.open_alarms.values():
         if alarm.diagnosis is None and alarm.raised.signal == "quality":
             feed = _worst_feed(rig, contract, state, alarm, now)
-            yield cause_of(alarm, state, sign, owner, all_due=due, feed=feed)
+            found = cause_of(alarm, state, sign, owner, all_due=due, feed=feed)
+            yield _by_training(contract, found)
         elif can_tell(alarm, state):
             feed = _worst_feed(rig, contract, state, alarm, now)
             yield cause_with_labels(alarm, state, sign, owner, all_due=due, feed=feed)
@@ -46,9 +49,17 @@ def diagnose(rig: Rig, contract: Contract, state: State, now: datetime) -> Itera
             feed = _worst_feed(rig, contract, state, alarm, now)
             other = cause_anew(alarm, state, sign, owner, all_due=due, feed=feed)
             if other is not None:
-                yield other
+                yield _by_training(contract, other)
         elif alarm.diagnosis is None and alarm.raised.signal in UNLABELLED:
             yield cause_before_labels(alarm, state)
+
+
+def _by_training(contract: Contract, found: Diagnosed) -> Diagnosed:
+    """Leave another share of positives to training where no threshold may be moved for it."""
+    if found.cause != "prevalence" or found.retraining != "useless" or movable(contract):
+        return found
+    why = "no other threshold may answer it under this contract: a model that knows the share may"
+    return replace(found, retraining="needed", reasons=(*found.reasons, why))
 
 
 def _worst_feed(

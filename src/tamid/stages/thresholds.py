@@ -41,7 +41,7 @@ def measure_threshold(
     Only while an alarm of quality is open whose cause leaves the ranking of the scores as it was.
     """
     alarm = triable(state)
-    if alarm is None or not _movable(contract):
+    if alarm is None or not movable(contract):
         return
     periods = [p for p in drifted(state, matured(rig, contract, state, now)) if p in state.scored]
     if not periods or state.measure(THRESHOLD, state.champion, periods[-1]) is not None:
@@ -127,7 +127,8 @@ def _learns(rig: Rig, rows: pl.DataFrame, salt: str) -> Bools:
     return dealt
 
 
-def _movable(contract: Contract) -> bool:
+def movable(contract: Contract) -> bool:
+    """Say whether another threshold may be signed, and may repair what the contract asks for."""
     spec = contract.training.threshold
     free = spec.fixed is None and spec.maximise is not None
     return contract.task is Task.BINARY and quality_metric(contract) in _REPAIRABLE and free
