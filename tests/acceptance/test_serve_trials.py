@@ -232,3 +232,32 @@ def test_the_control_group_is_told(tmp_path: Path) -> None:
     assert list(one.values()) == expected
     assert [a["control"] for a in many] == expected
     assert 5 < sum(expected) < 35
+
+
+def test_a_version_that_reads_another_column_is_tried_where_it_comes(tmp_path: Path) -> None:
+    """The champion takes the column unread; who does not send it is answered by the champion."""
+    text = contract(fallback="[default: 0.05]").replace("  label:", "  pii: [גיל]\n  label:")
+    blind = text.replace("minutes: {type: number}", "minutes: {type: number, feature: false}")
+    blind = blind.replace("גיל: {type: number, ", "גיל: {type: number, feature: false, ")
+    world = World(tmp_path, text)
+    world.release(1, world.pack(text=blind, tiny=False))
+    world.register(2, world.pack(seed=1, text=text))
+    without = {name: value for name, value in ROW.items() if name != "minutes"}
+    with Server(world.root) as server:
+        assert server.predict({**ROW, "minutes": 12.5, "_id": "mine"})[0] == 200
+        assert server.predict({**ROW, "minutes": "12.5"})[0] == 422
+        assert server.predict({**ROW, "seconds": 12.5})[0] == 422
+        assert server.predict(without)[0] == 200
+        values = ["" if v is None else str(v) for v in ROW.values()]
+        csv = f"{','.join(ROW)}\n{','.join(values)}"
+        assert server.raw("POST", "/invocations", csv.encode(), content_type="text/csv")[0] == 200
+        document = json.loads(server.raw("GET", "/openapi.json")[2])
+        assert "minutes" in json.dumps(document)
+        enter(world, "canary 50%", shift=0.5)
+        in_stage(server, "canary")
+        tried = {ask(server, f"c{i}")["version"] for i in range(60)}
+        rest = {server.predict({**without, "customer": f"c{i}"})[1]["version"] for i in range(60)}
+    assert (tried, rest) == ({1, 2}, {1})
+    (mine,) = [row for row in world.logged() if row["id"] == "mine"]
+    assert mine["minutes"] == 12.5
+    assert not [row["id"] for row in world.logged() if "גיל" in row]

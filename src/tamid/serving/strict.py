@@ -7,7 +7,7 @@ no float64 can hold, texts and booleans in place of numbers, the same key twice,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -65,19 +65,24 @@ class Codec:
         # Where a row says what it is about: among its inputs, behind all else, or nowhere.
         self._at = self._names.index(served.time) if served.time in self._names else None
         if served.moment is not None and self._timed:
-            self._at = -1
+            self._at = len(self._names) + len(extra)
             extra.append((served.moment, _TYPES["datetime"] | None))
         # A row of so few keys may name its entity alone, whose features are looked up.
         self._lean = len(extra)
         fields = [(i.name, _TYPES[i.kind] | None) for i in served.inputs]
-        self._struct = _struct([*fields, *extra])
-        self._keys = [name for name, _ in (*fields, *extra)]
+        beside = [(i.name, _TYPES[i.kind] | None) for i in served.beside]
+        # Behind all else what the version does not read: whoever is quick leaves such rows alone.
+        self._behind, self._beside = len(fields) + len(extra), tuple(i.name for i in served.beside)
+        self._struct = _struct([*fields, *extra, *beside])
+        self._keys = [name for name, _ in (*fields, *extra, *beside)]
         self._one = msgspec.json.Decoder(self._struct)
         # From bytes to a struct, whose fields are the inputs and so many more behind them.
-        self.decode, self.extras = self._one.decode, len(extra)
+        self.decode, self.extras = self._one.decode, len(extra) + len(beside)
         self._many = msgspec.json.Decoder(list[self._struct])  # type: ignore[name-defined]
         self._moments = [i.name for i in served.inputs if i.kind == "datetime"]
         self._rules = [i for i in served.inputs if _ruled(i)]
+        # What need not come is held to its rules where it came.
+        self._rules += [replace(i, nullable=True) for i in served.beside if _ruled(i)]
 
     def one(self, body: bytes) -> Decoded:
         """Decode the object of one row. Raises Malformed, OutsideContract."""
@@ -103,7 +108,8 @@ class Codec:
         given = len(values) - values.count(UNSET)
         if given <= self._lean and self._sought(values):
             return None
-        return values if body.count(b":") == given else None
+        plain = body.count(b":") == given and not self._more(values)
+        return values if plain else None
 
     def quick_many(self, body: bytes) -> list[tuple[Any, ...]] | None:
         """Return the values of many rows, each as :meth:`quick` does; None where one is odd."""
@@ -115,6 +121,7 @@ class Codec:
         if each and min(each) <= self._lean and any(map(self._sought, found)):
             return None
         plain = body.count(b":") == sum(each) and 0 < len(found) <= self.most_rows
+        plain = plain and not (self._beside and any(map(self._more, found)))
         return found if plain else None
 
     def row(self, values: tuple[Any, ...]) -> Row:
@@ -193,6 +200,8 @@ class Codec:
         named = dict(zip(self._names, values, strict=False))
         if msgspec.UNSET in values:
             named = {k: None if v is msgspec.UNSET else v for k, v in named.items()}
+        beside = zip(self._beside, values[self._behind :], strict=True)
+        named |= {name: _told(value) for name, value in beside if value is not UNSET}
         for name in self._moments:
             moment = named[name]
             if isinstance(moment, datetime):
@@ -213,6 +222,10 @@ class Codec:
         value = None if self._at is None else values[self._at]
         return value.isoformat() if isinstance(value, datetime) else None
 
+    def _more(self, values: Sequence[Any]) -> bool:
+        """Say whether a column came that the version does not read."""
+        return any(value is not UNSET for value in values[self._behind :])
+
     def _sought(self, values: Sequence[Any]) -> bool:
         """Say whether a row names its entity and no input: then its features are looked up."""
         if any(value is not UNSET for value in values[: len(self._names)]):
@@ -223,7 +236,7 @@ class Codec:
         """Name by input the rule that it breaks, never the value that breaks it."""
         found = dict[str, str]()
         for rule in self._rules:
-            value = values[rule.name]
+            value = values.get(rule.name)
             if value is None:
                 if not rule.nullable and rule.name != self._served.time:
                     found[rule.name] = f"{rule.name!r} is missing"
@@ -251,6 +264,12 @@ def _id(value: Any) -> str | None:
     if not 0 < len(value) <= LONGEST_ID:
         raise OutsideContract(f"an id may have 1 to {LONGEST_ID} signs")
     return str(value)
+
+
+def _told(value: Any) -> Value:
+    """Return a value as rows have it: moments as their text."""
+    told: Value = value.isoformat() if isinstance(value, datetime) else value
+    return told
 
 
 def _ruled(given: Input) -> bool:

@@ -35,10 +35,12 @@ class Logged:
 
     `names`: inputs that may be stored: declared in the contract, and nothing personal. `entity`:
     may the entity be stored. `whole`: may everything that a request holds; `bare`: everything that
-    one holds which names no entity. `most_bytes`: what may wait on the disk.
+    one holds which names no entity. `beside`: columns that may be stored where they came though
+    the version does not read them. `most_bytes`: what may wait on the disk.
     """
 
     names: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     entity: bool = True
     whole: bool = False
     bare: bool = False
@@ -56,7 +58,8 @@ class Served:
     the row's moment, which is now where a request leaves it out; `moment`: its name also where the
     model does not read it. `stale_after`: seconds after which looked-up features are too old.
     `key`: of the pseudonyms under which entities are known and written down, empty for none.
-    `spared`: inputs that its second model does without.
+    `spared`: inputs that its second model does without. `beside`: columns of the contract that this
+    version does not read; they may come, for a version on trial may read them.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Served:
     logged: Logged = field(default_factory=Logged)
     key: bytes = b""
     spared: frozenset[str] = frozenset()
+    beside: tuple[Input, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,7 +99,8 @@ class Served:
 class Row:
     """One row, strictly decoded; `broken`: the rule of the contract that it breaks, "" if none.
 
-    `partly`: it breaks the contract in nothing but inputs that the second model does without.
+    `values`: of all inputs, and of what came beside them. `partly`: it breaks the contract in
+    nothing but inputs that the second model does without.
     `moment`: what it is about, where the caller says so. `sought`: it names its entity alone, its
     features are looked up; `as_of`: the moment that looked-up features are about, in seconds.
     """

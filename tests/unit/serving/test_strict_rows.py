@@ -34,6 +34,13 @@ SERVED = Served(
     ),
 )
 CODEC = Codec(SERVED, most_rows=3)
+BESIDE = replace(
+    SERVED,
+    beside=(
+        Input(name="visits", kind="integer", nullable=False, min=0),
+        Input(name="since", kind="datetime"),
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -184,3 +191,29 @@ def test_a_key_of_megabytes_keeps_nobody_waiting() -> None:
         CODEC.one(body)
     assert error.value.why == "there is a key that no column has"
     assert time.process_time() - started < 0.5
+
+
+def test_a_column_that_is_not_read_may_come_and_keeps_the_contract() -> None:
+    """It is told with the row where it came; missing it breaks nothing, a wrong value does."""
+    codec = Codec(BESIDE, most_rows=3)
+    (row,) = codec.one(b'{"calls": 1, "visits": 3, "since": "2025-01-01T00:00:00Z"}').rows
+    assert row.values["visits"] == 3
+    assert row.values["since"] == "2025-01-01T00:00:00+00:00"
+    assert row.values.keys() >= {i.name for i in SERVED.inputs}
+    (row,) = codec.one(b'{"calls": 1}').rows
+    assert row.values.keys() == {i.name for i in SERVED.inputs}
+    for wrong in (b"-1", b"1.5", b'"3"'):
+        with pytest.raises(OutsideContract):
+            codec.one(b'{"calls": 1, "visits": %b}' % wrong)
+
+
+def test_rows_with_columns_that_are_not_read_take_the_ordinary_road() -> None:
+    """The quick roads write down the bytes that came: such a column may be personal."""
+    codec = Codec(BESIDE, most_rows=3)
+    plain, more = b'{"calls": 1}', b'{"calls": 1, "visits": 3}'
+    assert codec.quick(plain) is not None
+    assert codec.quick(more) is None
+    assert codec.quick_many(b"[%b,%b]" % (plain, plain)) is not None
+    assert codec.quick_many(b"[%b,%b]" % (plain, more)) is None
+    (row,) = codec.one(b'{"_entity": "c1", "visits": 3}').rows
+    assert row.sought

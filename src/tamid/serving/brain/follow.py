@@ -17,7 +17,7 @@ from tamid.core.state import State
 from tamid.core.trial import CANARY, SHADOW
 from tamid.serving.brain.desk import Desk
 from tamid.serving.brain.loading import MODEL, Voices, World
-from tamid.serving.brain.opening import Verified, golden_rows, reduced_of, served
+from tamid.serving.brain.opening import Verified, golden_rows, needed_by, reduced_of, served
 from tamid.serving.brain.trial import Trial
 from tamid.serving.brain.turn import Ladder
 from tamid.serving.brain.voices import Voice
@@ -244,7 +244,8 @@ class Follower:
             self._trial = None
             return None
         share = stage.share if stage.kind == CANARY else 0.0
-        made = Trial(stage.kind, share, voice, about, wanted.expected, wanted.calls)
+        needs = needed_by(found, about.names)
+        made = Trial(stage.kind, share, voice, about, wanted.expected, wanted.calls, needs)
         self._trial = (wanted, made)
         world.say(f"version {wanted.ref.number} is in {wanted.stage}")
         return made

@@ -103,13 +103,28 @@ def served(found: Verified, in_force: Contract, steps: tuple[Step, ...]) -> Serv
         logged=_logged(in_force, schema.inputs, veiled=bool(found.key)),
         key=found.key,
         spared=_spared(found.opened, steps),
+        beside=_beside(in_force, schema.inputs),
     )
+
+
+def needed_by(found: Verified, others: Sequence[str]) -> frozenset[str]:
+    """Return the columns that a version cannot do without, and that are none of the others."""
+    schema = found.contract.data.schema
+    names = set(found.opened.manifest.schema.inputs) - set(others) - {found.contract.data.time}
+    return frozenset(n for n in names if n in schema and not schema[n].nullable)
 
 
 def reduced_of(found: Verified) -> Verified | None:
     """Return a version's model without some columns as a version of its own; None: it has none."""
     opened = reduced(found.opened)
     return None if opened is None else replace(found, opened=opened)
+
+
+def _beside(contract: Contract, inputs: Sequence[str]) -> tuple[Input, ...]:
+    """Return the columns of a contract that a version does not read, but for ids and the label."""
+    data = contract.data
+    taken = {*inputs, data.entity, data.time, data.label.column}
+    return tuple(_input(n, c, c.type) for n, c in data.schema.items() if n not in taken)
 
 
 def _spared(opened: Opened, steps: Sequence[Step]) -> frozenset[str]:
@@ -129,10 +144,12 @@ def _logged(contract: Contract, inputs: Sequence[str], *, veiled: bool) -> Logge
     """Return what may be written down of a row: declared, and nothing personal."""
     data, log = contract.data, contract.service.log
     declared = (set(data.schema) | set(contract.features.aggregates)) - set(data.pii)
-    names = tuple(n for n in inputs if n in declared - set(data.forbidden))
+    kept = declared - set(data.forbidden)
+    names = tuple(n for n in inputs if n in kept)
     every = len(names) == len(inputs)
     return Logged(
         names=names,
+        beside=tuple(i.name for i in _beside(contract, inputs) if i.name in kept),
         entity=data.entity not in data.pii,
         # A request as a whole holds the entity as it was given.
         whole=every and data.entity not in data.pii and not veiled,

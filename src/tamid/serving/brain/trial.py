@@ -74,7 +74,8 @@ class Trial:
 
     `stage`: canary or shadow. `share`: of the entities that a canary answers. `expected`: how far
     its scores lay from the champion's on the same rows before. `calls`: how many times as many it
-    called there.
+    called there. `needs`: columns that it cannot do without and the champion does not read: rows
+    that do not bring them are the champion's alone.
     """
 
     def __init__(
@@ -85,9 +86,10 @@ class Trial:
         served: Served,
         expected: float = 0.0,
         calls: float = 1.0,
+        needs: frozenset[str] = frozenset(),
     ) -> None:
         self.stage, self.share, self.voice, self.stopped = stage, share, voice, ""
-        self.number, self._usual = voice.number, (expected, calls)
+        self.number, self._usual, self._needs = voice.number, (expected, calls), needs
         self._served, self._binary = served, served.task is Task.BINARY
         self.tallies = {stage: Tally(served), "champion": Tally(served)}
         self._own, self._champion = self.tallies[stage], self.tallies["champion"]
@@ -97,7 +99,7 @@ class Trial:
 
     def takes(self, row: Row, name: str) -> bool:
         """Say whether the canary answers this row: sticky by entity, else by the request's id."""
-        if self.stage != CANARY or self.stopped:
+        if self.stage != CANARY or self.stopped or self._lacks(row):
             return False
         return lot(row.entity if row.entity is not None else name, self.number) < self.share
 
@@ -117,6 +119,8 @@ class Trial:
         """Let a shadow answer rows too, after and beside those who wait for an answer."""
         if self.stage != SHADOW or self.stopped:
             return
+        if self._needs:
+            rows = [row for row in rows if not self._lacks(row)]
         self._own.skipped += max(0, len(self._waiting) + len(rows) - _MOST_WAITING)
         self._waiting.extend(rows)
         if not self._pumping:
@@ -146,6 +150,9 @@ class Trial:
         """Send nobody there any more."""
         self.stopped = self.stopped or reason
         self._waiting.clear()
+
+    def _lacks(self, row: Row) -> bool:
+        return any(row.values.get(name) is None for name in self._needs)
 
     def _pump(self) -> None:
         """Answer some of the rows that wait for a shadow, then pause."""

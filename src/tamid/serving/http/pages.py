@@ -149,7 +149,7 @@ def page(document: dict[str, Any]) -> str:
 
 
 def _row(served: Served) -> dict[str, Any]:
-    properties = {i.name: _property(i) for i in served.inputs}
+    properties = {i.name: _property(i) for i in (*served.inputs, *served.beside)}
     properties["_id"] = {"type": ["string", "null"], "minLength": 1, "maxLength": 200}
     properties["_entity"] = {"type": ["string", "integer", "null"]}
     if served.entity:

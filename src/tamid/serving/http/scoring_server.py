@@ -104,7 +104,7 @@ def _csv(body: bytes, served: Served) -> list[dict[str, Any]]:
         raise Malformed("the body is not CSV") from None
     if len(lines) < 2 or len(set(lines[0])) != len(lines[0]):
         raise Malformed("CSV needs a header, each column once, and rows")
-    known = {i.name: i for i in served.inputs}
+    known = {i.name: i for i in (*served.inputs, *served.beside)}
     rows = []
     for line in lines[1:]:
         row = _zipped(lines[0], line)

@@ -138,6 +138,7 @@ def _add(
             into += (b"[%d" % later, sent, reply + b"]")
             continue
         given = {name: row.values.get(name) for name in logged.names}
+        given |= {name: row.values[name] for name in logged.beside if name in row.values}
         if row.entity is not None and logged.entity:
             given[ENTITY] = row.entity
         if row.moment is not None:
