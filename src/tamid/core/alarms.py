@@ -72,7 +72,8 @@ def quality_alarm(
         found.period,
         onset(losses, reference_losses(state, state.champion, level.sign), found.period),
         "realised quality on matured labels",
-        f"{level.metric} of version {state.champion} fell to {_figure(seen)}: {found.why}",
+        f"{level.metric} of version {state.champion} {level.worsened} to {_figure(seen)}: "
+        f"{found.why}",
         budget,
     )
 
@@ -83,11 +84,13 @@ def unlabelled_alarm(
     level: QualityLevel,
     special: Names | None = None,
     partly: Collection[str] = (),
+    filling: Collection[str] = (),
 ) -> AlarmRaised | None:
     """Return a new alarm of a signal that needs no label, or None: the strongest signal speaks.
 
     Estimated loss counts in the grades of trust A and B only. `partly`: periods that the
     champion has answered online in part only; part of a week is spread otherwise than a week.
+    `filling`: those whose rows still come in.
     """
     if not state.champion:
         return None
@@ -97,8 +100,8 @@ def unlabelled_alarm(
         if signal not in budget.signals or _open(state, louder):
             continue
         series = _measured(state, signal)
-        if signal in ASKED:
-            series = {p: m for p, m in series.items() if p not in partly}
+        waits = partly if signal in ASKED else filling
+        series = {p: m for p, m in series.items() if p not in waits}
         losses = _losses(signal, series, level)
         found = detected(model, state, signal, losses, level, budget, special or {})
         if found is not None:

@@ -46,8 +46,9 @@ def online_alarm(state: State, level: QualityLevel) -> AlarmRaised | None:
         period=bad[0],
         periods=tuple(bad),
         noticed_by="realised quality of answers given online, on labels of them",
-        message=f"{level.metric} of version {state.champion} fell to {first.value:.3f}{span} in "
-        f"{bad[0]} online: even the best end of the interval is beyond {level.sign * demanded:g}",
+        message=f"{level.metric} of version {state.champion} {level.worsened} to "
+        f"{first.value:.3f}{span} in {bad[0]} online: even the best end of the interval is beyond "
+        f"{level.sign * demanded:g}",
         budget=budget.words,
     )
 

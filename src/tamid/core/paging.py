@@ -42,6 +42,11 @@ class QualityLevel:
     checks_per_year: float
     false_alarms_per_year: float
 
+    @property
+    def worsened(self) -> str:
+        """Return what such a metric does when quality is lost."""
+        return "fell" if self.sign > 0 else "rose"
+
 
 def level_of(contract: Contract) -> QualityLevel:
     """Return what a contract demands of the realised quality, and how often it may cry wolf."""

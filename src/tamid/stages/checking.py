@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import functools
 import json
-import statistics
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
 from tamid.core.contract.model import Contract
 from tamid.core.events import PeriodChecked
-from tamid.core.periods import PeriodRule, period_of, start_of
+from tamid.core.filling import has_come
+from tamid.core.periods import period_of
 from tamid.core.state import State
 from tamid.core.stats.arrays import Floats, Ints
 from tamid.core.stats.bugcheck import BugCheck, check_week
@@ -29,7 +29,7 @@ from tamid.core.stats.family import MIN_WEEKS, Oddest
 from tamid.core.stats.joins import changed
 from tamid.core.stats.units import unit_change
 from tamid.core.suspicion import HARD, cause_of_oddity, words_for
-from tamid.core.values import ENTITY, Role, parse_instant
+from tamid.core.values import ENTITY, Role
 from tamid.stages import dataset, joining
 from tamid.stages.feeds import ROWS, rule_of
 from tamid.stages.lacking import lacks_source, mended, was_lacking
@@ -43,10 +43,6 @@ _ROWS = 500
 # The most important columns; what the model does not read cannot mislead it.
 _COLUMNS = 50
 FEWEST_ROWS = 50  # fewer show no share
-# A period that is not over is checked once it has half of its usual rows, up to the usual last one.
-_ENOUGH = 0.5
-# So much of a period may be missing at its end, against the usual last row.
-_SLACK = 1 / 14
 # What no holiday and no campaign does by itself; all else may be its nature.
 _NEVER_SPECIAL = frozenset({"missing", "other_entity"})
 # Findings named in an event.
@@ -99,7 +95,7 @@ def check_periods(
         named = special.get(period, frozenset())
         past = [p for p in sorted(state.periods) if p < period and p not in suspected]
         past = [p for p in past if p not in special or special[p] & named][-_REFERENCE:]
-        come = len(past) >= MIN_WEEKS and (period < current or _come(state, rule, past, period))
+        come = len(past) >= MIN_WEEKS and (period < current or has_come(state, rule, past, period))
         if event is None and come:
             event = _checked(rig, contract, state, columns, past, period, now, bool(named))
         if event is None and was_lacking(state, period):
@@ -107,23 +103,6 @@ def check_periods(
         if event is not None:
             suspected = suspected | {period} if event.suspected else suspected - {period}
             yield event
-
-
-def _come(state: State, rule: PeriodRule, past: Sequence[str], period: str) -> bool:
-    """Say whether a period has come: where rows come day by day, half a week is unlike a week."""
-    usual = statistics.median(state.volume.get(p, 0) for p in past)
-    if state.volume.get(period, 0) < _ENOUGH * usual:
-        return False
-    reached = [_reached(state, rule, p) for p in (*past, period) if state.latest.get(p)]
-    if len(reached) <= len(past):
-        return True
-    return reached[-1] >= statistics.median(reached[:-1]) - _SLACK
-
-
-def _reached(state: State, rule: PeriodRule, period: str) -> float:
-    """Return the share of a period that has gone by at its last row."""
-    gone = parse_instant(state.latest[period]) - start_of(rule, period)
-    return gone / timedelta(days=rule.days)
 
 
 def _columns(rig: Rig, contract: Contract, state: State) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from tamid.core.alarms import quality_alarm, unlabelled_alarm
 from tamid.core.contract.model import Contract
 from tamid.core.deadline import is_late
 from tamid.core.events import AlarmRaised
+from tamid.core.filling import has_come
 from tamid.core.online_alarms import online_alarm
 from tamid.core.paging import level_of
 from tamid.core.periods import matured_at, period_of, shift, start_of
@@ -27,6 +28,8 @@ from tamid.stages.rig import Rig
 from tamid.stages.roster import shortfall
 from tamid.stages.usual import special_of
 
+# Periods that tell up to where the rows of one usually come.
+_USUAL = 26
 # The rules that know of a pause after a rollback.
 COOLS = 2
 
@@ -36,8 +39,8 @@ def alarms(rig: Rig, contract: Contract, state: State, now: datetime) -> Iterato
     level, special = level_of(contract), _special(rig, contract, state)
     found = quality_alarm(rig.model, state, level, special)
     found = found or online_alarm(state, level)
-    partly = _partly(contract, state, now)
-    found = found or unlabelled_alarm(rig.model, state, level, special, partly)
+    partly, filling = _partly(contract, state, now), _filling(contract, state, now)
+    found = found or unlabelled_alarm(rig.model, state, level, special, partly, filling)
     if found is not None:
         yield found
 
@@ -48,6 +51,17 @@ def _partly(contract: Contract, state: State, now: datetime) -> frozenset[str]:
         return frozenset()
     rule = rule_of(contract)
     return frozenset({period_of(rule, now), period_of(rule, state.reigns[-1].since)})
+
+
+def _filling(contract: Contract, state: State, now: datetime) -> frozenset[str]:
+    """Return today's period while its rows still come in: held against whole ones it is unlike."""
+    if contract.data.time is None:
+        return frozenset()
+    rule = rule_of(contract)
+    today = period_of(rule, now)
+    past = [p for p in sorted(state.periods) if p < today][-_USUAL:]
+    come = today not in state.periods or not past or has_come(state, rule, past, today)
+    return frozenset() if come else frozenset({today})
 
 
 def _special(rig: Rig, contract: Contract, state: State) -> Mapping[str, frozenset[str]]:

@@ -66,6 +66,19 @@ def test_all_weeks_of_a_fall_are_named() -> None:
     assert "p01" in alarm.periods
 
 
+def test_an_error_that_grows_is_said_to_rise() -> None:
+    """A lost F1 fell; a mean absolute error that tells the same rose."""
+    lost = quality_alarm("churn", champion(0.87, BAD).state, LEVEL)
+    errors = QualityLevel(
+        metric="mae", sign=-1.0, at_least=None, checks_per_year=52, false_alarms_per_year=1
+    )
+    grown = quality_alarm("churn", champion(0.87, 1.4).state, errors)
+    assert lost is not None
+    assert lost.message.startswith("f1 of version 1 fell to 0.720")
+    assert grown is not None
+    assert grown.message.startswith("mae of version 1 rose to 1.400")
+
+
 def test_a_fall_is_put_down_to_prevalence_only_if_that_explains_it() -> None:
     """At the usual share of positives the metric must be near the usual again."""
     causes = {

@@ -80,6 +80,13 @@ def test_moved_scores_page_before_any_label() -> None:
     assert "seasons" in alarm.budget
 
 
+def test_a_week_whose_rows_still_come_in_pages_nobody() -> None:
+    """Its first days are unlike whole weeks; once all is there it pages as any other."""
+    state = told(score_psi=[CALM, 1.5]).state
+    assert unlabelled_alarm("churn", state, LEVEL, filling={period(1)}) is None
+    assert unlabelled_alarm("churn", state, LEVEL, filling={period(2)}) is not None
+
+
 def test_the_threshold_is_shared_by_all_that_may_page() -> None:
     """Each signal more makes every one of them ask for more evidence; less budget, too."""
     story = told(score_psi=[CALM])
