@@ -200,8 +200,10 @@ class Codec:
         named = dict(zip(self._names, values, strict=False))
         if msgspec.UNSET in values:
             named = {k: None if v is msgspec.UNSET else v for k, v in named.items()}
-        beside = zip(self._beside, values[self._behind :], strict=True)
-        named |= {name: _told(value) for name, value in beside if value is not UNSET}
+        # Rows of tensors end before it, or with what is unset.
+        for name, value in zip(self._beside, values[self._behind :], strict=False):
+            if value is not UNSET:
+                named[name] = value.isoformat() if isinstance(value, datetime) else value
         for name in self._moments:
             moment = named[name]
             if isinstance(moment, datetime):
@@ -264,12 +266,6 @@ def _id(value: Any) -> str | None:
     if not 0 < len(value) <= LONGEST_ID:
         raise OutsideContract(f"an id may have 1 to {LONGEST_ID} signs")
     return str(value)
-
-
-def _told(value: Any) -> Value:
-    """Return a value as rows have it: moments as their text."""
-    told: Value = value.isoformat() if isinstance(value, datetime) else value
-    return told
 
 
 def _ruled(given: Input) -> bool:

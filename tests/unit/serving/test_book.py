@@ -63,6 +63,22 @@ def book(tmp_path: Path) -> Iterator[Book]:
     found.close()
 
 
+def test_a_row_that_cannot_be_packed_costs_no_later_one(
+    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault of the log is counted and told without values; the log goes on."""
+    broken = Row(values={"calls": object()}, entity="c1")  # type: ignore[dict-item]
+    answer = Answer(id="a-0", score=0.7, version=3, rung="champion", decision=1)
+    book.note(SERVED, (broken,), (answer,), SPENT, 40)
+    book.flush()
+    note(book, "a-1")
+    book.close()
+    assert [row["id"] for row in rows(tmp_path / "spool")] == ["a-1"]
+    assert (book.kept.rows, book.kept.lost) == (1, 1)
+    assert book.gauges()["log_rows_waiting"] == 0
+    assert capsys.readouterr().err == "1 rows were not logged: TypeError\n"
+
+
 def test_every_answer_is_kept_by_its_id(book: Book, tmp_path: Path) -> None:
     """Declared columns only: what is personal is not in the file at all."""
     for n in range(150):

@@ -9,6 +9,7 @@ told to end loses nothing, and a power cut costs a second.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections import deque
@@ -180,12 +181,18 @@ class Book:
                 taken.append(self._noted.popleft())
             if not taken:
                 return
-            self._times.add(taken)
-            self._limit = taken[-1][1].logged.most_bytes
-            for body, rows in packed(taken, self.kept):
-                self._packed.append((ROWS, body, rows))
-                self._bytes += len(body)
-            self._rows_out += sum(len(n[2]) for n in taken)
+            left = rows = sum(len(n[2]) for n in taken)
+            try:
+                self._times.add(taken)
+                self._limit = taken[-1][1].logged.most_bytes
+                for body, count in packed(taken, self.kept):
+                    self._packed.append((ROWS, body, count))
+                    self._bytes += len(body)
+                    left -= count
+            except Exception as error:  # it costs these rows, but no answer and no later row
+                self.kept.lost += left
+                sys.stderr.write(f"{left} rows were not logged: {type(error).__name__}\n")
+            self._rows_out += rows
 
     def _write(self) -> None:
         """Write what is packed as far as there is room."""
