@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -66,6 +67,9 @@ def make(folder: Path, python: str) -> World:
     workspace, pickled, program = folder / "workspace", folder / "model.pickle", folder / "program"
     uncompiled = folder / "uncompiled"
     rows_file, wanted_file = folder / "rows.json", folder / "wanted.json"
+    for place in (workspace, uncompiled):
+        # Logs of earlier runs: nobody takes them into tables, and a full one is kept otherwise.
+        shutil.rmtree(place / ".tamid" / "spool", ignore_errors=True)
     if not wanted_file.is_file():
         if not (workspace / ".tamid" / "ledger.sqlite").is_file():
             _train(workspace)
