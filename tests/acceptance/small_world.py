@@ -40,6 +40,16 @@ data:
     reporting_lag: 1d
     source: {{path: labels/*.parquet{labels_owner}}}
 """
+# Behind it: a model with a second one that does without complaints, and the rung that asks it.
+COMPLAINTS = """\
+  schema:
+    usage: {type: number}
+    calls: {type: number}
+    complaints: {type: number, min: 0}
+training: {model: logistic, reduced: [complaints]}
+gates: {minimum: {f1: 0.5}, calibration: {max_ece: 0.3}}
+service: {p99_ms: 60000, start_s: 600, fallback: [reduced, default: 0.3]}
+"""
 
 
 class Stores:

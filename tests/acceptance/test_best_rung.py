@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from period_world import FIRST, Small, customers
-from small_world import LEAVERS
+from small_world import COMPLAINTS, LEAVERS
 
 from tamid.adapters.keys import Keys
 from tamid.core import events as ev
@@ -17,14 +17,7 @@ from tamid.core.values import ENTITY
 from tamid.stages import dataset
 
 COUNT, WEEK, TURNS = 800, timedelta(weeks=1), 14
-CONTRACT = LEAVERS.format(name="small", labels_owner="") + """\
-  schema:
-    usage: {type: number}
-    calls: {type: number}
-    complaints: {type: number, min: 0}
-training: {model: logistic, reduced: [complaints]}
-gates: {minimum: {f1: 0.5}, calibration: {max_ece: 0.3}}
-service: {p99_ms: 60000, start_s: 600, fallback: [reduced, default: 0.3]}
+CONTRACT = LEAVERS.format(name="small", labels_owner="") + COMPLAINTS + """\
 monitoring: {every: 3d, quality: {metric: f1, at_least: 0.6}}
 retraining: {on: [age], max_age: 52w}
 delivery: {every: 7d, to: [{csv: "out/{period}.csv"}], reasons: 0}

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 from period_world import FIRST, Small, customers
-from small_world import LEAVERS
+from small_world import COMPLAINTS, LEAVERS
 
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory_source import MemorySource
@@ -16,14 +16,7 @@ from tamid.core.ladder import CHAMPION, REDUCED
 from tamid.stages import dataset
 
 COUNT, WEEK = 400, timedelta(weeks=1)
-CONTRACT = LEAVERS.format(name="small", labels_owner="") + """\
-  schema:
-    usage: {type: number}
-    calls: {type: number}
-    complaints: {type: number, min: 0}
-training: {model: logistic, reduced: [complaints]}
-gates: {minimum: {f1: 0.5}, calibration: {max_ece: 0.3}}
-service: {p99_ms: 60000, start_s: 600, fallback: [reduced, default: 0.3]}
+CONTRACT = LEAVERS.format(name="small", labels_owner="") + COMPLAINTS + """\
 monitoring: {every: 3d}
 delivery: {every: 7d, to: [{csv: "out/{period}.csv"}], reasons: 2}
 """  # fmt: skip
