@@ -139,7 +139,8 @@ def proposal(policy: ReplayPolicy) -> str:
     on = ", ".join([*(told.get(trigger, trigger) for trigger in sorted(policy.on)), "code"])
     return (
         f"retraining: {{on: [{on}], max_age: {policy.max_age}w, window: {policy.window}, "
-        f"cooldown: {policy.cooldown}w, per_year: {policy.per_year}}}"
+        f"cooldown: {policy.cooldown}w, per_year: {policy.per_year}"
+        f"{', equal: release' if policy.equal_taken else ''}}}"
     )
 
 

@@ -57,6 +57,7 @@ def conclude(
     comparison: Comparison | None,
     first_run: bool,
     degraded: bool,
+    equal_taken: bool = False,
 ) -> Outcome:
     """Return what becomes of the candidate.
 
@@ -66,7 +67,8 @@ def conclude(
     3. a first run has no champion: with 1 and 2 clear, minimums and baselines have decided;
     4. superior or non-inferior promotes;
     5. equal keeps the champion; but a champion known to be degraded is no cure for itself, so
-       a candidate that does not better it is held, which opens a case.
+       a candidate that does not better it is held, which opens a case. `equal_taken`: a routine
+       refresh that is taken unless it is shown to be worse.
 
     The order of `verdicts` does not matter, and a further failed gate never helps.
 
@@ -85,9 +87,9 @@ def conclude(
         return Outcome.HELD
     if _undecided(verdicts) or finding is Finding.UNDECIDED:
         return Outcome.UNDECIDED
-    if finding is Finding.EQUAL:
-        return Outcome.HELD if degraded else Outcome.KEEP
-    return Outcome.PROMOTE
+    if finding is Finding.EQUAL and degraded:
+        return Outcome.HELD
+    return Outcome.KEEP if finding is Finding.EQUAL and not equal_taken else Outcome.PROMOTE
 
 
 def reasons(
@@ -95,13 +97,14 @@ def reasons(
     comparison: Comparison | None,
     first_run: bool,
     degraded: bool,
+    equal_taken: bool = False,
 ) -> tuple[str, ...]:
     """Return why :func:`conclude` concludes so: at least one sentence, the decisive ones first.
 
     >>> reasons([GateVerdict(gate="minimum f1", outcome=GateOutcome.PASS)], None, True, False)
     ('first version: there is no champion, and every minimum and baseline is passed',)
     """
-    outcome = conclude(verdicts, comparison, first_run, degraded)
+    outcome = conclude(verdicts, comparison, first_run, degraded, equal_taken)
     said: list[str] = []
     if outcome is Outcome.HELD:
         said = [_sentence(v) for v in _failed(verdicts)]
@@ -111,6 +114,8 @@ def reasons(
         said.append(comparison.message)
         if degraded and outcome is Outcome.HELD and comparison.finding is Finding.EQUAL:
             said.append("the champion is known to be degraded, and this candidate does not cure it")
+        if outcome is Outcome.PROMOTE and comparison.finding is Finding.EQUAL:
+            said.append("taken for the rows it has learnt from besides (retraining.equal: release)")
     elif outcome is Outcome.PROMOTE:
         said.append("first version: there is no champion, and every minimum and baseline is passed")
     return tuple(said)

@@ -43,7 +43,8 @@ class Evidence:
     learnt from and has no earlier score of is null, and no evidence. `attempt`:
     how many candidates were judged on this matter, this one included; alpha is shared among them.
     `probe`: measured in a clean process. `report`: the run's own, as JSON. `dirty`: the run was
-    made from code that is committed nowhere, in the files `changed`. `buggy`: judged periods whose
+    made from code that is committed nowhere, in the files `changed`. `refresh`: nothing but the
+    clock or new rows asked for the run. `buggy`: judged periods whose
     rows or labels are known to be wrong. `owed`: what a hand-over lacks. `now`: when it is judged.
     `gaps`: of the columns that candidate and champion read.
     """
@@ -64,6 +65,7 @@ class Evidence:
     owed: tuple[str, ...] = ()
     now: datetime | None = None
     gaps: tuple[Gap, ...] = ()
+    refresh: bool = False
 
     def shared(self) -> Evidence:
         """Return the evidence on the rows of which the champion has not learnt, for comparing."""

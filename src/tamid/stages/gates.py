@@ -60,12 +60,13 @@ def judge(evidence: Evidence) -> Judgement:
     comparison = _comparison(evidence.shared())
     verdicts = tuple(v for gate in _GATES for v in gate(evidence))
     first = comparison is None
-    outcome = conclude(verdicts, comparison, first, evidence.degraded)
+    told = (verdicts, comparison, first, evidence.degraded, _equal_taken(evidence, comparison))
+    outcome = conclude(*told)
     missing = _missing(outcome, comparison, verdicts)
     return Judgement(
         outcome=outcome,
         verdicts=verdicts,
-        reasons=reasons(verdicts, comparison, first, evidence.degraded),
+        reasons=reasons(*told),
         failed=tuple(v.gate for v in verdicts if v.outcome is GateOutcome.FAIL),
         difference=comparison.difference if comparison else None,
         decidable_at=_when(evidence, missing),
@@ -120,6 +121,17 @@ def _comparison(e: Evidence) -> Comparison | None:
         return found
     why = "the champion has learnt from all judged rows: nothing to compare it on yet"
     return replace(found, message=why)
+
+
+def _equal_taken(e: Evidence, comparison: Comparison | None) -> bool:
+    """Say whether the candidate of a routine run is taken unless it is shown to be worse.
+
+    The very same answers are no refresh. A second candidate on the same periods has to be shown to
+    be no worse: with a wider alpha for each, some bad one would come through.
+    """
+    if comparison is None or not e.refresh or e.contract.retraining.equal == "keep":
+        return False
+    return e.attempt == 1 and comparison.difference.high > 0
 
 
 def _minimums(e: Evidence) -> Iterator[GateVerdict]:

@@ -111,8 +111,7 @@ def judge_run(
     champion = incumbent(rig, state, rows, now)
     ref = run.finished
     try:
-        some, beside = inputs.head(PROBE_ROWS), champion.beside(PROBE_ROWS)
-        probe = rig.scorer.probe(ref.bundle, ref.overlay, some, PROBES, beside)
+        probe = _probed(rig, ref, inputs.head(PROBE_ROWS), champion)
     except _ITS_OWN as error:
         # Judged again it would fail again, and keep every other run waiting.
         yield _failed(a.run, "user_code", f"the candidate does not answer: {error.told}")
@@ -135,6 +134,7 @@ def judge_run(
             buggy=tuple(sorted(buggy(state) & set(periods))),
             owed=_owed(rig, mine, state, run),
             gaps=_gaps(rig, every, ref.bundle, champion),
+            refresh=run.started.trigger in ("age", "new_data"),
         )
     )
     yield ev.Judged(
@@ -149,6 +149,13 @@ def judge_run(
         periods=tuple(sorted(periods)),
         periods_missing=judgement.periods_missing,
     )
+
+
+def _probed(
+    rig: Rig, ref: ev.RunFinished, some: pl.DataFrame, champion: Incumbent
+) -> Mapping[str, float]:
+    beside = champion.beside(PROBE_ROWS)
+    return rig.scorer.probe(ref.bundle, ref.overlay, some, PROBES, beside)
 
 
 def _with_inputs(judged: pl.DataFrame, inputs: pl.DataFrame) -> pl.DataFrame:

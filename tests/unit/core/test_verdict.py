@@ -72,6 +72,17 @@ def test_an_equal_candidate_does_not_cure_a_degraded_champion() -> None:
     assert conclude([_PASS], _comparison(Finding.NON_INFERIOR), False, True) is Outcome.PROMOTE
 
 
+def test_an_equal_refresh_is_taken_where_the_contract_says_so() -> None:
+    """Being worse, an open gate, a failed one and a fallen champion weigh as always."""
+    equal = _comparison(Finding.EQUAL)
+    assert conclude([_PASS], equal, False, False, True) is Outcome.PROMOTE
+    assert "learnt from besides" in reasons([_PASS], equal, False, False, True)[-1]
+    assert conclude([_PASS], _comparison(Finding.WORSE), False, False, True) is Outcome.HELD
+    assert conclude([_PASS, _OPEN], equal, False, False, True) is Outcome.UNDECIDED
+    assert conclude([_PASS, _FAIL], equal, False, False, True) is Outcome.HELD
+    assert conclude([_PASS], equal, False, True, True) is Outcome.HELD
+
+
 def test_only_a_degraded_champion_is_called_degraded() -> None:
     """A candidate that a gate holds, equal to a healthy champion, is told of the gate alone."""
     said = reasons([_FAIL], _comparison(Finding.EQUAL), False, False)

@@ -317,6 +317,27 @@ def test_alpha_is_shared_among_challengers() -> None:
     assert lows[1].low < lows[0].low
 
 
+def test_a_refresh_that_nothing_tells_from_the_champion_is_the_contract_s_to_take() -> None:
+    """It is kept unless the contract says otherwise; no second try, no same answers, no fall."""
+    y, clean = world(600)
+    noise = 0.1 * np.random.default_rng(3).normal(size=(2, 600))
+    champion, score = np.clip(clean + noise, 0, 1)
+    usual = replace(evidence(y, score, champion=champion), refresh=True)
+    assert judge(usual).outcome is Outcome.KEEP
+    spec = replace(usual.contract.retraining, equal="release")
+    taking = replace(usual, contract=replace(usual.contract, retraining=spec))
+    found = judge(taking)
+    assert found.outcome is Outcome.PROMOTE
+    assert "retraining.equal: release" in found.reasons[-1]
+    assert judge(replace(taking, refresh=False)).outcome is Outcome.KEEP
+    assert judge(replace(taking, attempt=2)).outcome is Outcome.KEEP
+    assert judge(replace(taking, degraded=True)).outcome is Outcome.HELD
+    same = replace(taking, rows=taking.rows.with_columns(score=pl.Series(champion)))
+    assert judge(same).outcome is Outcome.KEEP
+    worse = replace(taking, rows=taking.rows.with_columns(score=pl.Series(champion[::-1])))
+    assert judge(worse).outcome is Outcome.HELD
+
+
 def test_periods_that_are_known_to_be_wrong_decide_nothing() -> None:
     """A better candidate on a broken week waits."""
     y, score = world(1000)

@@ -189,7 +189,8 @@ def _gates(draft: Draft) -> Iterator[str]:
         yield f"monitoring: {{quality: {quality}}}"
     if draft.roles.time:
         grown = f"new_data: {{grown: {GROWN:.0%}}}"
-        yield f"retraining: {{on: [quality, age, {grown}, code]}}  # a tenth more to learn from"
+        on = f"on: [quality, age, {grown}, code]"
+        yield f"retraining: {{{on}, equal: release}}  # a routine run is taken unless it is worse"
 
 
 def _value(value: object) -> str:

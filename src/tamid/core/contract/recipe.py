@@ -16,7 +16,8 @@ def recipe(contract: Contract) -> str:
     Left out are the people, where data lies and how its files are written, how the model is
     released, watched, served and delivered. What a candidate is measured against stays in.
 
-    Law: contracts of one recipe make, of one snapshot and one seed, one model with one verdict.
+    Law: contracts of one recipe make, of one snapshot and one seed, one model with one verdict;
+    but what becomes of an equal one is `retraining.equal`, a matter of when, not of how it is made.
     """
     service, delivery = contract.service, contract.delivery
     return digest_of(

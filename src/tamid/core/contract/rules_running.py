@@ -133,6 +133,9 @@ def _retraining(case: Case) -> None:
     if case.given(f"{path}.max_age") and "age" not in retraining.on:
         message = "age is not among the triggers in `on`"
         case.problem(f"{path}.max_age", message, "add age to `on`, or remove max_age")
+    if retraining.equal == "release" and not {"age", "new_data"} & set(retraining.on):
+        message = "nothing but age and new_data asks for a candidate that may be equal"
+        case.problem(f"{path}.equal", message, "add one of them to `on`, or remove equal")
     if "age" in retraining.on and retraining.cooldown > retraining.max_age:
         case.problem(
             f"{path}.cooldown" if case.given(f"{path}.cooldown") else f"{path}.max_age",

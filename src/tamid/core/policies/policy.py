@@ -40,6 +40,7 @@ class ReplayPolicy:
     unless another is shown to be better on matured weeks).
     `gate`: the candidate's recipe must not be worse than the champion by more than `margin` (in the
     metric's unit; None: half a point of a rate, half a hundredth of an error), nor look worse.
+    `equal_taken`: a run for age or new_data is taken unless it is shown to be worse.
     `cooldown`: least weeks between two runs; `per_year`: most runs in 52 weeks; `lag`: weeks from a
     run to the first week it serves (None: the tensor's).
     `price`: what one run must bring, in wrong answers (cost of a run / cost of an error); then a
@@ -54,6 +55,7 @@ class ReplayPolicy:
     window: str = AUTO
     gate: bool = True
     margin: float | None = None
+    equal_taken: bool = False
     cooldown: int = 2
     per_year: int = 26
     lag: int | None = None
@@ -94,12 +96,13 @@ def never(name: str = "never") -> ReplayPolicy:
 
 
 def drafted(name: str = "drafted") -> ReplayPolicy:
-    """Return the policy that a drafted contract has: quality, age, and a tenth more to learn from.
+    """Return the policy that a drafted contract has: quality, age, and enough more to learn from.
 
-    >>> drafted().grown
-    0.1
+    >>> drafted().grown, drafted().equal_taken
+    (0.15, True)
     """
-    return ReplayPolicy(name=name, on=frozenset({QUALITY, AGE, NEW_DATA}), grown=GROWN)
+    on = frozenset({QUALITY, AGE, NEW_DATA})
+    return ReplayPolicy(name=name, on=on, grown=GROWN, equal_taken=True)
 
 
 def standard(default: ReplayPolicy | None = None) -> Mapping[str, ReplayPolicy]:
@@ -137,6 +140,7 @@ def policy_from(contract: Contract, name: str, lag: int | None = None) -> Replay
         window=spec.window,
         gate=True,
         margin=margin if same else None,
+        equal_taken=spec.equal == "release",
         cooldown=weeks_of(spec.cooldown),
         per_year=spec.per_year,
         lag=lag,

@@ -288,6 +288,7 @@ RUNNING = [
     ("monitoring:", "monitoring: {every: 8d} <<", "cannot deliver every 1w", "1w or less"),
     ("retraining:", "retraining: {on: [new_data]} <<", "how many rows", "matured_rows"),
     ("retraining:", "retraining: {on: [], max_age: 9w} <<", "age is not among", "add age"),
+    ("retraining:", "retraining: {on: [quality], equal: release} <<", "may be equal", "to `on`"),
     ("retraining:", "retraining: {on: [age], new_data_rows: 9} <<", "not among the tr", ""),
     ("retraining:", "retraining: {on: [age], cooldown: 20w} <<", "longer than max_age", ""),
     ("retraining:", "retraining: {costs: {run: 9 EUR}} <<", "error is missing", "such as costs"),

@@ -306,8 +306,9 @@ def test_a_scalar_is_no_contract() -> None:
 
 def test_new_data_may_be_a_share() -> None:
     """What is written inside `on` reaches the loop's policy and that of a replay."""
-    grown = "retraining: {on: [quality, age, new_data: {grown: 10%}, code], cooldown: 2w}\n"
+    on = "on: [quality, age, new_data: {grown: 15%}, code]"
+    grown = f"retraining: {{{on}, equal: release, cooldown: 2w}}\n"
     read_ = contract(HEAD + DATA + grown)
     assert read_.retraining.on == ("quality", "age", "new_data", "code")
-    assert policy_of(read_).grown == read_.retraining.new_data_grown == 0.1
+    assert policy_of(read_).grown == read_.retraining.new_data_grown == 0.15
     assert policy_from(read_, "drafted") == replace(drafted(), margin=0.005)

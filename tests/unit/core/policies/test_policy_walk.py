@@ -230,3 +230,24 @@ def test_a_share_more_to_learn_from_trains_ever_more_rarely() -> None:
     assert (np.diff(weeks) >= 0.1 * weeks[:-1]).all()
     assert np.diff(weeks)[-1] >= 9
     assert len(weeks) <= 19
+
+
+def test_an_equal_refresh_is_taken_and_a_worse_one_is_not() -> None:
+    """Models of one worth, told apart by chance alone; then all later ones are worse."""
+    rng = np.random.default_rng(4)
+    values = np.full((60, 1, WEEKS), 0.8)
+    tensor = simple_tensor(values, ORIGINS)
+    sums = tensor.sums.copy()
+    noise = rng.normal(scale=1.0, size=(60, 1, WEEKS, sums.shape[3]))
+    sums[..., 2] = np.clip(sums[..., 2] + noise, 0, sums[..., 1])
+    on = frozenset({"new_data"})
+    keeping = ReplayPolicy(name="x", on=on, grown=0.15)
+    taking = replace(keeping, equal_taken=True)
+    tables = board(replace(tensor, sums=sums))
+    kept, taken = walk(tables, keeping), walk(tables, taking)
+    assert Outcome.KEEP in {run.outcome for run in kept.runs}
+    assert Outcome.KEEP not in {run.outcome for run in taken.runs}
+    assert taken.releases > kept.releases
+    worse = values - np.where(np.array(ORIGINS)[:, None, None] > ORIGINS[0], 0.1, 0.0)
+    runs = walk(board(_noisy(worse)), replace(taking, grown=0.3)).runs
+    assert {run.outcome for run in runs} == {Outcome.HELD}
