@@ -84,7 +84,7 @@ class LightGBMLearner:
         rounds = int(given.pop("num_iterations"))
         categories = [i for i, f in enumerate(x.features) if f.kind == "category"]
         heard: list[str] = []
-        lgb.register_logger(_Listener(heard))
+        _listen(lgb, heard)
         try:
             data = lgb.Dataset(
                 x.values, y, weight=weight, categorical_feature=categories, params=given
@@ -236,6 +236,16 @@ class _Listener:
 
     def warning(self, message: str) -> None:
         self._heard.append(message)
+
+
+def _listen(lgb: Any, heard: list[str]) -> None:
+    """Hear what LightGBM would print.
+
+    It tells its listener by thread, and on import only of that one: another would print to stdout.
+    """
+    lgb.register_logger(_Listener(heard))
+    native = lgb.basic._LIB  # noqa: SLF001 - no public name registers a thread
+    native.LGBM_RegisterLogCallback(native.callback)
 
 
 if TYPE_CHECKING:

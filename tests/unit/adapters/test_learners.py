@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -299,3 +300,19 @@ def test_the_list_of_trusted_types_is_published() -> None:
     page = Path(__file__).parents[3] / "docs" / "reference" / "bundle.md"
     text = page.read_text(encoding="utf-8")
     assert [name for name in skops.TRUSTED if f"`{name}`" not in text] == []
+
+
+def test_in_another_thread_nothing_is_printed_and_mistakes_are_named(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What LightGBM has to say of a fit goes to whoever asked for it, and never to stdout."""
+    x, _ = table(30)
+    y, whole = (np.arange(30) % 2).astype(np.float64), np.ones(30)
+    learner = LightGBMLearner(Task.BINARY)
+    learner.fit(x, y, whole, {}, 1)
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(learner.fit, x, y, whole, {"min_data_in_leaf": 30}, 1).result()
+        wrong = beside.submit(learner.fit, x, y, whole, {"min_dta": 3}, 1)
+        with pytest.raises(UserCodeError, match="knows no parameter min_dta"):
+            wrong.result()
+    assert capfd.readouterr() == ("", "")
