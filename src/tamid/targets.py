@@ -64,7 +64,7 @@ def _sink(spec: SinkSpec, folder: Path, clock: Clock) -> Sink:
     if spec.kind == "sql":
         from tamid.adapters.sql_sink import SqlSink
 
-        return SqlSink(target, spec.table or "scores")
+        return SqlSink(target, spec.table or "scores", folder)
     if spec.kind == "webhook":
         from tamid.adapters.webhook import WebhookSink
 

@@ -23,11 +23,13 @@ class SqlSink:
     """A table with the columns of the parcels beside `model`, made when it is first needed.
 
     A period is replaced in one transaction, together with its line in `tamid_deliveries`: readers
-    see the old rows or the new ones. `url` may hold a password: it is never shown.
+    see the old rows or the new ones. `url` may hold a password: it is never shown. The file of a
+    SQLite database lies in `folder` where `url` gives no absolute path.
     """
 
-    def __init__(self, url: str, table: str) -> None:
+    def __init__(self, url: str, table: str, folder: Path | None = None) -> None:
         self._url = url
+        self._folder = folder
         self._name = table
         self._lock = threading.Lock()
         self._engine: sa.Engine | None = None
@@ -38,7 +40,7 @@ class SqlSink:
         try:
             with self._lock:
                 if self._engine is None:
-                    self._engine = _engine(self._url)
+                    self._engine = _engine(self._address())
             self._replace(self._engine, parcel, receipt)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
             raise SinkDown(
@@ -49,9 +51,9 @@ class SqlSink:
     def reach(self) -> None:
         """Ask whether the database answers, and leave it as it is. Raises SinkDown."""
         try:
-            url = sa.make_url(self._url)
+            url = self._address()
             if url.get_backend_name() != "sqlite":
-                with _engine(self._url).connect():
+                with _engine(url).connect():
                     return
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
             raise SinkDown(f"the database does not answer: {_cause(error)}") from None
@@ -68,6 +70,14 @@ class SqlSink:
         """Close all connections."""
         if self._engine is not None:
             self._engine.dispose()
+
+    def _address(self) -> sa.URL:
+        url = sa.make_url(self._url)
+        place = url.database or ""
+        in_memory = place.startswith((":memory:", "file:")) or not place
+        if self._folder is None or url.get_backend_name() != "sqlite" or in_memory:
+            return url
+        return url.set(database=str(self._folder / place))
 
     def _replace(self, engine: sa.Engine, parcel: Parcel, receipt: str) -> None:
         frame = plain(parcel.frame).with_columns(
@@ -101,7 +111,7 @@ class SqlSink:
                 db.execute(done.update().where(*here).values(**line))
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: sa.URL) -> sa.Engine:
     # Parameters hold people's scores: they must not get into error texts. A pool would keep a
     # connection open all week for one delivery.
     return sa.create_engine(url, hide_parameters=True, poolclass=sa.pool.NullPool)

@@ -100,3 +100,22 @@ def test_no_person_s_values_get_into_a_message(tmp_path: Path) -> None:
         sink.deliver(parcel({"person-4711": 0.5, "person-4712": 0.5}, revision=2))
     sink.close()
     assert "person" not in failure.value.what
+
+
+def test_a_relative_file_lies_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the command is called from; an absolute path stays what it is."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for address in ("sqlite:///m.db", f"sqlite:///{home / 'n.db'}"):
+        sink = SqlSink(address, "scores", home)
+        sink.reach()
+        sink.deliver(parcel({"a": 0.75}))
+        sink.close()
+    assert len(rows(home / "m.db", "scores")) == len(rows(home / "n.db", "scores")) == 1
+    assert not list(elsewhere.iterdir())
+    with pytest.raises(SinkDown, match="does not exist"):
+        SqlSink("sqlite:///none/m.db", "scores", home).reach()
