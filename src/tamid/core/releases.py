@@ -8,12 +8,27 @@ from typing import Any
 
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
-from tamid.core.state import Reign, State, Version
+from tamid.core.state import Reign, Run, State, Version
 
 
 def put(mapping: Mapping[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
     """Return a mapping with one more or another value; the given one stays as it is."""
     return {**mapping, key: value}
+
+
+def how_ended(state: State, run: Run) -> str:
+    """Return how a run ended, in words: by its gates, or in a release that was stopped."""
+    if stopped := stopped_of(state, run):
+        return f"{run.started.run} passed its gates, and {stopped}"
+    return f"{run.started.run} ended {run.judged.outcome if run.judged else 'without a candidate'}"
+
+
+def stopped_of(state: State, run: Run) -> str:
+    """Return why the version that came of a run was withdrawn, "" if none was."""
+    for number, version in state.versions.items():
+        if version.registered.run == run.started.run and version.stopped:
+            return f"version {number} was stopped: {version.stopped}"
+    return ""
 
 
 def _registered(s: State, e: ev.VersionRegistered, r: Recorded) -> State:

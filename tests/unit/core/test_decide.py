@@ -477,6 +477,7 @@ def test_while_an_approval_is_awaited_nothing_else_is_said_to_be() -> None:
     assert said == "version 1 waits for approval by mlops_engineer"
     story.tell(ev.ApprovalRefused(number=1))
     (said,) = decide(story.policy, story.state, READY, story.now).waiting
+    assert said.startswith("run-0001 passed its gates, and version 1 was stopped: refused by ")
     assert "the next try waits" in said
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from tamid.core.actions import Abandon, Action, Judge, Train
 from tamid.core.policy import Policy
+from tamid.core.releases import how_ended
 from tamid.core.rules.threshold import tried_in_vain
 from tamid.core.rules.worth import not_worth
 from tamid.core.signals import Signals
@@ -172,13 +173,12 @@ def awaited(state: State, signals: Signals) -> str:
     undecided = run.judged is not None and run.judged.outcome == "undecided"
     if (state.champion and not undecided) or not _nothing_new(state, signals, [run]):
         return ""
-    ended = run.judged.outcome if run.judged else "without a candidate"
-    name = run.started.run
+    ended = how_ended(state, run)
     if signals.trainable == (STATIC_PERIOD,):
-        return f"{name} ended {ended}; the next try waits for new data or new code"
+        return f"{ended}; the next try waits for new data or new code"
     missing = _wanted(state, run) - len(_fresh(signals, run))
     return (
-        f"{name} ended {ended}; the next try waits for {max(missing, 1)} more period(s) with all "
+        f"{ended}; the next try waits for {max(missing, 1)} more period(s) with all "
         "labels, or for new code"
     )
 

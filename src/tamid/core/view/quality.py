@@ -9,6 +9,7 @@ from tamid.core import events as ev
 from tamid.core.ladder import CHAMPION
 from tamid.core.paging import UNLABELLED
 from tamid.core.periods import period_of
+from tamid.core.releases import how_ended, stopped_of
 from tamid.core.values import STATIC_PERIOD
 from tamid.core.view.scene import GRACE, Scene, count, number, share, spread
 from tamid.core.view.snapshot import Answer, Point, Reply
@@ -168,10 +169,14 @@ def _on_the_way(scene: Scene) -> str:
     if not scene.state.periods:
         return "No data has arrived yet."
     run = next(reversed(list(scene.state.runs.values())), None)
-    if run is not None and run.judged is not None and run.judged.outcome != "promote":
+    if (
+        run is not None
+        and run.judged is not None
+        and (run.judged.outcome != "promote" or stopped_of(scene.state, run))
+    ):
         when = run.judged.decidable_at
         then = f"decidable {when}" if when else "the next try waits for new labels or new code"
-        return f"{run.started.run} ended {run.judged.outcome}; {then}."
+        return f"{how_ended(scene.state, run)}; {then}."
     due = sum(not _not_yet(scene, p) for p in scene.state.periods)
     if not scene.contract.data.time or due >= FEWEST_TO_START:
         return "The first training needs labels, and a candidate that passes its gates."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 
 from tamid.core import events as ev
-from tamid.core.values import TablePin
+from tamid.core.values import Role, TablePin, VersionRef
 from tamid.core.view.build import snapshot
 from tamid.core.view.scene import Scene
 from tamid.core.windows import FEWEST_TO_START
@@ -79,3 +79,17 @@ def test_a_first_figure_is_not_promised_before_there_is_enough_to_train_on() -> 
 def test_without_a_date_new_evidence_is_named() -> None:
     """It then takes new labels or new code."""
     assert "waits for new labels or new code" in sentence("")
+
+
+def test_a_candidate_that_a_person_refused_is_told_as_refused() -> None:
+    """Its gates were passed: what stands against a champion is the person's word."""
+    life = begun(9)
+    known = digests_of(None)
+    scenes.run(life, "run-0001", "first", "there is no champion yet", known)
+    life.say(ev.Judged(run="run-0001", outcome="promote", reasons=(), report=""))
+    assert "run-0001" not in look(life), "its release has yet to begin"
+    ref = VersionRef(number=1, bundle=known["bundle"], overlay=known["overlay"])
+    life.say(ev.VersionRegistered(ref=ref, run="run-0001", contract=known["contract"]))
+    life.say(ev.ApprovalRefused(number=1), role=Role.MLOPS_ENGINEER, reason="no card")
+    refused = "version 1 was stopped: refused by mlops_engineer: no card"
+    assert f"run-0001 passed its gates, and {refused}; the next try waits" in look(life)
