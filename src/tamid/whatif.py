@@ -133,7 +133,8 @@ def policy_at(file: Path, contract: Path) -> ReplayPolicy:
     except OSError as error:
         raise NotFound(
             f"there is no policy at {file}", why=error.strerror or str(error),
-            fix="Name a file, or one of never, weekly, 4-weekly, quarterly, quality, age, default.",
+            fix="Name a file, or one of never, weekly, 4-weekly, quarterly, quality, age, default, "
+            "today, new.",
         ) from None  # fmt: skip
     basis = yaml.read(contract.read_bytes(), contract.name)
     return policy_in(yaml.read(content, file.name), basis, file.name)

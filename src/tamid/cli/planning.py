@@ -121,8 +121,9 @@ def _gate(contract: Contract, supply: Supply, seen: Foresight) -> str:
     what = "positive" if contract.task.value == "binary" else "row"
     if seen.missing:
         return (
-            f"a first run needs about {seen.missing} more periods: {FEWEST_TO_START} with all "
-            f"labels, and {FEWEST_POSITIVES} {what}s in those it is judged on (now {seen.mass})."
+            f"a first run needs about {count(seen.missing, 'more period')}: {FEWEST_TO_START} with "
+            f"all labels, and {FEWEST_POSITIVES} {what}s in those it is judged on (now "
+            f"{seen.mass})."
         )
     return (
         f"a first run can be decided now: {len(seen.judged)} periods with "

@@ -29,7 +29,7 @@ _WEEKS_A_MONTH = 52 / 12
 def add_span(parser: ArgumentParser) -> None:
     """Declare what both commands ask of a tensor."""
     parser.add_argument(
-        "--every", type=_weeks, metavar="SPAN",
+        "--every", type=_some_weeks, metavar="SPAN",
         help="fit models so far apart, such as 1w (default: so that there are at most 60)",
     )  # fmt: skip
     parser.add_argument(
@@ -181,6 +181,12 @@ def _page(args: Namespace, tried: Tried, title: str) -> Path:
 
     path: Path = args.plot or Path(f"policies-{tried.model}.html")
     return plotted(path, page(tried, title))
+
+
+def _some_weeks(text: str) -> int:
+    if weeks := _weeks(text):
+        return weeks
+    raise argparse.ArgumentTypeError("models are fitted at least a week apart, such as 1w")
 
 
 def _weeks(text: str) -> int:

@@ -119,11 +119,13 @@ def notes(tried: Tried) -> Sequence[str]:
         )
     money = tried.tariff.currency
     cost = f"one run takes {run.fit_seconds:.2g} CPU seconds, 1,000 scores {run.score_seconds:.2g}"
-    if money:
+    if money and run.month:
         cost += (
             f"; at your prices {run.run:.4g} {money} a run, {run.thousand_scores:.3g} {money} per "
             f"1,000 scores, {run.month:.4g} {money} a month under {found.accounts[-1].name}"
         )
+    elif money:
+        cost += f"; name [prices] in tamid.toml to see it in {money}"
     else:
         cost += "; name [prices] in tamid.toml, or goal.value_per_saved, to see money"
     return [*told, *tried.made.acted.words, cost]

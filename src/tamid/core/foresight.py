@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
+from tamid.core.errors import UsageError
 from tamid.core.stats.distributions import normal_quantile
 from tamid.core.windows import FEWEST_POSITIVES, FEWEST_TO_START, JUDGED_SHARE, holdout
 
@@ -78,9 +79,13 @@ def foresee(
     `mass`: positives (rows) of each whole period; `matured`: see :class:`Foresight.confirm`, from a
     period's begin until its labels are due. `level`: of the metric (default: what is demanded).
     `fall`: how large a change for the worse is to be noticed in good time (default: :data:`FALL`).
+
+    Raises:
+        UsageError: the metric cannot reach the level, or not fall so far.
     """
     metric = quality_metric(contract)
     wanted = demanded(contract) if level is None else level
+    _within(metric, level, fall)
     error = standard_error(metric, math.nan if wanted is None else wanted, truth)
     measurable = math.isfinite(error) and error > 0
     month = max(1, round(LOOKED_AT / contract.delivery.every))
@@ -162,6 +167,15 @@ def periods_to_see(fall: float, error: float) -> int:
     (1, 4)
     """
     return max(1, math.ceil((_both() * error / fall) ** 2 - 1e-9))
+
+
+def _within(metric: str, level: float | None, fall: float | None) -> None:
+    low, high = METRIC_FACTS[metric].low, METRIC_FACTS[metric].high
+    span = f"{metric} lies between {low:g} and {high:g}"
+    if level is not None and not low <= level <= high:
+        raise UsageError(f"no {metric} is {level:g}", why=span, fix="Name another --level.")
+    if fall is not None and fall > high - low:
+        raise UsageError(f"no {metric} falls by {fall:g}", why=span, fix="Name a smaller --fall.")
 
 
 def _asked_about(metric: str, level: float | None, visible: float) -> float:

@@ -136,3 +136,18 @@ def test_no_rows_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[
     told_lines = capsys.readouterr().err.splitlines()
     assert "a source has no data" in told_lines[0]
     assert [line.split(":")[0].strip() for line in told_lines[1:]] == ["why", "do"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--level", "2"), "f1 lies between 0 and 1"),
+        (("--fall", "3"), "no f1 falls by 3"),
+    ],
+)
+def test_what_the_metric_cannot_be_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    """A level or fall beyond the metric's ends gets no figures."""
+    assert main(["plan", "-C", str(folder(tmp_path, WEEKLY, 20, 40)), *words]) == 2
+    assert said in capsys.readouterr().err

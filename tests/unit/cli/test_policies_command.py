@@ -71,6 +71,7 @@ def test_policies_are_compared(folder: Path, capsys: pytest.CaptureFixture[str])
     assert rows == ["never", "weekly", "default", "today", "new"]
     assert "errors, EUR" in out
     assert "no policy could train more often" in out
+    assert "at your prices" in out
     told = json.loads(run(capsys, *words, "--json")[1])
     by_name = {p["policy"]: p for p in told["policies"]}
     assert by_name["never"]["regret"] == 1.0
@@ -105,6 +106,7 @@ def test_a_policy_is_tuned(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--compare", ","], "which policies?"),
         (["--compare", "never", "--from", "2025-02-03"], "over the whole history"),
         (["--compare", "never", "--to", "2025-03-03"], "too few"),
+        (["--compare", "never", "--every", "0w"], "at least a week apart"),
     ],
 )
 def test_a_senseless_comparison_is_refused(
@@ -115,6 +117,23 @@ def test_a_senseless_comparison_is_refused(
     assert code != 0
     assert said in err
     assert "Traceback" not in err
+
+
+def test_without_prices_no_cost_of_nothing_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The goal's money alone prices errors; what a run costs is asked for, and not told as 0."""
+    settings = folder / "tamid.toml"
+    priced = settings.read_bytes()
+    settings.write_text("[workspace]\n", "utf-8")
+    try:
+        code, out, _ = run(capsys, "replay", "--compare", "never", "-C", str(folder),
+                           "--every", "2w", "--plot", str(folder / "p.html"), "-q")  # fmt: skip
+    finally:
+        settings.write_bytes(priced)
+    assert code == 0
+    assert "name [prices] in tamid.toml to see it in EUR" in out
+    assert "EUR a run" not in out
 
 
 def test_lines_are_smoothed_over_gaps() -> None:

@@ -227,7 +227,9 @@ def _message(
         f"{_short(difference[0], '+')} ({_short(difference[1], '+')} to "
         f"{_short(difference[2], '+')}; {drawn}), margin {margin:g}: {_SAYS[finding]}"
     )
-    return text if waiting is None else f"{text}; decidable in {waiting} more week(s)"
+    if waiting is None:
+        return text
+    return f"{text}; decidable in {waiting} more {'week' if waiting == 1 else 'weeks'}"
 
 
 def _short(x: float, sign: str = "") -> str:
