@@ -189,8 +189,8 @@ def _gates(draft: Draft) -> Iterator[str]:
         yield f"monitoring: {{quality: {quality}}}"
     if draft.roles.time:
         grown = f"new_data: {{grown: {GROWN:.0%}}}"
-        on = f"on: [quality, age, {grown}, code]"
-        yield f"retraining: {{{on}, equal: release}}  # a routine run is taken unless it is worse"
+        yield "# What age or new rows ask for is taken unless it is shown to be worse."
+        yield f"retraining: {{on: [quality, age, {grown}, code], equal: release}}"
 
 
 def _value(value: object) -> str:
