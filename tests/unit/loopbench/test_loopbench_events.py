@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from bench_worlds import a_world
@@ -58,6 +60,49 @@ def test_units_offsets_nulls_and_stuck_values() -> None:
     assert np.isnan(after.values[rows, struck(after, event)]).mean() == pytest.approx(0.3, abs=0.05)
     _, after, event = injected("stuck")
     assert np.ptp(after.values[rows, struck(after, event)]) == 0
+
+
+def one_in_a_hundred(world: World, columns: list[int]) -> World:
+    """Make flags of these columns that one row in a hundred has."""
+    values = world.values.copy()
+    values[:, columns] = (np.arange(len(values)) % 100 == 7)[:, None]
+    return replace(world, values=values)
+
+
+def altered(before: World, after: World, event: Event) -> float:
+    """Count the rows of the event whose struck column is another value."""
+    rows = slice(int(before.start[event.onset]), int(before.start[event.until]))
+    j = struck(before, event)
+    return float((before.values[rows, j] != after.values[rows, j]).mean())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_column_that_would_hardly_alter_is_drawn_again(seed: int) -> None:
+    """Stuck at what nearly all rows have is no event: the one column that varies is struck."""
+    world = one_in_a_hundred(a_world(), [0, 2])
+    event = Event(kind="stuck", seed=seed, onset=ONSET, until=29)
+    after, told = inject(world, event, IMPORTANCE, np.random.default_rng(seed))
+    assert told.columns == ("second",)
+    assert altered(world, after, told) > 0.9
+
+
+def test_where_no_column_alters_more_the_most_is_taken() -> None:
+    """Flags of one in a hundred, and of one in thirty: the second sticks."""
+    world = one_in_a_hundred(a_world(), [0, 1, 2])
+    values = world.values.copy()
+    values[:, 1] = np.arange(len(values)) % 30 == 3
+    before, after, told = injected("stuck", replace(world, values=values), until=29)
+    assert told.columns == ("second",)
+    assert 0.0 < altered(before, after, told) < 0.05
+
+
+def test_a_column_sticks_at_what_came_before() -> None:
+    """A month that sticks is last week's, so that its first week alters, too."""
+    world = a_world()
+    months = np.repeat(np.arange(world.weeks), 60)[:, None] * np.ones((1, 3))
+    before, after, told = injected("stuck", replace(world, values=months), until=29)
+    rows = slice(ONSET * 60, 29 * 60)
+    assert (after.values[rows, struck(before, told)] == ONSET - 1).all()
 
 
 def test_swap_scramble_and_recode() -> None:
