@@ -1,9 +1,10 @@
 """A week of rows against reference weeks: is something broken, in which column, and how.
 
 Four statistics a column (missing, unseen, outside, unexplained) and, where the same entities come
-again, a fifth (`other_entity`) share one budget of false alarms: what the world does not do. Two
-more (moved, commonest) say that a column's distribution is another. The world does that, too: they
-are a bug's only where the columns that go with it stayed where they were, or no mix does that.
+again, a fifth (`other_entity`) share one budget of false alarms: what the world does not do. What
+is faint in each of several weeks adds up. Two more (moved, commonest) say that a column's
+distribution is another. The world does that, too: they are a bug's only where the columns that go
+with it stayed where they were, or no mix does that.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tamid.core.stats.dependence import (
     Sums,
     added,
     bins_of,
+    cross_fitted,
     marginal_psi,
     sums_of,
     unexplained,
@@ -37,20 +39,20 @@ from tamid.core.stats.oddities import (
     unseen_now,
     unseen_shares,
 )
-from tamid.core.stats.remixed import beyond_a_mix, rarer_in_a_mix
+from tamid.core.stats.remixed import rarer_in_a_mix, run_beyond_a_mix
 from tamid.core.stats.stuck import stuck_at
 
 # From which value a statistic matters, and the least spread it is measured in: differences that a
 # week of a few hundred rows shows by chance. PSI and unexplained share are logarithms.
 SCALES: Mapping[str, Scale] = {
-    "missing": Scale(least=0.05, spread=0.03),
+    "missing": Scale(least=0.05, spread=0.03, lasts=True),
     "commonest": Scale(least=0.2, spread=0.05),
     "unseen": Scale(least=0.03, spread=0.02),
     "off_grid": Scale(least=0.05, spread=0.05),
     "outside": Scale(least=0.05, spread=0.02),
     "moved": Scale(least=float(np.log(0.25)), spread=0.25),
-    "unexplained": Scale(least=-9.0, spread=0.08),
-    "other_entity": Scale(least=0.02, spread=0.02),
+    "unexplained": Scale(least=-9.0, spread=0.08, lasts=True),
+    "other_entity": Scale(least=0.02, spread=0.02, lasts=True),
 }
 # What a changed mix of sound rows does to a column as well.
 _SOFT = ("moved", "commonest")
@@ -61,8 +63,8 @@ _QUIET = 13
 # A week with fewer than this share of the usual rows shows more by chance than whole weeks do: it
 # is held against as few rows of each.
 _SHORT = 0.5
-# The reference is cut into so many folds of weeks; each is judged by a model of the others.
-_FOLDS = 5
+# Over so many weeks what is odd adds up; what has been so for longer is the world's, or known.
+_LASTING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +139,16 @@ def check_week(
     def ranked_by(seen: Mapping[str, Floats]) -> tuple[Oddest, ...]:
         return _stuck(oddest(hard, seen, SCALES), weeks, now, steps, trusted, rarer)
 
-    first = ranked = ranked_by(present)
+    # A run that holds a week that a person found sound is none.
+    longest = min(_LASTING, len(weeks) - max(trusted, default=-1))
+    run = {n: np.vstack([t[len(t) - longest + 1 :], present[n]]) for n, t in hard.items()}
+    first = ranked = ranked_by(run)
     mixed = [
         o.column for o in first
         if o.alarm and o.statistic in _MIXED and not moved_along(bins, sums, mine, o.column).alone
     ]  # fmt: skip
     if mixed:
-        ranked = ranked_by(beyond_a_mix(weeks, bins, sums, mine, present, mixed, steps))
+        ranked = ranked_by(run_beyond_a_mix(weeks, bins, [*sums, mine], run, mixed, steps))
     found = [o for o in ranked if o.alarm]
     known = {o.column for o in found}
     moved = [o for o in oddest(soft, present, SCALES) if o.alarm and o.column not in known]
@@ -185,7 +190,7 @@ def _statistics(
         "off_grid": np.where(measured, new, 0.0),
         "outside": outside_shares(weeks),
         "moved": np.stack([_moved(bins, _without(total, s), s) for s in sums]),
-        "unexplained": _log(_cross_fitted(bins, sums)),
+        "unexplained": _log(cross_fitted(bins, sums)),
     }
     present = {
         "missing": missing_shares(now),
@@ -265,16 +270,6 @@ def _stuck(
         else:
             found.append(o)
     return tuple(sorted(found, key=lambda o: (-o.oddity, o.column)))
-
-
-def _cross_fitted(bins: Bins, sums: Sequence[Sums]) -> Floats:
-    found = np.empty((len(sums), len(bins.edges)))
-    for fold in range(_FOLDS):
-        held = list(range(fold, len(sums), _FOLDS))
-        rest = [s for i, s in enumerate(sums) if i % _FOLDS != fold]
-        if held:
-            found[held] = unexplained(bins, added(rest), [sums[i] for i in held])
-    return found
 
 
 def _without(total: Sums, week: Sums) -> Sums:

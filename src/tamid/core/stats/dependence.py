@@ -18,6 +18,8 @@ from tamid.core.stats.arrays import Floats, Ints
 _BINS = 8
 # Ridge on the covariance of bins; a pair of bins that is rare must not decide.
 _RIDGE = 0.02
+# Weeks are cut into so many folds; each is judged by a model of the others.
+_FOLDS = 5
 # A column whose bins hardly vary has nothing to explain.
 _LEAST_VARIANCE = 1e-3
 # Added before a logarithm of PSI or of an unexplained share: what is next to nothing is alike.
@@ -159,6 +161,23 @@ def unexplained(bins: Bins, model: Sums, weeks: Sequence[Sums]) -> Floats:
             here = float(np.trace(spread[low:high, low:high]))
             known = float(np.trace(usual[low:high, low:high]))
             found[i, j] = left / (max(here, known) + _LEAST_VARIANCE)
+    return found
+
+
+def cross_fitted(bins: Bins, weeks: Sequence[Sums]) -> Floats:
+    """Return what of each week :func:`unexplained` leaves by models of other weeks: (weeks, d).
+
+    >>> x = np.repeat(np.arange(4.0), 50)
+    >>> b = bins_of(np.column_stack([x, x]), [False, False])
+    >>> cross_fitted(b, [sums_of(b, np.column_stack([x, x]))] * 6)[:, 0].round(1)
+    array([0., 0., 0., 0., 0., 0.])
+    """
+    found = np.empty((len(weeks), len(bins.edges)))
+    for fold in range(_FOLDS):
+        held = list(range(fold, len(weeks), _FOLDS))
+        rest = [s for i, s in enumerate(weeks) if i % _FOLDS != fold]
+        if held:
+            found[held] = unexplained(bins, added(rest), [weeks[i] for i in held])
     return found
 
 

@@ -1,8 +1,8 @@
 """One budget of false alarms over many statistics of many columns, learnt from reference weeks.
 
 A statistic of a column is odd by how far it lies above every reference week, in units of its own
-spread. The reference weeks, each held against the others, say how odd the oddest of all becomes by
-chance: a new week must be odder than nearly all of them.
+spread, and for how long it has been so. The reference weeks, each held against the others, say how
+odd the oddest of all becomes by chance: a new week must be odder than nearly all of them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,15 @@ NEVER = -99.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What counts for a statistic: values above `least`, and a spread of at least `spread`."""
+    """What counts for a statistic: values above `least`, and a spread of at least `spread`.
+
+    `lasts`: whether the weeks before count as well, see :func:`lasting_oddities`. Not for what is
+    measured by all other weeks: those of a run excuse each other.
+    """
 
     least: float
     spread: float
+    lasts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,32 +68,69 @@ def oddities(reference: Floats, now: Floats, scale: Scale) -> Floats:
     return _odd(reference, now, np.full(width, scale.least), np.full(width, scale.spread))
 
 
-def family_level(reference: Mapping[str, Floats], scales: Mapping[str, Scale]) -> float:
+def lasting_oddities(reference: Floats, run: Floats, scale: Scale) -> Floats:
+    """Return how odd each column is by now: (weeks, d) and the last (k, d) give (d,).
+
+    `run`: the last k weeks, this one last, the others being the end of the reference as well. A bug
+    that one week shows too faintly lasts, and its first week must not excuse the second.
+
+    Formula: max over m = 1 ... k of m min(o_1, ..., o_m), o_i the :func:`oddities` of the last m
+    weeks, all held against the weeks before these m. Where tails fall exponentially an oddity is
+    the logarithm of a chance, and those of m weeks add up; the least of them stands for all, so
+    that neither one odd week nor a slow climb counts as a run.
+    Source: our own; docs/adr/0060-faint-and-lasting.md.
+
+    >>> weeks = np.vstack([np.zeros((10, 1)), [[0.2]]])
+    >>> scale = Scale(least=0.05, spread=0.1, lasts=True)
+    >>> lasting_oddities(weeks, np.array([[0.2]]), scale)
+    array([0.])
+    >>> lasting_oddities(weeks, np.array([[0.2], [0.2]]), scale)
+    array([4.])
+    """
+    width = reference.shape[1]
+    limits = np.full(width, scale.least), np.full(width, scale.spread)
+    own = run if scale.lasts else run[-1:]
+    return _lasting(np.vstack([reference, run[-1]]), len(reference), own, *limits)
+
+
+def family_level(
+    reference: Mapping[str, Floats], scales: Mapping[str, Scale], longest: int = 1
+) -> float:
     """Return the oddity that a week must reach, over all statistics and columns at once.
 
     Formula: the 90 % quantile, over reference weeks, of the largest oddity of a week held against
-    the other weeks, kept between 2.5 and 6. For exchangeable weeks the oddest of the next week
-    exceeds the oddest of n others with chance 1 / (n + 1) already at level 0 and one statistic;
-    the quantile pays for the number of statistics and columns (max-statistic calibration).
+    the other weeks, kept between 2.5 and 6; `longest` as in :func:`lasting_oddities`. For
+    exchangeable weeks the oddest of the next week exceeds the oddest of n others with chance
+    1 / (n + 1) already at level 0 and one statistic; the quantile pays for the number of
+    statistics and columns, and for runs (max-statistic calibration).
     Source: Westfall and Young (1993), Resampling-based Multiple Testing (single step max T).
 
     >>> quiet = {"a": np.zeros((10, 2))}
     >>> family_level(quiet, {"a": Scale(least=0.0, spread=1.0)})
     2.5
     """
-    table = np.concatenate([np.asarray(t, dtype=np.float64) for t in reference.values()], axis=1)
-    least, spread = _limits(reference, scales)
-    largest = []
-    for week in range(len(table)):
-        others = np.arange(len(table)) != week
-        largest.append(_odd(table[others], table[week], least, spread).max(initial=NEVER))
+    weeks = len(next(iter(reference.values())))
+    largest = np.full(weeks, NEVER)
+    for lasts in (False, True):
+        part = {n: t for n, t in reference.items() if scales[n].lasts is lasts}
+        if part:
+            table = np.concatenate([np.asarray(t, dtype=np.float64) for t in part.values()], axis=1)
+            limits, most = _limits(part, scales), longest if lasts else 1
+            for week in range(weeks):
+                run = table[max(week + 1 - most, 0) : week + 1]
+                odd = _lasting(table, week, run, *limits).max(initial=NEVER)
+                largest[week] = max(largest[week], odd)
     return float(np.clip(np.quantile(largest, _SHARE), LEAST, MOST))
 
 
 def oddest(
-    reference: Mapping[str, Floats], now: Mapping[str, Floats], scales: Mapping[str, Scale]
+    reference: Mapping[str, Floats],
+    now: Mapping[str, Floats],
+    scales: Mapping[str, Scale],
 ) -> tuple[Oddest, ...]:
     """Return each column's oddest statistic, the oddest column first.
+
+    `now`: of this week (d,), or of the last k weeks (k, d), see :func:`lasting_oddities`.
 
     Raises:
         ValueError: fewer than 8 reference weeks.
@@ -102,9 +144,10 @@ def oddest(
     weeks, columns = next(iter(reference.values())).shape
     if weeks < MIN_WEEKS:
         raise ValueError(f"{weeks} reference weeks; {MIN_WEEKS} are needed to know what is usual")
-    level = family_level(reference, scales)
     names = list(reference)
-    table = np.stack([oddities(reference[n], now[n], scales[n]) for n in names])
+    runs = {n: np.atleast_2d(now[n]) for n in names}
+    level = family_level(reference, scales, len(runs[names[0]]))
+    table = np.stack([lasting_oddities(reference[n], runs[n], scales[n]) for n in names])
     found = []
     for column in range(columns):
         which = int(table[:, column].argmax())
@@ -113,7 +156,7 @@ def oddest(
             Oddest(
                 statistic=name,
                 column=column,
-                value=float(now[name][column]),
+                value=float(runs[name][-1, column]),
                 usual=float(np.median(reference[name][:, column])),
                 oddity=float(table[which, column]),
                 level=level,
@@ -126,6 +169,22 @@ def _limits(reference: Mapping[str, Floats], scales: Mapping[str, Scale]) -> tup
     least = [np.full(t.shape[1], scales[n].least) for n, t in reference.items()]
     spread = [np.full(t.shape[1], scales[n].spread) for n, t in reference.items()]
     return np.concatenate(least), np.concatenate(spread)
+
+
+def _lasting(table: Floats, week: int, run: Floats, least: Floats, spread: Floats) -> Floats:
+    """Return the oddities of a run that ends with this week of the table, by the weeks beside it.
+
+    Those after it belong to them: of reference weeks each is held against all others.
+    """
+    places = np.arange(len(table))
+    found = _odd(table[places != week], run[-1], least, spread)
+    for weeks in range(2, len(run) + 1):
+        beside = table[(places <= week - weeks) | (places > week)]
+        if len(beside) < MIN_WEEKS:
+            break
+        faintest = _odd(beside, run[-weeks:], least, spread).min(axis=0)
+        found = np.where(faintest > 0, np.maximum(found, weeks * faintest), found)
+    return found
 
 
 def _odd(reference: Floats, now: Floats, least: Floats, spread: Floats) -> Floats:

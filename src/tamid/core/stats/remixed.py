@@ -72,6 +72,33 @@ def beyond_a_mix(
     return found
 
 
+def run_beyond_a_mix(
+    weeks: Sequence[Floats],
+    bins: Bins,
+    sums: Sequence[Sums],
+    run: Mapping[str, Floats],
+    columns: Sequence[int],
+    steps: Bools,
+) -> dict[str, Floats]:
+    """Return the statistics (k, d) of the last k weeks, less what the mix of each of them brings.
+
+    As :func:`beyond_a_mix` has it: a mix that lasts loosens ties in every week of it. `sums` has
+    one week more than `weeks`, this one. Those before it are held against mixes of the weeks before
+    the run, which their own rows are no part of.
+    """
+    length = len(next(iter(run.values())))
+    before = len(weeks) - length + 1
+    found: dict[str, list[Floats]] = {name: [] for name in run}
+    for place in range(length):
+        upto = len(weeks) if place == length - 1 else before
+        seen = {name: rows[place] for name, rows in run.items()}
+        mine = sums[before + place]
+        less = beyond_a_mix(weeks[:upto], bins, sums[:upto], mine, seen, columns, steps)
+        for name, row in less.items():
+            found[name].append(row)
+    return {name: np.stack(rows) for name, rows in found.items()}
+
+
 def rarer_in_a_mix(
     weeks: Sequence[Floats], bins: Bins, week: Sums, column: int, value: float, steps: Bools
 ) -> float:
