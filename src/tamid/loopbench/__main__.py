@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 # Sets are measured side by side, each on one thread: threads within a fit would only wait.
@@ -24,9 +26,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="tamid.loopbench", description=__doc__)
     parser.add_argument("folder", type=Path, help="NAME.parquet and NAME.json of each set")
-    parser.add_argument("--minutes", type=float, default=60.0, help="time for all sets")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of each kind of event")
+    parser.add_argument("--minutes", type=_some, default=60.0, help="time for all sets")
+    parser.add_argument(
+        "--jobs", type=_many, default=min(2, os.cpu_count() or 1), help="sets measured at once"
+    )
+    parser.add_argument("--seeds", type=_many, default=SEEDS, help="seeds of each kind of event")
     given = parser.parse_args(words)
     try:
         sets = read_folder(given.folder)
@@ -43,6 +47,20 @@ def main(words: Sequence[str] | None = None) -> int:
     found = report(results, parts_of(results)) | {"failed": failed}
     sys.stdout.write(f"{table(results)}\n{json.dumps(found, allow_nan=False)}\n")
     return 0
+
+
+def _some(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def _many(text: str) -> int:
+    with suppress(ValueError):
+        if (number := int(text)) > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
 
 
 if __name__ == "__main__":

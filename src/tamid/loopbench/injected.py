@@ -127,7 +127,10 @@ def trial(
     champion = base.table.model(int(twin.origin[place]), int(twin.window[place]))
     world, event = inject(base.table.world, event, champion.importance, rng)
     end = min(event.onset + _AFTERMATH, world.weeks)
-    table = Table(world=world, fits=base.table.fits, origins=base.table.origins, last=end)
+    table = Table(
+        world=world, fits=base.table.fits, origins=base.table.origins, last=end,
+        ended=base.table.ended,
+    )  # fmt: skip
     until = min(event.onset + HORIZON, world.weeks)
 
     def broken(week: int) -> bool:

@@ -129,7 +129,7 @@ def live(
     `broken` knows in which weeks a bug is in the data: it answers for the person who was asked.
     `stop` ends a life early; what was not lived through is not told.
     """
-    walked = course(table, policy)
+    walked = course(table, policy, stop)
     living = _Living(
         table=table, policy=policy, watch=watch, doctor=doctor, walked=walked, broken=broken,
         rows=Rows(world=table.world),

@@ -35,7 +35,8 @@ class Table:
 
     `barred`: weeks that no model may learn from, with the week from which that holds (what was
     learnt before it was known stays learnt). `closed`: places of origins at which nothing may be
-    trained. `last`: the week from which on nothing is looked at (0: all weeks are).
+    trained. `last`: the week from which on nothing is looked at, `ended`: from which on there was
+    no time to train (0: all weeks are).
     """
 
     world: World
@@ -44,12 +45,14 @@ class Table:
     barred: dict[int, int] = field(default_factory=dict)
     closed: set[int] = field(default_factory=set)
     last: int = 0
+    ended: int = 0
     _sums: Floats = field(init=False)
     _done: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.last = self.last or self.world.weeks
-        self.close(self.last, self.world.weeks)
+        weeks = self.world.weeks
+        self.last, self.ended = self.last or weeks, self.ended or weeks
+        self.close(min(self.last, self.ended), weeks)
         shape = (len(self.origins), len(WINDOWS), self.world.weeks, _BLOCKS, len(_TERMS))
         self._sums = np.zeros(shape)
 
@@ -76,6 +79,11 @@ class Table:
         """Forbid training in the weeks from `begin` to before `end`."""
         ahead = (self.origins >= begin) & (self.origins < end)
         self.closed |= {int(place) for place in np.flatnonzero(ahead)}
+
+    def end(self, place: int) -> None:
+        """Let no model of this origin or a later one be made: there is no time for them."""
+        self.ended = min(self.ended, int(self.origins[place]))
+        self.close(self.ended, self.world.weeks)
 
     def unfilled(self, place: int) -> list[int]:
         """Return what a run at this origin rests on and is not there yet: it, and its judges."""
@@ -140,15 +148,18 @@ class Table:
         )
 
 
-def course(table: Table, policy: ReplayPolicy) -> Walk:
-    """Walk a policy, filling what it asks for."""
+def course(table: Table, policy: ReplayPolicy, stop: Stop = lambda: False) -> Walk:
+    """Walk a policy, filling what it asks for; from `stop` on nothing is trained."""
     table.fill([0])
     while True:
         walked = walk(board(table.tensor()), policy)
         missing = next((m for run in walked.runs if (m := table.unfilled(run.origin))), [])
         if not missing:
             return walked
-        table.fill(missing)
+        if stop():
+            table.end(missing[0])
+        else:
+            table.fill(missing)
 
 
 def fill_all(table: Table, stop: Stop, tell: Callable[[int, int], None]) -> int:

@@ -77,6 +77,31 @@ def test_a_lazy_table_walks_as_a_full_one() -> None:
     assert lazy.fits.made < full.fits.made
 
 
+def test_when_time_is_over_nothing_more_is_trained() -> None:
+    """Runs up to then stand; later ones are not walked, and their models are never made."""
+    world = a_world()
+    table = Table(world=world, fits=_fits(world), origins=origins_of(world, 2))
+    looks = iter([False, False, False])
+    walked = course(table, calendar("often", 1), lambda: next(looks, True))
+    whole = Table(world=world, fits=_fits(world), origins=origins_of(world, 2))
+    before = course(whole, calendar("often", 1)).runs
+    assert walked.runs == tuple(r for r in before if r.week < table.ended)
+    assert 0 < len(walked.runs) < len(before)
+    assert table.fits.made < whole.fits.made
+    later = Table(world=world, fits=table.fits, origins=table.origins, ended=table.ended)
+    assert course(later, calendar("often", 1)).runs == walked.runs
+
+
+@pytest.mark.parametrize("words", [["--minutes", "0"], ["--jobs", "-1"], ["--seeds", "none"]])
+def test_senseless_amounts_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """Wrong use ends with status 2 and says which number was meant."""
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path), *words])
+    assert "number above 0" in capsys.readouterr().err
+
+
 def test_fits_are_shared_by_content() -> None:
     """A world with an event shares every fit before it with its twin."""
     world = a_world()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamid.core.stats.trust import blind_sentence, skill, trust
+from tamid.core.stats.trust import blind_sentence, outside_share, skill, trust
 
 _ORDER = {"A": 0, "B": 1, "C": 2}
 
@@ -80,3 +81,39 @@ def test_skill_compares_with_the_recent_past() -> None:
 def test_the_sentence_names_the_date() -> None:
     """Who reads it knows from when a real number is there."""
     assert blind_sentence("2026-03-01").endswith("first real number on 2026-03-01.")
+
+
+def test_rows_like_the_reference_are_not_called_strange() -> None:
+    """Thirty columns of 500 rows: each has a newest extreme by chance, which is taken off.
+
+    Without that an eighth of sound rows would be strange. Of broken ones nearly the true share is.
+    """
+    rng = np.random.default_rng(17)
+    numbers = np.zeros(30, dtype=bool)
+    sound, broken = [], []
+    for _ in range(40):
+        reference, now = rng.normal(size=(500, 30)), rng.normal(size=(1000, 30))
+        sound.append(outside_share(reference, now, numbers))
+        now[:200, rng.integers(30)] *= 100
+        broken.append(outside_share(reference, now, numbers))
+    assert np.mean(sound) < 0.005
+    assert max(sound) < 0.05
+    assert 0.15 < np.mean(broken) < 0.22
+
+
+def test_a_gap_and_a_word_that_were_never_there_are_strange() -> None:
+    """Codes within the range are no known words, and a gap is news only where there was none."""
+    reference = np.tile([[1.0, 0.0, np.nan], [2.0, 7.0, 3.0]], (400, 1))
+    words = np.array([False, True, False])
+    for row, share in (([1.5, 7.0, np.nan], 0), ([np.nan, 7.0, 3.0], 1), ([1.5, 3.0, 3.0], 1)):
+        assert outside_share(reference, np.array([row]), words) == pytest.approx(share, abs=0.01)
+    assert math.isnan(outside_share(reference, np.empty((0, 3)), words))
+
+
+@given(st.permutations(range(8)))
+def test_the_order_of_rows_does_not_matter(order: list[int]) -> None:
+    """Strange is a row among rows."""
+    rows = np.random.default_rng(3).normal(size=(8, 2))
+    numbers = np.zeros(2, dtype=bool)
+    found = outside_share(rows, rows * 2, numbers)
+    assert outside_share(rows[order], (rows * 2)[order], numbers) == found
