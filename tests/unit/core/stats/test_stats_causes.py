@@ -100,6 +100,16 @@ def test_no_unit_is_named_without_a_change_and_for_few_values() -> None:
     assert unit_change(np.ones(5), np.ones(5)) is None
 
 
+def test_a_change_of_shape_is_no_change_of_unit() -> None:
+    """What no factor and no offset undoes is named none, however far it moved."""
+    rng = np.random.default_rng(6)
+    split = [
+        unit_change(rng.normal(size=500), np.where(rng.random(500) < 0.5, 1, 9) * rng.random(500))
+        for _ in range(20)
+    ]
+    assert split == [None] * 20
+
+
 def test_the_domain_is_told_apart_by_chance_alone_in_equal_weeks() -> None:
     """The held-out AUC of equal weeks stays near a half."""
     rng = np.random.default_rng(6)
@@ -110,6 +120,16 @@ def test_the_domain_is_told_apart_by_chance_alone_in_equal_weeks() -> None:
         found.append(domain_auc(old + apart, new + apart, 12))
     assert float(np.mean(found)) < 0.53
     assert max(found) < 0.58
+
+
+def test_two_kinds_of_rows_are_told_apart_as_the_likelihood_ratio_does() -> None:
+    """Nine in ten rows of one kind before, half of them now: AUC .9 .5 + (.9 .5 + .1 .5) / 2 = .7.
+
+    By the week's own shares alone nothing would be told apart.
+    """
+    rng = np.random.default_rng(14)
+    old, new = ((rng.random((20_000, 1)) < rare).astype(np.int64) for rare in (0.1, 0.5))
+    assert domain_auc(old, new, 2) == pytest.approx(0.7, abs=0.01)
 
 
 def test_one_moved_column_is_concentrated_and_five_are_not() -> None:
