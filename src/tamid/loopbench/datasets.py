@@ -47,7 +47,11 @@ def load(described: Description) -> World:
         raise DataError(f"{described.path.name} cannot be read: {error}") from error
     if described.target not in frame.columns:
         raise DataError(f"{described.path.name} has no column {described.target!r} (the target)")
-    frame = frame.filter(pl.col(described.target).is_not_null())
+    # A gap comes as null or, from a column of numbers, as NaN.
+    told = frame.get_column(described.target)
+    frame = frame.filter(
+        told.is_not_null() & (told.is_not_nan() if told.dtype.is_float() else True)
+    )
     frame, start, timed = _in_weeks(frame, described.time)
     y, classes = _target(frame.get_column(described.target), described)
     hidden = described.dropped | {described.target, described.time or ""}
@@ -156,14 +160,13 @@ def _features(
     columns: list[Floats] = []
     for name in names:
         column = frame.get_column(name)
-        if column.n_unique() < 2:
+        if column.dtype.is_nested() or column.n_unique() < 2:
             continue
         if column.dtype.is_numeric() or column.dtype == pl.Boolean:
             columns.append(column.cast(pl.Float64).to_numpy().astype(np.float64))
             features.append(Feature(name=name))
         elif column.dtype.is_temporal():
-            days = column.cast(pl.Datetime("us")).to_physical().cast(pl.Float64) / 86_400e6
-            columns.append(days.to_numpy().astype(np.float64))
+            columns.append(column.to_physical().cast(pl.Float64).to_numpy().astype(np.float64))
             features.append(Feature(name=name))
         else:
             words, codes = _words(column.cast(pl.String))

@@ -95,6 +95,41 @@ def test_a_set_that_cannot_be_used_says_why(
         load(read_folder(tmp_path)[0])
 
 
+def test_columns_of_any_kind_are_read(tmp_path: Path) -> None:
+    """Days, durations and times of day are numbers, lists are left out, nothing stops the set."""
+    write_set(tmp_path, "set", Task.BINARY)
+    place = tmp_path / "set.parquet"
+    frame = pl.read_parquet(place)
+    rows = pl.int_range(frame.height)
+    more = frame.with_columns(
+        (pl.lit(datetime(2020, 1, 1, tzinfo=UTC)) + pl.duration(hours=rows)).alias("moment"),
+        pl.duration(minutes=rows).alias("span"),
+        pl.time(rows % 24).alias("clock"),
+        pl.concat_list(rows, rows).alias("pair"),
+    )
+    more.write_parquet(place)
+    world = load(read_folder(tmp_path)[0])
+    assert [f.name for f in world.features] == ["x", "count", "plan", "moment", "span", "clock"]
+    assert np.isfinite(world.values).all()
+
+
+@pytest.mark.parametrize("gap", [None, float("nan")])
+@pytest.mark.parametrize("task", [Task.BINARY, Task.REGRESSION])
+def test_rows_without_a_target_are_left_out(tmp_path: Path, task: Task, gap: float | None) -> None:
+    """However the gap was written: null, or NaN as programs of numbers do."""
+    write_set(tmp_path, "set", task, rows=3000, said={"positive": 1})
+    place = tmp_path / "set.parquet"
+    frame = pl.read_parquet(place)
+    known = pl.int_range(frame.height, eager=True) % 3 > 0
+    outcome = frame["x"] if task is Task.REGRESSION else (frame["x"] > 0).cast(pl.Float64)
+    told = pl.Series("outcome", [v if k else gap for v, k in zip(outcome, known, strict=True)])
+    frame.with_columns(told).write_parquet(place)
+    world = load(read_folder(tmp_path)[0])
+    assert len(world.y) == 2000
+    assert world.classes == (2 if task is Task.BINARY else 0)
+    assert np.isfinite(world.y).all()
+
+
 def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     """A history needs weeks."""
     write_set(tmp_path, "tiny", Task.BINARY, rows=300)
