@@ -52,7 +52,7 @@ SCALES: Mapping[str, Scale] = {
     "outside": Scale(least=0.05, spread=0.02),
     "moved": Scale(least=float(np.log(0.25)), spread=0.25),
     "unexplained": Scale(least=-9.0, spread=0.08, lasts=True),
-    "other_entity": Scale(least=0.02, spread=0.02, lasts=True),
+    "other_entity": Scale(least=0.02, spread=0.02),
 }
 # What a changed mix of sound rows does to a column as well.
 _SOFT = ("moved", "commonest")

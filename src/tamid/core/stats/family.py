@@ -30,7 +30,8 @@ class Scale:
     """What counts for a statistic: values above `least`, and a spread of at least `spread`.
 
     `lasts`: whether the weeks before count as well, see :func:`lasting_oddities`. Not for what is
-    measured by all other weeks: those of a run excuse each other.
+    measured by all other weeks (those of a run excuse each other) or by the one before (a single
+    odd week shows twice).
     """
 
     least: float
