@@ -115,7 +115,8 @@ def happening(record: Recorded) -> Happening | None:
             text = f"back to version {event.back_to}: {event.reason}"
             return Happening(at=record.at, kind="rollback", text=text)
         case ev.AlarmRaised():
-            return Happening(at=record.at, kind="alarm", text=event.message, period=event.period)
+            text = f"{event.message} ({event.budget})" if event.budget else event.message
+            return Happening(at=record.at, kind="alarm", text=text, period=event.period)
         case ev.Diagnosed():
             text = f"{event.cause}, retraining {event.retraining}: {'; '.join(event.reasons)}"
             return Happening(at=record.at, kind="diagnosis", text=text)

@@ -99,3 +99,17 @@ def test_what_happened_is_told_and_routine_is_not() -> None:
         event=ev.Ticked(tick="t"), at=DAY, actor="tamid", role=Role.CONTROLLER, reason=""
     )
     assert happening(chain("shop", 1, ticked, "")) is None
+
+
+@pytest.mark.parametrize(("budget", "end"), [("at most 1 a year", " (at most 1 a year)"), ("", "")])
+def test_an_alarm_is_told_with_its_budget(budget: str, end: str) -> None:
+    """Wherever an alarm is read, it is said how many false ones were to be expected."""
+    alarm = ev.AlarmRaised(
+        alarm="quality/1/2026-01-05", signal="quality", failure="model_failure",
+        severity="critical", period="2026-01-05", noticed_by="labels", message="f1 fell",
+        budget=budget,
+    )  # fmt: skip
+    draft = Draft(event=alarm, at=DAY, actor="tamid", role=Role.CONTROLLER, reason="")
+    told = happening(chain("shop", 1, draft, ""))
+    assert told is not None
+    assert (told.kind, told.text) == ("alarm", f"f1 fell{end}")
