@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from tamid.core.alarms import reference_losses
@@ -31,36 +31,38 @@ PREVALENCE_EXPLAINS = 0.5
 SHIFTED = 0.25
 
 
-def cause_of(
-    alarm: Alarm,
-    state: State,
-    sign: float,
-    label_owner: Role,
-    *,
-    all_due: bool = True,
-    feed: Feed | None = None,
-    fell: bool = True,
-) -> Diagnosed:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of an alarm's labels beside what was measured with them.
+
+    `sign`: 1 where a higher metric is better, else -1. `label_owner`: whose the labels are.
+    `all_due`: a matured period has all its labels, so that missing ones are missing. `feed`: where
+    the wrong answers sit, if the labels came in several batches.
+    """
+
+    sign: float
+    label_owner: Role
+    all_due: bool = True
+    feed: Feed | None = None
+
+
+def cause_of(alarm: Alarm, state: State, known: Known, *, fell: bool = True) -> Diagnosed:
     """Return the diagnosis of an alarm on what was measured in its periods.
 
-    `all_due`: a matured period has all its labels, so that missing ones are missing. `feed`: where
-    the wrong answers sit, if the labels came in several batches. `fell`: a fall of quality is
-    shown; without one there is nothing to explain by the share of positives, nor to train for.
-    What speaks against the causes that were asked for before it is told with it.
+    `fell`: a fall of quality is shown; without one there is nothing to explain by the share of
+    positives, nor to train for. What speaks against the causes that were asked for before it is
+    told with it.
     """
     raised = alarm.raised
     version = int(raised.alarm.split("/")[1])
     signal, seen = realised_in(alarm, state)
     # Labels of answers online come as their callers send them.
-    all_due = all_due and signal != ONLINE
+    known = replace(known, all_due=known.all_due and signal != ONLINE)
     facts = [seen[p] for p in raised.periods if p in seen]
-    found = _cause(
-        alarm, state, version, sign, label_owner, seen, facts,
-        all_due=all_due, feed=feed, fell=fell,
-    )  # fmt: skip
-    share = None if feed is None else feed.share
+    found = _cause(alarm, state, version, known, seen, facts, fell=fell)
+    share = None if known.feed is None else known.feed.share
     against = ruled_out(
-        found.cause, state, version, raised.periods, facts, all_due=all_due, feed=share
+        found.cause, state, version, raised.periods, facts, all_due=known.all_due, feed=share
     )
     return replace(found, excluded=against)
 
@@ -84,16 +86,13 @@ def _cause(
     alarm: Alarm,
     state: State,
     version: int,
-    sign: float,
-    label_owner: Role,
+    known: Known,
     seen: Mapping[str, Measured],
     facts: list[Measured],
     *,
-    all_due: bool,
-    feed: Feed | None,
     fell: bool,
 ) -> Diagnosed:
-    raised = alarm.raised
+    raised, sign = alarm.raised, known.sign
     need: Remedy = "needed" if fell else "useless"
     bug = _bug(state, raised.periods)
     if bug is not None:
@@ -106,10 +105,10 @@ def _cause(
     doubted = [f for f in facts if f.period not in state.labels_right]
     if reasons := (
         label_bug(doubted, rates)
-        or (unjoined(doubted, seen) if all_due else [])
-        or one_feed(feed, worst, sign)
+        or (unjoined(doubted, seen) if known.all_due else [])
+        or one_feed(known.feed, worst, sign)
     ):
-        return diagnosed(alarm, "label_bug", False, label_owner, reasons, "blocked")
+        return diagnosed(alarm, "label_bug", False, known.label_owner, reasons, "blocked")
     pace = _pace(seen, state, version, sign, raised.periods) if fell else []
     if (
         reasons := _prevalence(facts, state, version, sign)
@@ -123,22 +122,14 @@ def _cause(
     if reasons := _shift(state, version, raised.periods):
         told = reasons + _as_announced(facts) + pace
         return diagnosed(alarm, "covariate_shift", False, Role.ML_DEVELOPER, told, need)
-    known = "; the fall itself is confirmed" if fell else ""
-    reasons = [f"no bug, label bug or shift was found{known}", *pace]
+    still = "; the fall itself is confirmed" if fell else ""
+    reasons = [f"no bug, label bug or shift was found{still}", *pace]
     return diagnosed(alarm, "unknown", False, Role.ML_DEVELOPER, reasons, need)
 
 
-def cause_anew(
-    alarm: Alarm,
-    state: State,
-    sign: float,
-    label_owner: Role,
-    *,
-    all_due: bool = True,
-    feed: Feed | None = None,
-) -> Diagnosed | None:
+def cause_anew(alarm: Alarm, state: State, known: Known) -> Diagnosed | None:
     """Return another cause of a fall than its labels, None if they still cannot be right."""
-    found = cause_of(alarm, state, sign, label_owner, all_due=all_due, feed=feed)
+    found = cause_of(alarm, state, known)
     if found.cause == "label_bug":
         return None
     return replace(found, key=f"{found.key}/{alarm.diagnosed_seq}", earlier="label_bug")

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tamid.core.causes import cause_of, doubt_lifted, realised_in
+from tamid.core.causes import Known, cause_of, doubt_lifted, realised_in
 from tamid.core.events import Diagnosed, Measured
-from tamid.core.label_checks import Feed
 from tamid.core.paging import QUALITY, UNLABELLED
 from tamid.core.state import Alarm, State
-from tamid.core.values import Role
 
 # Causes of a world that changed: what was seen without labels stands where labels add nothing.
 _SEEN = frozenset({"covariate_shift", "unknown"})
@@ -37,15 +35,7 @@ def can_tell(alarm: Alarm, state: State) -> bool:
     return doubt_lifted(alarm, state)
 
 
-def cause_with_labels(
-    alarm: Alarm,
-    state: State,
-    sign: float,
-    label_owner: Role,
-    *,
-    all_due: bool = True,
-    feed: Feed | None = None,
-) -> Diagnosed:
+def cause_with_labels(alarm: Alarm, state: State, known: Known) -> Diagnosed:
     """Return the diagnosis that labels give to an alarm that `can_tell`, beside its first cause.
 
     Whether a fall is shown, the alarm of quality says; without one nothing is trained.
@@ -53,7 +43,7 @@ def cause_with_labels(
     assert alarm.diagnosis is not None
     first = alarm.diagnosis
     fell = _fell(alarm, state)
-    found = cause_of(alarm, state, sign, label_owner, all_due=all_due, feed=feed, fell=fell)
+    found = cause_of(alarm, state, known, fell=fell)
     told = found.reasons
     if found.cause == "unknown" and first.cause in _SEEN:
         against = [text for text in found.excluded if not text.startswith(_SHIFT)]

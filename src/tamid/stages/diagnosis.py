@@ -8,7 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
-from tamid.core.causes import cause_anew, cause_of, doubt_lifted
+from tamid.core.causes import Known, cause_anew, cause_of, doubt_lifted
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
 from tamid.core.events import Diagnosed
@@ -37,17 +37,18 @@ def diagnose(rig: Rig, contract: Contract, state: State, now: datetime) -> Itera
     better = METRIC_FACTS[quality_metric(contract)].higher_is_better
     source = contract.data.label.source or contract.data.source
     sign, owner, due = 1.0 if better else -1.0, Role(source.owner), not trickling(contract)
+
+    def known(alarm: Alarm) -> Known:
+        feed = _worst_feed(rig, contract, state, alarm, now)
+        return Known(sign=sign, label_owner=owner, all_due=due, feed=feed)
+
     for alarm in state.open_alarms.values():
         if alarm.diagnosis is None and alarm.raised.signal == "quality":
-            feed = _worst_feed(rig, contract, state, alarm, now)
-            found = cause_of(alarm, state, sign, owner, all_due=due, feed=feed)
-            yield _by_training(contract, found)
+            yield _by_training(contract, cause_of(alarm, state, known(alarm)))
         elif can_tell(alarm, state):
-            feed = _worst_feed(rig, contract, state, alarm, now)
-            yield cause_with_labels(alarm, state, sign, owner, all_due=due, feed=feed)
+            yield cause_with_labels(alarm, state, known(alarm))
         elif alarm.raised.signal == "quality" and doubt_lifted(alarm, state):
-            feed = _worst_feed(rig, contract, state, alarm, now)
-            other = cause_anew(alarm, state, sign, owner, all_due=due, feed=feed)
+            other = cause_anew(alarm, state, known(alarm))
             if other is not None:
                 yield _by_training(contract, other)
         elif alarm.diagnosis is None and alarm.raised.signal in UNLABELLED:

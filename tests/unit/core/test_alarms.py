@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from tamid.core import events as ev
 from tamid.core.alarms import QualityLevel, quality_alarm
-from tamid.core.causes import cause_of
+from tamid.core.causes import Known, cause_of
 from tamid.core.state import Alarm
 from tamid.core.values import Interval, Role, VersionRef
 from tamid.testing.histories import Story
@@ -97,4 +97,4 @@ def _cause(story: Story) -> str:
     raised = quality_alarm("churn", story.state, LEVEL)
     assert raised is not None
     alarm = Alarm(raised=raised, at=story.now)
-    return cause_of(alarm, story.state, 1.0, Role.ML_DEVELOPER).cause
+    return cause_of(alarm, story.state, Known(sign=1.0, label_owner=Role.ML_DEVELOPER)).cause

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tamid.core import events as ev
-from tamid.core.causes import cause_anew, cause_of, doubt_lifted
+from tamid.core.causes import Known, cause_anew, cause_of, doubt_lifted
 from tamid.core.label_checks import Feed
 from tamid.core.quality import realised
 from tamid.core.state import Alarm
@@ -54,9 +54,8 @@ def diagnosed(told: Story, feed: Feed | None = None) -> ev.Diagnosed:
         alarm=f"quality/1/{period}", signal="quality", failure="model_failure",
         severity="critical", period=period, periods=(period,), noticed_by="t", message="m",
     )  # fmt: skip
-    return cause_of(
-        Alarm(raised=raised, at=told.now), told.state, 1.0, Role.ML_DEVELOPER, feed=feed
-    )
+    known = Known(sign=1.0, label_owner=Role.ML_DEVELOPER, feed=feed)
+    return cause_of(Alarm(raised=raised, at=told.now), told.state, known)
 
 
 def measured(turned: bool, moved: float, seed: int) -> Mapping[str, float]:
@@ -148,7 +147,7 @@ def test_a_fall_put_down_to_labels_is_asked_anew_when_they_come_again() -> None:
     def asked() -> ev.Diagnosed | None:
         alarm = told.state.alarms[first.alarm]
         assert doubt_lifted(alarm, told.state)
-        return cause_anew(alarm, told.state, 1.0, Role.ML_DEVELOPER)
+        return cause_anew(alarm, told.state, Known(sign=1.0, label_owner=Role.ML_DEVELOPER))
 
     assert not doubt_lifted(told.state.alarms[first.alarm], told.state)
     before = told.state.measured["quality@1"]["p01"]

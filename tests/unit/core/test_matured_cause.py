@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tamid.core import events as ev
+from tamid.core.causes import Known
 from tamid.core.matured_cause import can_tell, cause_with_labels
 from tamid.core.rules.cases import bugs
 from tamid.core.rules.retraining import forbidden
@@ -71,7 +72,9 @@ def alarm(told: Story) -> Alarm:
 def asked(told: Story) -> ev.Diagnosed:
     """What the labels say, told to the ledger."""
     assert can_tell(alarm(told), told.state)
-    found = cause_with_labels(alarm(told), told.state, 1.0, Role.ML_DEVELOPER)
+    found = cause_with_labels(
+        alarm(told), told.state, Known(sign=1.0, label_owner=Role.ML_DEVELOPER)
+    )
     told.tell(found)
     return found
 
