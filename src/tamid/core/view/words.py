@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -119,6 +120,9 @@ def _measured(e: ev.Measured) -> str:
     text = f"{e.signal.replace('_', ' ')} in {e.period} is {number(e.value)}{spread(e.interval)}"
     if e.model_version:
         text += f" for version {e.model_version}"
+    same = e.detail.get("at_reference_prevalence", math.nan)
+    if math.isfinite(same):
+        text += f", {number(same)} at the reference's share of positives"
     # Drift is measured without labels: how many are in says nothing about it.
     labels = f", {share(e.matured)} of labels in" if e.matured else ""
     return f"{text}, on {count(e.rows, 'row')}{labels}"
