@@ -11,6 +11,8 @@ import polars as pl
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.core import events as ev
+from tamid.core.paging import HINDSIGHT
+from tamid.core.state import State
 from tamid.core.watching import AFTER, FIRST_ANSWERS, SHADOW, watched
 from tamid.stages.audit import audit
 from tamid.stages.loop import conclude
@@ -74,6 +76,7 @@ def test_a_release_that_harms_is_rolled_back_and_one_that_helps_is_not(keys: Key
     assert state.champion == 2
     helped = watched(state, AFTER, 2)
     assert helped is None or not helped.harms
+    _was_asked_in_hindsight(w, state)
     state = w.live(2)
     back = w.happened(ev.RolledBack)
     assert [(e.number, e.back_to) for e in back] == [(2, 1)]
@@ -91,6 +94,20 @@ def test_a_release_that_harms_is_rolled_back_and_one_that_helps_is_not(keys: Key
     assert conclude(rig, state, moment)[0].cooling
     assert not conclude(rig, state, moment, 1)[0].cooling
     assert audit(rig, rig.ledger.read(rig.model)).same
+
+
+def _was_asked_in_hindsight(w: period_world.Small, state: State) -> None:
+    """Labels that came for what version 1 answered last are held against version 2, each once."""
+    told = [e for e in w.happened(ev.Measured) if e.signal == HINDSIGHT and e.model_version == 2]
+    through = state.versions[2].registered.trained_through
+    asked = {p for p, s in state.scored.items() if s.number == 1 and p > through}
+    assert {e.period for e in told} == asked & set(state.measured["quality@1"])
+    assert len(told) == len({e.period for e in told}) > 0
+    for e in told:
+        # Version 2 has learnt what the world turned to, version 1 has not.
+        mine = state.measured["quality@1"][e.period]
+        assert e.rows == mine.rows
+        assert abs(e.value - mine.value) > 0.3
 
 
 def test_in_shadow_labels_that_come_in_time_decide(keys: Keys) -> None:

@@ -17,11 +17,13 @@ from tamid.core.paging import (
     ASKED,
     DRIFT,
     ESTIMATE,
+    HINDSIGHT,
     QUALITY,
     UNLABELLED,
     Budget,
     QualityLevel,
     budget_of,
+    realised_of,
     reference_losses,
     reference_of,
 )
@@ -51,9 +53,9 @@ def quality_alarm(
 ) -> AlarmRaised | None:
     """Return a new alarm about the champion's realised quality, or None.
 
-    The detector runs over the champion's matured periods against its frozen reference; one open
-    alarm is enough, and a settled one is not raised again on the same periods. `special`: the names
-    of the special periods.
+    The detector runs over the champion's matured periods against its frozen reference, those
+    included that it had not learnt from before it was live; one open alarm is enough, and a settled
+    one is not raised again on the same periods. `special`: the names of the special periods.
     """
     if not state.champion or _open(state, (QUALITY,)):
         return None
@@ -72,8 +74,8 @@ def quality_alarm(
         found.period,
         onset(losses, reference_losses(state, state.champion, level.sign), found.period),
         "realised quality on matured labels",
-        f"{level.metric} of version {state.champion} {level.worsened} to {_figure(seen)}: "
-        f"{found.why}",
+        f"{level.metric} of version {state.champion} {level.worsened} to {_figure(seen)}"
+        f"{_BEFORE if seen.signal == HINDSIGHT else ''}: {found.why}",
         budget,
     )
 
@@ -137,7 +139,8 @@ def _measured(state: State, signal: str) -> Mapping[str, Measured]:
     if signal in DRIFT:
         until = max(until, version.asked_seq if signal in ASKED else version.usual_seq)
     name = f"{signal}@{state.champion}"
-    seen = state.measured.get(name, {})
+    told = signal == QUALITY
+    seen = realised_of(state, state.champion) if told else state.measured.get(name, {})
     return {
         p: seen[p]
         for p in sorted(seen)
@@ -188,6 +191,7 @@ def _below_contract(
     return None
 
 
+_BEFORE = ", asked in hindsight, for it was not live yet"
 _NOTICED = {
     ESTIMATE: "estimated quality, before any label",
     SCORE_PSI: "spread of the scores, before any label",

@@ -16,7 +16,7 @@ from tamid.core.alarms import reference_losses
 from tamid.core.events import Diagnosed, Measured, Remedy
 from tamid.core.excluded import ruled_out
 from tamid.core.label_checks import Feed, label_bug, moved_rate, one_feed, unjoined
-from tamid.core.paging import ASKED, ONLINE, QUALITY
+from tamid.core.paging import ASKED, ONLINE, QUALITY, realised_of
 from tamid.core.state import Alarm, State
 from tamid.core.stats.steps import at_once, step_share
 from tamid.core.suspicion import diagnosed, suspicion
@@ -75,11 +75,11 @@ def realised_in(alarm: Alarm, state: State) -> tuple[str, Mapping[str, Measured]
     raised = alarm.raised
     version = int(raised.alarm.split("/")[1])
     names = (ONLINE, QUALITY) if raised.signal in ASKED else (QUALITY, ONLINE)
-    for name in names:
-        seen = state.measured.get(f"{name}@{version}", {})
-        if any(p in seen for p in raised.periods):
-            return name, seen
-    return names[1], state.measured.get(f"{names[1]}@{version}", {})
+    online = state.measured.get(f"{ONLINE}@{version}", {})
+    both = {QUALITY: realised_of(state, version), ONLINE: online}
+    told = (name for name in names if any(p in both[name] for p in raised.periods))
+    name = next(told, names[1])
+    return name, both[name]
 
 
 def _cause(

@@ -63,7 +63,9 @@ def detected(
     sign = -1.0 if signal in DRIFT else level.sign
     weeks = weeks_of(reference_of(state, state.champion), signal)
     # An estimate has an error of its own: one that is far off is no proof, several are.
-    running = detector(reference, budget.run_length, weeks, fast=signal != ESTIMATE)
+    running = detector(
+        reference, budget.run_length, weeks, fast=signal != ESTIMATE, graded=signal == QUALITY
+    )
     for period, loss in losses.items():
         if special.get(period):
             if far_from_its_like(state, signal, period, special, sign):

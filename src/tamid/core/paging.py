@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from tamid.core.contract.metrics import METRIC_FACTS, quality_metric
 from tamid.core.contract.model import Contract
+from tamid.core.events import Measured
 from tamid.core.state import State
 from tamid.core.stats.distributions import normal_quantile
 from tamid.core.stats.edetector import MIN_REFERENCE, family_run_length
@@ -19,6 +20,9 @@ QUALITY, CONTRACT, ESTIMATE = "quality", "contract", "estimate"
 # Realised loss of what was answered online, one by one.
 ONLINE = "online_quality"
 SILENT = (SCORE_PSI, INPUT_PSI)
+# What a champion's realised quality would have been in periods that it neither learnt from nor
+# answered: others did, before it was live.
+HINDSIGHT = "hindsight"
 # The same of what is asked and answered online.
 ASKED = (ONLINE_SCORE_PSI, ONLINE_INPUT_PSI)
 DRIFT = (*SILENT, *ASKED)
@@ -129,6 +133,15 @@ def reference_of(state: State, version: int) -> Mapping[str, tuple[float, ...]]:
     """Return what a version's alarms go by: as registered, or as a person accepted since."""
     known = state.versions.get(version)
     return known.registered.reference if known else {}
+
+
+def realised_of(state: State, version: int) -> Mapping[str, Measured]:
+    """Return a version's realised quality by period, as far as it may be held against it.
+
+    Of periods that it answered, and in hindsight of those just before that it had not learnt from.
+    """
+    before = state.measured.get(f"{HINDSIGHT}@{version}", {})
+    return {**before, **state.measured.get(f"{QUALITY}@{version}", {})}
 
 
 def reference_losses(state: State, version: int, sign: float) -> tuple[float, ...]:

@@ -60,7 +60,7 @@ class Doctor:
         if late(world, now):
             return Finding(check=now, route="late_labels", confirmed=True)
         weeks = world.matured(now)
-        weeks = weeks[weeks >= champion.since][-_RECENT:]
+        weeks = weeks[weeks > champion.usual.weeks[-1]][-_RECENT:]
         route = self._of_the_world(world, champion, pages, weeks)
         return Finding(check=now, route=route, confirmed=False)
 

@@ -103,7 +103,7 @@ def usual(
         score_totals=tuple(own[p.column].sum(axis=0) for p in score_profiles),
         curves=curves, gap=_gap(world, weeks, answers, curves),
         detectors={
-            name: detector(values, run_length, len(weeks))
+            name: detector(values, run_length, len(weeks), graded=name == LOSS)
             for name, values in series.items() if len(values) >= _FEWEST
         },
         most={name: max(values) for name, values in series.items() if values},

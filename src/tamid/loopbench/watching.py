@@ -112,18 +112,20 @@ class Watch:
             seen[INPUTS] = _input_psi(world, champion.usual, week)
         if champion.usual.curves:
             seen[ESTIMATE] = estimated_loss(world, answers, champion.usual.curves)
-        pages += self._lost(world, champion, now)
+        pages += self._lost(champion, rows, now)
         for name in (ESTIMATE, SCORES, INPUTS):
             if name in seen:
                 page = _asked(world, champion, name, seen[name], week, now)
                 pages += _let_through(champion, name, page, seen[name], week, now)
         return tuple(pages)
 
-    def _lost(self, world: World, champion: Served, now: int) -> list[Page]:
+    def _lost(self, champion: Served, rows: Rows, now: int) -> list[Page]:
         """Return the page of realised loss; it stays open for as long as this champion serves."""
-        pages = []
+        pages, world = [], rows.world
         for matured in newly_matured(world, now):
-            if matured < champion.since:
+            # What it had not learnt from tells of it, too, though another model answered then.
+            odd = matured < champion.since and matured in rows.suspected
+            if matured <= champion.usual.weeks[-1] or odd:
                 continue
             answers = self.fits.answers(world, champion.fitted, matured)
             loss = float(losses(world, answers, matured, told=True).mean())

@@ -31,6 +31,7 @@ from tamid.stages.cleaning import count_cleaning
 from tamid.stages.diagnosis import diagnose
 from tamid.stages.estimating import estimate
 from tamid.stages.feeds import NotReady
+from tamid.stages.hindsight import look_back
 from tamid.stages.intake import intake
 from tamid.stages.journal import Journal, holding
 from tamid.stages.lifting import measure_lift
@@ -57,7 +58,7 @@ LEASE = timedelta(hours=2)
 
 # What is looked at in each turn, in this order; each look sees what those before it found.
 _LOOKS = (
-    listen, check_periods, measure, freeze_usual, measure_online, compare_in_shadow,
+    listen, check_periods, measure, look_back, freeze_usual, measure_online, compare_in_shadow,
     compare_with_previous, look_at_first_answers, estimate, alarms, diagnose, measure_threshold,
     measure_rungs, measure_lift,
 )  # fmt: skip

@@ -117,10 +117,10 @@ def judged_periods(
     which: pl.Expr = BY_CHAMPION,
 ) -> pl.DataFrame:  # fmt: skip
     """Return predictions of several periods with labels and weights; by default the champion's."""
-    return _judged(rig, contract, state, periods, now, which)[0]
+    return judged_and_known(rig, contract, state, periods, now, which)[0]
 
 
-def _judged(
+def judged_and_known(
     rig: Rig,
     contract: Contract,
     state: State,
@@ -175,7 +175,7 @@ def _quality(
     rig: Rig, contract: Contract, state: State, signal: str, period: str, now: datetime
 ) -> Measured | None:
     which = BY_CHAMPION if signal == "quality" else ANSWERED
-    rows, known = _judged(rig, contract, state, [period], now, which)
+    rows, known = judged_and_known(rig, contract, state, [period], now, which)
     if signal == "served":  # who had no row may have been gone already: no word about the answer
         there = joining.rows_of(rig.tables, contract, state.pins, [period], now)
         rows = rows.join(there, on=ENTITY, how="semi", nulls_equal=True)

@@ -43,7 +43,9 @@ def measure_threshold(
     alarm = triable(state)
     if alarm is None or not movable(contract):
         return
-    periods = [p for p in drifted(state, matured(rig, contract, state, now)) if p in state.scored]
+    # Of periods before it was live there are no scores of its own to try a threshold on.
+    mine = {p for p, scored in state.scored.items() if scored.number == state.champion}
+    periods = [p for p in drifted(state, matured(rig, contract, state, now)) if p in mine]
     if not periods or state.measure(THRESHOLD, state.champion, periods[-1]) is not None:
         return
     rows = judged_periods(rig, contract, state, periods, now)

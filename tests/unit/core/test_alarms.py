@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from tamid.core import events as ev
 from tamid.core.alarms import QualityLevel, quality_alarm
 from tamid.core.causes import Known, cause_of
+from tamid.core.paging import HINDSIGHT
 from tamid.core.state import Alarm
 from tamid.core.values import Interval, Role, VersionRef
 from tamid.testing.histories import Story
@@ -64,6 +66,41 @@ def test_all_weeks_of_a_fall_are_named() -> None:
     assert alarm.periods[-1] >= "p02"
     assert set(alarm.periods) <= {"p01", "p02", "p03"}
     assert "p01" in alarm.periods
+
+
+def test_periods_before_it_was_live_tell_of_a_champion_too() -> None:
+    """Version 2 was ready before the world changed: what it would have had is held against it.
+
+    What the version before it had is not.
+    """
+    story = champion(BAD, BAD)
+    assert quality_alarm("churn", story.state, LEVEL) is not None
+    story.tell(
+        ev.VersionRegistered(
+            ref=VersionRef(number=2, bundle="b", overlay="o"), run="run-0002", contract="c",
+            reference={"quality": USUAL, "positive_rate": (0.06,) * 10}, trained_through="p01",
+        ),
+        ev.Promoted(number=2, previous=1, reason="age", evidence=""),
+    )  # fmt: skip
+    assert quality_alarm("churn", story.state, LEVEL) is None
+    before = ev.Measured(
+        signal=HINDSIGHT, period="p02", value=BAD, model_version=2, rows=1000,
+        interval=Interval(point=BAD, low=BAD - 0.03, high=BAD + 0.03),
+        detail={"positive_rate": 0.06, "at_reference_prevalence": 0.87},
+    )  # fmt: skip
+    story.tell(before)
+    raised = quality_alarm("churn", story.state, LEVEL)
+    assert raised is not None
+    assert (raised.alarm, raised.periods) == ("quality/2/p02", ("p02",))
+    assert (
+        "0.720 (0.690 to 0.750) in p02, asked in hindsight, for it was not live" in raised.message
+    )
+    known = Known(sign=1.0, label_owner=Role.ML_DEVELOPER)
+    found = cause_of(Alarm(raised=raised, at=story.now), story.state, known)
+    assert found.cause == "prevalence"
+    # What it answered itself counts beside it, and instead of it where both are there.
+    story.tell(replace(before, signal="quality", value=0.87, interval=None))
+    assert quality_alarm("churn", story.state, LEVEL) is None
 
 
 def test_an_error_that_grows_is_said_to_rise() -> None:

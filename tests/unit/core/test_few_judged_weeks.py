@@ -25,6 +25,7 @@ def _alarms(
             run_length,
             (1.0 - rng.binomial(rows, later, size=YEAR) / rows).tolist(),
             rng.random(YEAR).tolist(),
+            graded=True,
         )
         for _ in range(versions)
     ]
@@ -44,8 +45,9 @@ def test_luck_on_one_judged_week_pages_about_as_often_as_is_aimed_at(
 ) -> None:
     """Near the end of a metric's range, too, where a lucky week has a small error of its own."""
     aimed = 600 * YEAR / (AIM * 260)
-    # In steps of the metric itself, 1.645 errors below the point: 4.8 times as many at 0.97.
-    assert sum(map(len, _alarms(good, rows, 1, 260.0, versions=600))) < 2.6 * aimed
+    # In steps of the metric itself, 1.645 errors below the point: 4.8 times as many at 0.97, even
+    # where evidence is not graded.
+    assert sum(map(len, _alarms(good, rows, 1, 260.0, versions=600))) < 3.0 * aimed
 
 
 def test_the_longer_the_run_length_the_more_caution() -> None:

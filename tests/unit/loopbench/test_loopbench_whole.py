@@ -21,6 +21,8 @@ from tamid.loopbench.fits import Fits, losses
 from tamid.loopbench.natural import natural
 from tamid.loopbench.service import served
 from tamid.loopbench.tables import Table, course, fill_all, origins_of
+from tamid.loopbench.usual import LOSS
+from tamid.loopbench.watching import Watch
 from tamid.loopbench.world import World
 from tamid.workshop import bare_learner
 
@@ -156,6 +158,21 @@ def test_broken_and_late_labels_are_noticed() -> None:
     )
     assert late(slow, 33)
     assert not late(world, 33)
+
+
+def test_weeks_before_a_model_was_live_tell_of_it() -> None:
+    """The world turns after what it learnt: labels of weeks that another answered say so."""
+    world = a_world()
+    table = Table(world=world, fits=_fits(world), origins=origins_of(world, 1))
+    known = table.known(10)
+    since, turned = int(table.origins[10]) + 1, int(known[-1]) + 1
+    y = np.where(np.arange(len(world.y)) < world.start[turned], world.y, 1 - world.y)
+    other = replace(world, y=y, told=y)
+    watch, rows = Watch(fits=table.fits, seed=0), Rows(world=other)
+    champion = watch.begin(rows, table.model(10, 0), known, since)
+    pages = [p for now in (since + 1, since + 2) for p in watch.check(champion, rows, now)]
+    assert [p.week for p in pages if p.signal == LOSS] == [since - 2]
+    assert since - 2 >= turned
 
 
 def test_one_set_that_cannot_be_measured_costs_no_other(

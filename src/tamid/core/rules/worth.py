@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tamid.core.events import Measured
-from tamid.core.paging import QUALITY, reference_losses
+from tamid.core.paging import realised_of, reference_losses
 from tamid.core.policies.board import JUDGED
 from tamid.core.policies.worth import Costs, may_save, stake_of
 from tamid.core.policy import Policy
@@ -48,7 +48,8 @@ def not_worth(policy: Policy, state: State, degraded: tuple[str, ...]) -> str:
 def _fallen(policy: Policy, state: State, degraded: tuple[str, ...]) -> _Fall | None:
     """Return the fall over the last matured of the drifted periods, None if it cannot be told."""
     usual = np.array(reference_losses(state, state.champion, policy.sign))
-    seen = [m for p in degraded if (m := state.measure(QUALITY, state.champion, p)) is not None]
+    known = realised_of(state, state.champion)
+    seen = [known[p] for p in degraded if p in known]
     seen = [m for m in seen if math.isfinite(m.value) and m.rows > 0][-JUDGED:]
     if len(usual) < 2 or not seen:
         return None

@@ -25,6 +25,10 @@ _SHIFT = 3.0
 MIN_REFERENCE = 10
 # The fast path: this many times the reference's spread above its maximum ...
 _GROSS = 3.0
+# On the way there a mean over many rows, whose tail is thin, counts ever more than the highest of
+# the reference: at the end so many times as much, which with 26 weeks and four weekly signals is
+# as much as an alarm takes.
+_AT_LIMIT = 42.0
 # ... if so many weeks tell the spread; of fewer the highest says less, and the factor grows as they
 # get fewer.
 _GROSS_WEEKS = 26
@@ -35,7 +39,8 @@ class EDetector:
     """The state between two checks.
 
     `weeks`: as how many reference weeks the scores count. `threshold`: the evidence at which an
-    alarm is raised. `gross`: factor of the fast path, infinite where there is none.
+    alarm is raised. `gross`: factor of the fast path, infinite where there is none. `graded`: how
+    far a score lies beyond the reference counts.
     """
 
     reference: tuple[float, ...]
@@ -44,6 +49,7 @@ class EDetector:
     statistic: float = 0.0
     checks: int = 0
     gross: float = _GROSS
+    graded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +69,20 @@ class Check:
 
 
 def detector(
-    reference: Sequence[float], run_length: float, weeks: int = 0, *, fast: bool = True
+    reference: Sequence[float],
+    run_length: float,
+    weeks: int = 0,
+    *,
+    fast: bool = True,
+    graded: bool = False,
 ) -> EDetector:
     """Return a detector at rest; larger scores mean worse.
 
     `run_length`: at least so many checks shall lie between two false alarms on average: 52 for one
     a year of weekly checks, times the number of signals that share the budget. `weeks`: how many
     real weeks the reference scores come from, if they were resampled from fewer than they are.
-    `fast`: one score far beyond all alarms at once.
+    `fast`: one score far beyond all alarms at once. `graded`: for means over many rows, of which
+    one somewhat beyond all is more evidence than the highest rank.
 
     Raises:
         ValueError: fewer than 10 reference scores, one of them not finite, or a run length <= 1.
@@ -90,6 +102,7 @@ def detector(
         weeks=known,
         threshold=evidence_needed(known, run_length),
         gross=_GROSS * max(1.0, _GROSS_WEEKS / real) if fast else math.inf,
+        graded=graded and fast,
     )
 
 
@@ -97,7 +110,8 @@ def observe(state: EDetector, score: float, tie: float) -> tuple[EDetector, Chec
     """Take in one score; `tie` in (0, 1) is its place among equal reference scores.
 
     Formula: M_t = e_t (1 + M_{t-1}); alarm when M_t reaches the threshold, or when the score lies
-    above :func:`gross_limit`; then M starts again from 0.
+    above :func:`gross_limit`; then M starts again from 0. Graded, e_t of a score beyond the whole
+    reference grows by 42^u, u its place between the highest (0) and the limit (1).
     Source: Shin, Ramdas and Rinaldo (2024), New England J. of Statistics in Data Science (e-SR);
     Gordon and Pollak (1994), Annals of Statistics 22 (Shiryaev-Roberts on ranks). The threshold is
     that of simulated ranks against a frozen reference, :mod:`tamid.core.stats.runlength`.
@@ -113,6 +127,8 @@ def observe(state: EDetector, score: float, tie: float) -> tuple[EDetector, Chec
         raise ValueError("a score that could not be measured cannot be ranked")
     p = conformal_p(state.reference, score, tie)
     e = e_value(p, state.weeks)
+    if state.graded:
+        e *= _AT_LIMIT ** _place(state, score)
     statistic = e * (1.0 + state.statistic)
     gross = math.isfinite(state.gross) and score > _limit(state.reference, state.gross)
     alarm = gross or statistic >= state.threshold
@@ -146,16 +162,18 @@ def alarms_in(
     scores: Sequence[float],
     ties: Sequence[float],
     weeks: int = 0,
+    *,
+    graded: bool = False,
 ) -> list[int]:
     """Return the places in a series at which a detector alarms; what is not finite is passed over.
 
-    `ties`: one number in (0, 1) a score. The reference stays what it is throughout: no checked
-    week, and above all no alarmed one, ever joins it.
+    `ties`: one number in (0, 1) a score; `graded` as of :func:`detector`. The reference stays what
+    it is throughout: no checked week, and above all no alarmed one, ever joins it.
 
     >>> alarms_in([i / 100 for i in range(26)], 52.0, [0.1, math.nan, 9.0], [0.5] * 3)
     [2]
     """
-    running, found = detector(reference, run_length, weeks), []
+    running, found = detector(reference, run_length, weeks, graded=graded), []
     for place, (score, tie) in enumerate(zip(scores, ties, strict=True)):
         if math.isfinite(score):
             running, check = observe(running, float(score), float(tie))
@@ -211,6 +229,15 @@ def gross_limit(reference: Sequence[float], factor: float = _GROSS) -> float:
     """
     low, median, high, top = np.quantile(np.asarray(reference), [0.1, 0.5, 0.9, 1.0])
     return float(top + factor * max(high - median, median - low))
+
+
+def _place(state: EDetector, score: float) -> float:
+    """Return where a score lies between the reference's highest (0, or below) and the limit (1)."""
+    top = state.reference[-1]
+    if score <= top:
+        return 0.0
+    limit = _limit(state.reference, state.gross)
+    return min((score - top) / (limit - top), 1.0) if limit > top else 1.0
 
 
 @functools.lru_cache(maxsize=256)

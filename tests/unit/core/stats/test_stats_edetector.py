@@ -53,8 +53,9 @@ def test_e_values_average_to_one(weeks: int) -> None:
 
 
 def _alarms(
-    weeks: int, run_length: float, *, references: int = 500, ar: float = 0.0, ties: bool = False
-) -> int:
+    weeks: int, run_length: float, *, references: int = 500, ar: float = 0.0, ties: bool = False,
+    graded: bool = False,
+) -> int:  # fmt: skip
     rng = np.random.default_rng([weeks, int(run_length), int(10 * ar)])
     noise = rng.normal(size=(references, weeks + 5 + 52))
     for week in range(1, noise.shape[1]):
@@ -63,7 +64,13 @@ def _alarms(
         noise = np.round(noise)
     return sum(
         len(
-            alarms_in(row[:weeks].tolist(), run_length, row[-52:].tolist(), rng.random(52).tolist())
+            alarms_in(
+                row[:weeks].tolist(),
+                run_length,
+                row[-52:].tolist(),
+                rng.random(52).tolist(),
+                graded=graded,
+            )
         )
         for row in noise
     )
@@ -74,6 +81,17 @@ def test_false_alarms_are_a_quarter_of_what_is_stated(weeks: int, run_length: fl
     """Over exchangeable weeks false alarms come as often as aimed at: no more, and not far less."""
     aimed = 500 * 52 / (AIM * run_length)
     assert 0.6 * aimed < _alarms(weeks, run_length) < 1.4 * aimed
+
+
+@pytest.mark.parametrize(("weeks", "ar"), [(12, 0.0), (26, 0.0), (26, 0.2)])
+def test_graded_evidence_keeps_to_what_is_stated(weeks: int, ar: float) -> None:
+    """How far a week lies beyond all takes half of the budget instead of a quarter, not more.
+
+    Where neighbouring weeks correlate by 0.2 it takes about all of it.
+    """
+    stated = 600 * 52 / 208
+    found = _alarms(weeks, 208.0, references=600, ar=ar, graded=True)
+    assert found < (1.3 if ar else 0.6) * stated
 
 
 def test_values_that_repeat_cost_no_false_alarms() -> None:
@@ -108,6 +126,37 @@ def test_a_shift_is_noticed_within_weeks() -> None:
     assert np.median(delays) <= 3
     # The threshold of four times as many false alarms, on evenly mixed powers of p, took 77 %.
     assert np.mean(np.array(delays) <= 4) > 0.85
+
+
+def test_a_mean_beyond_all_weeks_is_noticed_in_fewer() -> None:
+    """Graded, two weeks three sd off are mostly enough; by ranks alone it takes three."""
+    rng = np.random.default_rng(3)
+    found = {True: 0, False: 0}
+    for _ in range(200):
+        scores = rng.normal(size=26 + 2)
+        scores[26:] += 3.0
+        for graded in found:
+            state = detector(scores[:26].tolist(), 208.0, graded=graded)
+            found[graded] += any(_watch(state, scores[26:], rng))
+    assert found[False] < 20
+    assert found[True] > 110
+
+
+def test_graded_evidence_grows_up_to_the_fast_path() -> None:
+    """Within the reference it is the rank's; at the limit it is nearly an alarm, beyond it one."""
+    reference = np.linspace(0, 1, 26).tolist()
+    ranks, graded = detector(reference, 208.0), detector(reference, 208.0, graded=True)
+    limit = gross_limit(graded.reference)
+    for score in (0.3, 0.97, 1.0):
+        assert observe(graded, score, 0.5) == (
+            replace(observe(ranks, score, 0.5)[0], graded=True), observe(ranks, score, 0.5)[1]
+        )  # fmt: skip
+    grown = [observe(graded, s, 0.5)[1].e for s in np.linspace(1.01, limit, 20).tolist()]
+    assert (np.diff(grown) > 0).all()
+    assert 0.9 < grown[-1] / graded.threshold < 1.1
+    assert observe(graded, limit + 0.01, 0.5)[1].gross
+    # An estimate has an error of its own and no fast path: there is nothing to grow up to.
+    assert not detector(reference, 208.0, fast=False, graded=True).graded
 
 
 def test_evidence_adds_up_as_the_formula_says() -> None:
