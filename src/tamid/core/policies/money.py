@@ -10,6 +10,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.errors import UsageError
 from tamid.core.policies.account import Account, Accounts
 from tamid.core.policies.walk import Walk
+from tamid.core.policies.worth import costs_of
 
 # Without prices one run counts like so many weeks in which every answer is wrong: between the two
 # hundredths and the tenth of a week at which retraining every four to every eight weeks pays.
@@ -22,7 +23,7 @@ class Prices:
     """What things cost in the workspace's `currency`; zero where nothing is said.
 
     `cpu_hour` of computing, `gb_month` of storage, `review`: the people's time that one run takes,
-    `error`: one wrong answer (a unit of loss), where the contract's goal names no costs.
+    `error`: one wrong answer (a unit of loss), where the contract names no costs.
     """
 
     currency: str = ""
@@ -75,30 +76,32 @@ class Running:
 
 
 def tariff(contract: Contract, prices: Prices, fit_seconds: float) -> Tariff:
-    """Return what counts, from the contract's goal and the workspace's prices.
+    """Return what counts, from the contract's goal and costs and the workspace's prices.
 
     Raises:
-        UsageError: goal and prices are in different currencies.
+        UsageError: these are in different currencies.
     """
     goal = contract.goal
-    named = [m.currency for m in (goal.value_per_saved, goal.offer_cost) if m is not None]
+    own = costs_of(contract)
+    named = [m.currency for m in (goal.value_per_saved, goal.offer_cost, own) if m is not None]
     known = {*named, *([prices.currency] if prices.currency else [])}
     if len(known) > 1:
         raise UsageError(
             f"costs are in different currencies: {', '.join(sorted(known))}",
-            why="the contract's goal and [prices] in tamid.toml are added up",
-            fix="Write both in one currency.",
+            why="the contract's goal, retraining.costs and [prices] in tamid.toml are added up",
+            fix="Write all in one currency.",
         )
     offer = goal.offer_cost.amount if goal.offer_cost else 0.0
     saved = goal.value_per_saved.amount if goal.value_per_saved else 0.0
-    run = prices.review + prices.cpu_hour * fit_seconds / _HOUR
-    priced = bool(saved or prices.error)
+    run = own.run if own else prices.review + prices.cpu_hour * fit_seconds / _HOUR
+    error = own.error if own else prices.error
+    priced = bool(saved or error)
     return Tariff(
         currency=known.pop() if priced and known else "",
         # Who is found late costs what saving would have brought, less the offer that it takes.
         missed=max(saved - offer, 0.0),
         wasted=offer if saved else 0.0,
-        error=0.0 if saved else prices.error if priced else 1.0,
+        error=0.0 if saved else error if priced else 1.0,
         run=run if priced else ERROR_WEEKS_A_RUN,
     )
 

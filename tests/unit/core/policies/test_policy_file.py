@@ -10,6 +10,7 @@ import pytest
 
 from tamid.config import read
 from tamid.core.contract.model import Contract
+from tamid.core.contract.running import RetrainingCosts
 from tamid.core.errors import ContractError, NotFound, UsageError
 from tamid.core.policies.account import compare
 from tamid.core.policies.money import Prices, bill, running, tariff
@@ -94,6 +95,21 @@ def test_errors_and_runs_become_money(contract: Contract) -> None:
     assert (by.missed, by.wasted, by.run, by.currency) == (90, 10, 7, "EUR")
     with pytest.raises(UsageError, match="different currencies"):
         tariff(replace(contract, goal=goal), Prices(currency="ILS"), 1.0)
+
+
+def test_a_contract_s_own_two_costs_count(contract: Contract) -> None:
+    """What the loop goes by is what a replay is told in: a run, and without a goal each error."""
+    costs = RetrainingCosts(run=Money(amount=40, currency="EUR"),
+                            error=Money(amount=0.5, currency="EUR"))  # fmt: skip
+    bare = replace(contract, goal=type(contract.goal)(),
+                   retraining=replace(contract.retraining, costs=costs))  # fmt: skip
+    by = tariff(bare, Prices(), 1.0)
+    assert (by.run, by.error, by.missed, by.currency) == (40, 0.5, 0, "EUR")
+    goal = replace(bare.goal, value_per_saved=Money(amount=100, currency="EUR"))
+    by = tariff(replace(bare, goal=goal), Prices(currency="EUR", review=5), 1.0)
+    assert (by.run, by.error, by.missed) == (40, 0, 100)
+    with pytest.raises(UsageError, match="different currencies"):
+        tariff(bare, Prices(currency="ILS"), 1.0)
 
 
 def test_without_prices_weeks_of_errors_are_counted(contract: Contract) -> None:
