@@ -21,6 +21,8 @@ from tamid.core.hebrew import LONGEST, MONTHS, civil_day, hebrew_year
 Holidays = Callable[[str, int], Mapping[date, tuple[str, ...]]]
 # A day of the Hebrew calendar in any year: day and month.
 HebrewDay = tuple[int, str]
+# A longer span of each year was written the wrong way round: 29 Av..10 Av leaves 18 days of it.
+_LONGEST_SPAN = timedelta(days=183)
 
 _HOLIDAYS = re.compile(r"holidays_([a-z]{2}(?:_all)?)(?: -(\d{1,2})\.\.\+(\d{1,2}))?\Z")
 _EVENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9 ._-]{0,59}?) ?= ?(\S.*)\Z")
@@ -158,7 +160,12 @@ def _each_year(
 
 def _yearly(match: re.Match[str]) -> tuple[HebrewDay, HebrewDay]:
     begin = _hebrew_day(match[1], match[2])
-    return begin, _hebrew_day(match[3], match[4]) if match[3] else begin
+    end = _hebrew_day(match[3], match[4]) if match[3] else begin
+    # A leap year and one that is none.
+    some = _each_year(begin, end, date(2024, 1, 1), date(2025, 12, 31))
+    if any(last - first > _LONGEST_SPAN for first, last in some):
+        raise ValueError("lasts more than half a year, and what is usual is not special")
+    return begin, end
 
 
 def _hebrew_day(day: str, month: str) -> HebrewDay:

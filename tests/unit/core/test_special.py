@@ -23,6 +23,7 @@ def _table(country: str, year: int) -> Mapping[date, tuple[str, ...]]:
     [
         "holidays_il", "holidays_us_all", "holidays_il -7..+1", "sale = 2026-11-23",
         "camps = 10 Av..29 Av, 2026-12-24", "fair = 25 Kislev..2 Tevet", "x = 14 adar1",
+        "awe = 25 Elul..10 Tishrei",
         "Black Friday = 2025-11-24..2025-11-30, 2026-11-23..2026-11-29",
     ],
 )  # fmt: skip
@@ -40,6 +41,7 @@ def test_entries_that_are_understood(text: str) -> None:
         ("sale = 10 May", "those of the Hebrew calendar are Tishrei"),
         ("sale = 31 Nisan", "no day"), ("sale = 1 Nisan..0 Iyar", "no day"),
         ("sale = 2020-01-01..2026-01-01", "longer than a year"),
+        ("camps = 29 Av..10 Av", "more than half a year"),
     ],
 )  # fmt: skip
 def test_entries_that_are_not(text: str, told: str) -> None:
