@@ -99,7 +99,8 @@ def _when(e: Evidence, missing: int) -> str:
     if not missing:
         return ""
     every = e.contract.delivery.every
-    unit = "weeks" if every == timedelta(weeks=1) else "periods"
+    unit = "week" if every == timedelta(weeks=1) else "period"
+    unit = unit if missing == 1 else f"{unit}s"
     date = "" if e.now is None else f", about {(e.now + missing * every).date().isoformat()}"
     return f"after {missing} more {unit} of labels{date}"
 

@@ -81,6 +81,11 @@ def calibration_change(
     Formula: basic bootstrap 2 d - q of d over clusters (rows, where there are none), bins fixed.
     Source: Davison and Hinkley (1997), Bootstrap Methods, ch. 5.
 
+    Chance adds most to the smaller of two errors, so that a difference looks smaller than it is:
+    .046 more than a calibrated model's is told as .010 on 300 rows, .025 on 2,000 and .034 on 8,000
+    (120 simulations each). The bound on the side of 0 therefore holds its level (0 to 3 % beyond it
+    there, of 5), the other does not: judge by the near one.
+
     >>> y, s = [0, 1] * 100, [0.3, 0.7] * 100
     >>> calibration_change(y, s, s, rng=np.random.default_rng(0)).high
     0.0
