@@ -9,6 +9,7 @@ from typing import Any
 from tamid.core import events as ev
 from tamid.core.chain import Recorded
 from tamid.core.estimates import SIGNAL
+from tamid.core.paging import HINDSIGHT
 from tamid.core.stats.betting import evidence_better, evidence_worse
 from tamid.core.values import Interval
 from tamid.core.view.estimate import estimate_words
@@ -117,9 +118,13 @@ def _measured(e: ev.Measured) -> str:
         return lift_words(e)
     if e.signal == FIRST_ANSWERS:
         return f"version {e.model_version} answered {share(e.value)} of its rows in {e.period}"
-    text = f"{e.signal.replace('_', ' ')} in {e.period} is {number(e.value)}{spread(e.interval)}"
+    before = e.signal == HINDSIGHT
+    name = "realised quality" if before else e.signal.replace("_", " ")
+    text = f"{name} in {e.period} is {number(e.value)}{spread(e.interval)}"
     if e.model_version:
         text += f" for version {e.model_version}"
+    if before:
+        text += ", asked in hindsight, for it was not live yet"
     same = e.detail.get("at_reference_prevalence", math.nan)
     if math.isfinite(same):
         text += f", {number(same)} at the reference's share of positives"

@@ -20,3 +20,12 @@ def test_what_f1_would_be_at_the_usual_share_stands_beside_it(same: float, told:
         detail={"at_reference_prevalence": same},
     )  # fmt: skip
     assert f"is 0.600 for version 2{told}, on 100 rows" in sentence(seen)
+
+
+def test_what_a_version_would_have_been_worth_is_told_as_that() -> None:
+    """Nobody reads as answered what another version answered."""
+    seen = ev.Measured(
+        signal="hindsight", period="2026-01-04", value=0.6, rows=100, matured=1.0, model_version=2
+    )
+    said = "realised quality in 2026-01-04 is 0.600 for version 2, asked in hindsight"
+    assert said in sentence(seen)
