@@ -43,6 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if not results:
         reasons = "\n  ".join(f"{name}: {why}" for name, why in failed.items())
         sys.stderr.write(f"no set could be measured:\n  {reasons}\n")
+        sys.stdout.write(json.dumps({"score": None, "failed": failed}) + "\n")
         return 1
     found = report(results, parts_of(results)) | {"failed": failed}
     sys.stdout.write(f"{table(results)}\n{json.dumps(found, allow_nan=False)}\n")

@@ -178,7 +178,11 @@ def test_weeks_before_a_model_was_live_tell_of_it() -> None:
 def test_one_set_that_cannot_be_measured_costs_no_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If no set can be measured, that is an error which names each reason."""
+    """If no set can be measured, that is an error which names each reason, to programs as well."""
     write_set(tmp_path, "short", Task.BINARY, rows=200)
     assert main([str(tmp_path), "--minutes", "0.01", "--jobs", "1"]) == 1
-    assert "too few" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "too few" in err
+    found = json.loads(out)
+    assert found["score"] is None
+    assert "too few" in found["failed"]["short"]
