@@ -16,7 +16,7 @@ from tamid.core.alarms import reference_losses
 from tamid.core.events import Diagnosed, Measured, Remedy
 from tamid.core.excluded import ruled_out
 from tamid.core.label_checks import Feed, label_bug, moved_rate, one_feed, unjoined
-from tamid.core.paging import ASKED, ONLINE, QUALITY, realised_of
+from tamid.core.paging import ASKED, ONLINE, QUALITY, realised_of, realised_seq
 from tamid.core.state import Alarm, State
 from tamid.core.stats.steps import at_once, step_share
 from tamid.core.suspicion import diagnosed, suspicion
@@ -147,8 +147,10 @@ def doubt_lifted(alarm: Alarm, state: State) -> bool:
 def measured_at(alarm: Alarm, state: State) -> int:
     """Return the number of the event that last measured one of an alarm's periods by its labels."""
     signal, _ = realised_in(alarm, state)
-    name = f"{signal}@{alarm.raised.alarm.split('/')[1]}"
-    return max((state.measured_seq.get(f"{name}/{p}", 0) for p in alarm.raised.periods), default=0)
+    version, periods = int(alarm.raised.alarm.split("/")[1]), alarm.raised.periods
+    if signal == QUALITY:
+        return max((realised_seq(state, version, p) for p in periods), default=0)
+    return max((state.measured_seq.get(f"{signal}@{version}/{p}", 0) for p in periods), default=0)
 
 
 def _rates(state: State, version: int) -> tuple[float, ...]:

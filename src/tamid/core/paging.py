@@ -144,6 +144,12 @@ def realised_of(state: State, version: int) -> Mapping[str, Measured]:
     return {**before, **state.measured.get(f"{QUALITY}@{version}", {})}
 
 
+def realised_seq(state: State, version: int, period: str) -> int:
+    """Return the number of the event that last measured what `realised_of` tells, 0 if none did."""
+    names = (QUALITY, HINDSIGHT)
+    return max(state.measured_seq.get(f"{name}@{version}/{period}", 0) for name in names)
+
+
 def reference_losses(state: State, version: int, sign: float) -> tuple[float, ...]:
     """Return a version's reference values of quality, turned so that larger is worse."""
     return tuple(-sign * v for v in reference_of(state, version).get(QUALITY, ()))

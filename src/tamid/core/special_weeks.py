@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tamid.core.paging import ESTIMATE, QUALITY, reference_of
+from tamid.core.paging import ESTIMATE, QUALITY, realised_of, reference_of
 from tamid.core.state import State
 
 # The names of each special period.
@@ -48,7 +48,10 @@ def _likes(state: State, signal: str, period: str, special: Names, sign: float) 
 
 
 def _outlying(state: State, signal: str, version: int, period: str, sign: float) -> float:
-    seen = state.measure(signal, version, period)
+    if signal == QUALITY:
+        seen = realised_of(state, version).get(period)
+    else:
+        seen = state.measure(signal, version, period)
     named = QUALITY if signal == ESTIMATE else signal
     reference = [-sign * v for v in reference_of(state, version).get(named, ())]
     if seen is None or len(reference) < 2:

@@ -11,6 +11,7 @@ import pytest
 from tamid.core import events as ev
 from tamid.core.causes import Known, cause_anew, cause_of, doubt_lifted
 from tamid.core.label_checks import Feed
+from tamid.core.paging import realised_of
 from tamid.core.quality import realised
 from tamid.core.state import Alarm
 from tamid.core.values import Role, Task, VersionRef
@@ -24,6 +25,7 @@ def story(
     *values: float,
     detail: Mapping[str, float] | None = None,
     reference: Mapping[str, tuple[float, ...]] = REFERENCE,
+    signal: str = "quality",
 ) -> Story:
     """A champion whose last measured period has this detail."""
     told = Story()
@@ -36,7 +38,7 @@ def story(
         last = i == len(values) - 1
         told.tell(
             ev.Measured(
-                signal="quality",
+                signal=signal,
                 period=f"p{i:02d}",
                 value=value,
                 model_version=1,
@@ -49,7 +51,7 @@ def story(
 
 def diagnosed(told: Story, feed: Feed | None = None) -> ev.Diagnosed:
     """The diagnosis of an alarm about the last period."""
-    period = max(told.state.measured["quality@1"])
+    period = max(realised_of(told.state, 1))
     raised = ev.AlarmRaised(
         alarm=f"quality/1/{period}", signal="quality", failure="model_failure",
         severity="critical", period=period, periods=(period,), noticed_by="t", message="m",
@@ -134,9 +136,10 @@ def test_wrong_answers_in_one_feed_are_a_label_bug(feed: Feed | None, cause: str
     assert found.retraining == ("blocked" if cause == "label_bug" else "needed")
 
 
-def test_a_fall_put_down_to_labels_is_asked_anew_when_they_come_again() -> None:
+@pytest.mark.parametrize("signal", ["quality", "hindsight"])
+def test_a_fall_put_down_to_labels_is_asked_anew_when_they_come_again(signal: str) -> None:
     """Labels that still cannot be right change nothing; right ones show what the fall is."""
-    told = story(GOOD, 0.7, detail={"positive_rate": 0.05})
+    told = story(GOOD, 0.7, detail={"positive_rate": 0.05}, signal=signal)
     first = diagnosed(told)
     raised = ev.AlarmRaised(
         alarm=first.alarm, signal="quality", failure="model_failure", severity="critical",
@@ -150,7 +153,7 @@ def test_a_fall_put_down_to_labels_is_asked_anew_when_they_come_again() -> None:
         return cause_anew(alarm, told.state, Known(sign=1.0, label_owner=Role.ML_DEVELOPER))
 
     assert not doubt_lifted(told.state.alarms[first.alarm], told.state)
-    before = told.state.measured["quality@1"]["p01"]
+    before = told.state.measured[f"{signal}@1"]["p01"]
     told.tell(replace(before, detail={"positive_rate": 0.06}))
     assert asked() is None
     told.tell(replace(before, detail={"positive_rate": 0.5}))

@@ -10,7 +10,7 @@ import pytest
 
 from tamid.core import events as ev
 from tamid.core.alarms import QualityLevel, is_back_to_normal, quality_alarm, unlabelled_alarm
-from tamid.core.paging import budget_of
+from tamid.core.paging import HINDSIGHT, budget_of
 from tamid.core.rules.incidents import incidents
 from tamid.core.rules.release import aftermath
 from tamid.core.signals import Signals
@@ -227,6 +227,15 @@ def test_a_holiday_is_held_against_the_last_one() -> None:
         assert (found is not None) is expected
         if found is not None:
             assert "Pesach" in found.message
+
+
+def test_a_holiday_before_it_was_live_is_held_against_the_last_one() -> None:
+    """What is seen of it in hindsight counts as what a champion answered itself does."""
+    for now, expected in ((0.85, False), (0.3, True)):
+        story = told(quality=[0.87] * 10 + [0.85] + [0.87] * 5)
+        say(story, HINDSIGHT, 16, now)
+        found = quality_alarm("churn", story.state, LEVEL, _holidays(10, 16))
+        assert (found is not None) is expected
 
 
 def test_a_special_week_leaves_the_evidence_as_it_was() -> None:

@@ -19,7 +19,7 @@ from tamid.core.actions import (
 from tamid.core.alarms import is_back_to_normal, reference_losses
 from tamid.core.events import ROW_BUGS
 from tamid.core.handoff import awaits_acceptance
-from tamid.core.paging import HINDSIGHT, ONLINE, QUALITY, UNLABELLED, realised_of
+from tamid.core.paging import ONLINE, QUALITY, UNLABELLED, realised_of, realised_seq
 from tamid.core.policy import Policy
 from tamid.core.signals import Signals
 from tamid.core.state import Alarm, State, Version
@@ -235,10 +235,7 @@ def _recovered(policy: Policy, state: State, alarm: Alarm) -> bool:
     version = int(alarm.raised.alarm.split("/")[1])
     usual = reference_losses(state, version, policy.sign)
     periods = alarm.raised.periods
-    names = (QUALITY, HINDSIGHT)
-    anew = min(
-        max(state.measured_seq.get(f"{name}@{version}/{p}", 0) for name in names) for p in periods
-    )
+    anew = min(realised_seq(state, version, p) for p in periods)
     batch = [realised_of(state, version).get(p) for p in periods]
     # Labels of the batch say nothing about those that were sent back for answers given online.
     asked = [m for p in periods if (m := state.measure(ONLINE, version, p)) is not None]
