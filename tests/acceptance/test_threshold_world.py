@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -12,8 +13,12 @@ from small_world import LEAVERS
 from tamid.adapters.keys import Keys
 from tamid.adapters.memory_clock import SimulatedClock
 from tamid.core import events as ev
+from tamid.core.actions import MoveThreshold
+from tamid.core.state import State
 from tamid.stages.audit import audit, prove
 from tamid.stages.registry import overlay_of, threshold_at
+from tamid.stages.rig import Rig
+from tamid.stages.thresholds import move_threshold
 
 WEEK, DAY = timedelta(weeks=1), timedelta(days=1)
 ROWS, PAST, COLUMNS, MOVES = 2400, 12, 6, 2
@@ -81,6 +86,26 @@ def test_the_threshold_alone_repairs_it_and_nobody_retrains(keys: Keys) -> None:
     found = audit(rig, w.ledger.read("small"))
     assert found.same
     assert not prove(rig, w.ledger.read("small")).faults
+    _rests_on_its_own_scores(rig, state, moved)
+
+
+def _rests_on_its_own_scores(rig: Rig, state: State, moved: ev.ThresholdMoved) -> None:
+    """A period that another version answered, seen in hindsight, says nothing of a threshold."""
+    alarm, before = state.alarms[moved.alarm], min(state.scored)
+    raised = replace(alarm.raised, periods=(before, *alarm.raised.periods))
+    told = replace(
+        state,
+        alarms={**state.alarms, moved.alarm: replace(alarm, raised=raised)},
+        scored={**state.scored, before: replace(state.scored[before], number=2)},
+    )
+    action = MoveThreshold(
+        key="again", reason="t", alarm=moved.alarm, number=1, threshold=moved.threshold,
+        period=max(moved.periods),
+    )  # fmt: skip
+    contract, now = rig.contract(state.contract), rig.clock.now()
+    plain, again = (move_threshold(rig, contract, s, action, now) for s in (state, told))
+    assert before not in moved.periods
+    assert again == plain
 
 
 def test_where_no_threshold_repairs_it_the_loop_retrains(keys: Keys) -> None:

@@ -43,8 +43,7 @@ def measure_threshold(
     alarm = triable(state)
     if alarm is None or not movable(contract):
         return
-    # Of periods before it was live there are no scores of its own to try a threshold on.
-    mine = {p for p, scored in state.scored.items() if scored.number == state.champion}
+    mine = _answered(state, state.champion)
     periods = [p for p in drifted(state, matured(rig, contract, state, now)) if p in mine]
     if not periods or state.measure(THRESHOLD, state.champion, periods[-1]) is not None:
         return
@@ -77,9 +76,9 @@ def move_threshold(
     What is usual comes from the half of the drifted rows that the threshold was not chosen on.
     """
     registered = state.versions[action.number].registered
-    periods = [p for p in drifted(state, (action.period,)) or (action.period,) if p in state.scored]
-    seen = state.alarms[action.alarm].raised.periods
-    rows = judged_periods(rig, contract, state, sorted({*periods, *seen}), now)
+    seen = {action.period, *state.alarms[action.alarm].raised.periods}
+    periods = sorted(seen & _answered(state, action.number))
+    rows = judged_periods(rig, contract, state, periods, now)
     rows = rows.filter(pl.Series(~_learns(rig, rows, action.alarm)))
     usual = reference_of(contract, rows, action.threshold)
     reference = {**registered.reference, **usual}
@@ -91,8 +90,13 @@ def move_threshold(
         before=threshold_of(rig, state, action.number),
         threshold=action.threshold,
         reference=reference,
-        periods=tuple(sorted({*periods, *seen})),
+        periods=tuple(periods),
     )
+
+
+def _answered(state: State, number: int) -> set[str]:
+    """Return the periods that a version answered: of others it has no scores of its own."""
+    return {p for p, scored in state.scored.items() if scored.number == number}
 
 
 def _trial(
