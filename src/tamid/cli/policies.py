@@ -137,10 +137,12 @@ def proposal(policy: ReplayPolicy) -> str:
     told = {"new_data": f"new_data: {{grown: {policy.grown:.0%}}}"} if policy.grown else {}
     told = {"new_data": f"new_data: {policy.new_rows}"} if policy.new_rows else told
     on = ", ".join([*(told.get(trigger, trigger) for trigger in sorted(policy.on)), "code"])
+    # A contract refuses a setting whose trigger is not among `on`.
+    age = f"max_age: {policy.max_age}w, " if "age" in policy.on else ""
+    equal = ", equal: release" if policy.equal_taken and {"age", "new_data"} & policy.on else ""
     return (
-        f"retraining: {{on: [{on}], max_age: {policy.max_age}w, window: {policy.window}, "
-        f"cooldown: {policy.cooldown}w, per_year: {policy.per_year}"
-        f"{', equal: release' if policy.equal_taken else ''}}}"
+        f"retraining: {{on: [{on}], {age}window: {policy.window}, "
+        f"cooldown: {policy.cooldown}w, per_year: {policy.per_year}{equal}}}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import polars as pl
 import pytest
 
 from tamid.cli.main import main
+from tamid.cli.policies import proposal
 from tamid.cli.policies_page import smoothed
+from tamid.core.policies.policy import AGE, NEW_DATA, QUALITY, drafted
 
 MONDAY = datetime(2025, 1, 6, tzinfo=UTC)
 CONTRACT = """
@@ -97,6 +100,17 @@ def test_a_policy_is_tuned(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     text = CONTRACT.replace(CONTRACT.splitlines()[-1], told["proposal"])
     (folder / "tuned.yaml").write_text(text, "utf-8")
     assert main(["contract", "check", str(folder / "tuned.yaml")]) == 0
+
+
+@pytest.mark.parametrize("triggers", [{QUALITY}, {AGE}, {NEW_DATA, QUALITY}])
+def test_a_proposal_names_no_setting_without_its_trigger(
+    triggers: set[str], tmp_path: Path
+) -> None:
+    """Whichever triggers are chosen, the contract takes the block that says so."""
+    block = proposal(replace(drafted(), on=frozenset(triggers)))
+    path = tmp_path / "contract.yaml"
+    path.write_text(CONTRACT.replace(CONTRACT.splitlines()[-1], block), "utf-8")
+    assert main(["contract", "check", str(path)]) == 0
 
 
 @pytest.mark.parametrize(

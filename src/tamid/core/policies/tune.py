@@ -34,7 +34,7 @@ class Tuned:
 
 
 def candidates(today: ReplayPolicy, windows: Sequence[str]) -> tuple[ReplayPolicy, ...]:
-    """Return all that a contract's block `retraining` can say, around today's policy.
+    """Return what triggers, age, window and cooldown can be, all else as in today's policy.
 
     >>> len(candidates(ReplayPolicy(name="today"), ("all",)))
     66
