@@ -153,13 +153,13 @@ def course(table: Table, policy: ReplayPolicy, stop: Stop = lambda: False) -> Wa
     table.fill([0])
     while True:
         walked = walk(board(table.tensor()), policy)
-        missing = next((m for run in walked.runs if (m := table.unfilled(run.origin))), [])
-        if not missing:
+        place = next((run.origin for run in walked.runs if table.unfilled(run.origin)), None)
+        if place is None:
             return walked
         if stop():
-            table.end(missing[0])
+            table.end(place)
         else:
-            table.fill(missing)
+            table.fill(table.unfilled(place))
 
 
 def fill_all(table: Table, stop: Stop, tell: Callable[[int, int], None]) -> int:

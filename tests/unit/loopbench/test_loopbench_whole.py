@@ -94,6 +94,21 @@ def test_when_time_is_over_nothing_more_is_trained() -> None:
     assert course(later, calendar("often", 1)).runs == walked.runs
 
 
+def test_training_ends_with_the_run_that_there_was_no_time_for() -> None:
+    """Its model is there, the one that it is judged by is not: what lies before it stays open."""
+    world = a_world()
+    whole = Table(world=world, fits=_fits(world), origins=origins_of(world, 2))
+    runs = course(whole, calendar("often", 6)).runs
+    kept, last = runs[:2], runs[2]
+    table = Table(world=world, fits=whole.fits, origins=whole.origins)
+    for run in kept:
+        table.fill(table.unfilled(run.origin))
+    table.fill([last.origin])
+    assert table.unfilled(last.origin)[0] < last.origin
+    assert course(table, calendar("often", 6), lambda: True).runs == kept
+    assert table.ended == table.origins[last.origin]
+
+
 @pytest.mark.parametrize("words", [["--minutes", "0"], ["--jobs", "-1"], ["--seeds", "none"]])
 def test_senseless_amounts_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]

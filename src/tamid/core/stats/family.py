@@ -125,9 +125,7 @@ def family_level(
 
 
 def oddest(
-    reference: Mapping[str, Floats],
-    now: Mapping[str, Floats],
-    scales: Mapping[str, Scale],
+    reference: Mapping[str, Floats], now: Mapping[str, Floats], scales: Mapping[str, Scale]
 ) -> tuple[Oddest, ...]:
     """Return each column's oddest statistic, the oddest column first.
 
