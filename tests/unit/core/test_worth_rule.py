@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 
 import pytest
 
@@ -12,7 +13,11 @@ from tamid.core.policies.worth import Costs, may_save, stake_of
 from tamid.core.rules.worth import not_worth
 from tamid.core.signals import Signals
 from tamid.core.values import Interval, TablePin
+from tamid.core.view.build import alarm_card
+from tamid.core.view.scene import Scene
 from tamid.testing.histories import POLICY, Story, fallen
+from tamid.testing.life import CONTRACT
+from tamid.workshop import parse
 
 PERIODS = ("2026-01-04", "2026-01-11", "2026-01-18", "2026-01-25")
 READY = Signals(trainable=PERIODS, matured=PERIODS)
@@ -21,9 +26,7 @@ USUAL = tuple(0.80 + 0.002 * (k - 5.5) for k in range(12))
 RATES = {"positive_rate": 0.24, "recall": 0.75, "false_positive_rate": 0.04 / 0.76}
 
 
-def measured(
-    period: str, value: float, metric: str = "f1", half: float = 0.01
-) -> tuple[ev.Event, ...]:
+def measured(period: str, value: float, signal: str = "quality") -> tuple[ev.Event, ...]:
     """Return the scores of a period, and its quality."""
     pin = TablePin(table="t", version=0, digest="sha256:0")
     span = Interval(point=value, low=value - 0.01, high=value + 0.01)
@@ -32,13 +35,13 @@ def measured(
             period=period, revision=1, number=1, pin=pin, rows=1000, rungs={"champion": 1000}
         ),
         ev.Measured(
-            key=f"q/{period}", signal="quality", period=period, value=value, interval=span,
+            key=f"q/{period}", signal=signal, period=period, value=value, interval=span,
             model_version=1, rows=200, detail=RATES,
         ),
     )  # fmt: skip
 
 
-def story(costs: Costs | None, value: float) -> Story:
+def story(costs: Costs | None, value: float, signal: str = "quality") -> Story:
     """Version 1 was usually at .8, and fell to a value in all four periods."""
     told = Story(policy=replace(POLICY, costs=costs))
     told.tell(ev.ContractAdopted(contract="c0"))
@@ -48,7 +51,7 @@ def story(costs: Costs | None, value: float) -> Story:
     known = replace(version, registered=replace(version.registered, reference={"quality": USUAL}))
     told.state = replace(told.state, versions={1: known})
     for period in PERIODS:
-        told.tell(*measured(period, value))
+        told.tell(*measured(period, value, signal))
     told.tell(*fallen(1, PERIODS[0]))
     return told
 
@@ -100,6 +103,20 @@ def test_the_tick_says_why_it_waits() -> None:
     assert "1,000,000,000 ILS" in waiting
     cheap = story(costs(run=1.0), 0.74)
     assert "no run for" not in " ".join(decide(cheap.policy, cheap.state, READY, cheap.now).waiting)
+
+
+@pytest.mark.parametrize("signal", ["quality", "hindsight"])
+def test_the_alarm_on_the_page_says_why_it_waits(signal: str) -> None:
+    """As the tick does, of periods before it was live as well."""
+    dear = "retraining: {costs: {run: 1000000000 ILS, error: 2 ILS}}\n"
+    plain = CONTRACT.replace(", at_least: 0.75", "")
+    told = story(None, 0.74, signal)
+    scene = Scene(
+        model="churn", contract=parse(plain + dear), state=told.state, records=(),
+        now=told.now, zone=UTC,
+    )  # fmt: skip
+    (alarm,) = told.state.open_alarms.values()
+    assert "1,000,000,000 ILS" in alarm_card(scene, alarm).left
 
 
 def test_an_old_champion_is_renewed_all_the_same() -> None:

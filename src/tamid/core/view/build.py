@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tamid.core import events as ev
-from tamid.core.paging import QUALITY, budget_of, level_of
+from tamid.core.paging import QUALITY, budget_of, level_of, realised_of
 from tamid.core.policy import policy_of
 from tamid.core.rules.cases import answer_due
 from tamid.core.rules.release import answers_awaited
@@ -151,7 +151,7 @@ def _budget(scene: Scene) -> str:
 
 def _left(scene: Scene) -> str:
     """Return why a fall of quality is answered by no run for now, or ""."""
-    measured = scene.state.measured.get(f"{QUALITY}@{scene.state.champion}", {})
+    measured = realised_of(scene.state, scene.state.champion)
     signals = Signals(matured=tuple(sorted(measured)))
     return too_dear(policy_of(scene.contract), scene.state, signals)
 
