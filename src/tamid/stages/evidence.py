@@ -44,7 +44,7 @@ class Evidence:
     how many candidates were judged on this matter, this one included; alpha is shared among them.
     `probe`: measured in a clean process. `report`: the run's own, as JSON. `dirty`: the run was
     made from code that is committed nowhere, in the files `changed`. `refresh`: nothing but the
-    clock or new rows asked for the run. `buggy`: judged periods whose
+    clock or new rows asked for a run of a champion that is well. `buggy`: judged periods whose
     rows or labels are known to be wrong. `owed`: what a hand-over lacks. `now`: when it is judged.
     `gaps`: of the columns that candidate and champion read.
     """

@@ -16,6 +16,7 @@ from tamid.core.contract.model import Contract
 from tamid.core.errors import DataError, OutOfTime, SystemFailure, UserCodeError
 from tamid.core.handoff import unheld, unsupplied
 from tamid.core.learning.bundle import ABOUT_REDUCED, REDUCED
+from tamid.core.rules.retraining import recipe_of
 from tamid.core.state import Run, State
 from tamid.core.values import ENTITY, TIME, canonical_json
 from tamid.ports import TrainingResult
@@ -134,7 +135,7 @@ def judge_run(
             buggy=tuple(sorted(buggy(state) & set(periods))),
             owed=_owed(rig, mine, state, run),
             gaps=_gaps(rig, every, ref.bundle, champion),
-            refresh=run.started.trigger in ("age", "new_data"),
+            refresh=_refreshes(state, run),
         )
     )
     yield ev.Judged(
@@ -188,6 +189,19 @@ def buggy(state: State) -> set[str]:
         if alarm.diagnosis is not None and alarm.diagnosis.retraining == "blocked":
             bad.update(alarm.diagnosis.periods)
     return bad
+
+
+def _refreshes(state: State, run: Run) -> bool:
+    """Say whether nothing but the clock or new rows asked for a run of a champion that is well.
+
+    New code that nobody asks about by itself is none, nor is what follows a model made elsewhere.
+    """
+    champion = state.versions.get(state.champion)
+    made = state.every_run.get(champion.registered.run) if champion else None
+    if made is None or run.started.trigger not in ("age", "new_data"):
+        return False
+    fallen = any(a.raised.signal == "quality" for a in state.open_alarms.values())
+    return not fallen and recipe_of(state, made) == recipe_of(state, run)
 
 
 def _judged_before(state: State, run: Run, periods: Sequence[str]) -> int:

@@ -174,6 +174,30 @@ def test_new_code_right_after_a_release_is_compared_fairly(rig: Rig) -> None:
     assert one == two
 
 
+@pytest.mark.parametrize(
+    ("retraining", "change", "taken"),
+    [
+        ("{on: [new_data: {grown: 5%}], equal: release}", "", True),
+        ("{on: [new_data: {grown: 5%}]}", "", False),
+        ("{on: [new_data: {grown: 5%}], equal: release}", "feature: true", False),
+    ],
+)
+def test_what_new_rows_ask_for_is_taken_where_the_contract_says_so(
+    rig: Rig, retraining: str, change: str, taken: bool
+) -> None:
+    """But what else was made of it is no refresh: other inputs have to show what they are worth."""
+    contract = f"{TIMED}retraining: {retraining}\n"
+    put(rig, "all", rows(2400, weeks=16), SUNDAY + 16 * WEEK)
+    now = SUNDAY + 20 * WEEK
+    assert turn(rig, contract, now).champion == 1
+    more = rows(900, seed=1, weeks=6).with_columns(pl.col("week") + 16 * WEEK)
+    put(rig, "more", more, now + 3 * WEEK)
+    after = contract.replace("feature: false", change) if change else contract
+    state = turn(rig, after, now + 4 * WEEK)
+    assert last(state).started.trigger == "new_data"
+    assert (outcome(state), state.champion) == (("promote", 2) if taken else ("keep", 1))
+
+
 def test_a_champion_of_the_drifted_weeks_is_no_yardstick_for_them(rig: Rig) -> None:
     """It learnt from half of their customers: new code waits for weeks that it does not know."""
     put(rig, "all", rows(2400, weeks=16), SUNDAY + 20 * WEEK)

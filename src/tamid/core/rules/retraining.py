@@ -246,7 +246,7 @@ def _fresh(signals: Signals, run: Run) -> list[str]:
 def _wanted(state: State, run: Run) -> int:
     """Return how many new periods are worth a next try: as many as are missing, or ever more."""
     told = run.judged.periods_missing if run.judged is not None else 0
-    same = [r for r in state.runs.values() if _recipe(state, r) == _recipe(state, run)]
+    same = [r for r in state.runs.values() if recipe_of(state, r) == recipe_of(state, run)]
     return told or max(len(same), 1)
 
 
@@ -268,14 +268,15 @@ def _last(state: State) -> Run | None:
     return next(reversed(list(state.runs.values())), None)
 
 
-def _recipe(state: State, run: Run) -> tuple[str, dict[str, str]]:
+def recipe_of(state: State, run: Run) -> tuple[str, dict[str, str]]:
+    """Return what a run made its candidate from: the contract's recipe and the code's digests."""
     contract = run.started.contract
     return state.recipes.get(contract, contract), dict(run.started.code)
 
 
 def _same_recipe(state: State, run: Run) -> bool:
     now = state.recipes.get(state.contract, state.contract)
-    return _recipe(state, run) == (now, dict(state.code))
+    return recipe_of(state, run) == (now, dict(state.code))
 
 
 def _abandoned_by_machine(run: Run) -> bool:
