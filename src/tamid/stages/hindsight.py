@@ -7,8 +7,8 @@ ever be held against the truth.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from tamid.core.contract.model import Contract
@@ -17,7 +17,14 @@ from tamid.core.paging import HINDSIGHT
 from tamid.core.state import State
 from tamid.core.values import STATIC_PERIOD
 from tamid.stages.dataset import trickling
-from tamid.stages.quality import ANSWERED, judged_and_known, matured, measured_on, rescored
+from tamid.stages.quality import (
+    ANSWERED,
+    judged_and_known,
+    matured,
+    measured_as,
+    measured_on,
+    rescored,
+)
 from tamid.stages.rig import Rig
 
 
@@ -41,19 +48,9 @@ def look_back(rig: Rig, contract: Contract, state: State, now: datetime) -> Iter
         if answered is None or answered.is_empty():
             continue
         found = measured_on(rig, contract, state, answered, number)
-        if math.isfinite(found.value):
-            yield Measured(
-                key=f"{HINDSIGHT}/{number}/{period}/{state.seq}",
-                signal=HINDSIGHT,
-                period=period,
-                value=found.value,
-                interval=found.interval,
-                model_version=number,
-                rows=found.rows,
-                positives=found.positives,
-                matured=known,
-                detail=found.detail,
-            )
+        told = measured_as(state, HINDSIGHT, period, number, found)
+        if told is not None:
+            yield replace(told, matured=known)
 
 
 def _unlooked(state: State) -> frozenset[str]:

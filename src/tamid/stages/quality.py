@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -184,24 +185,24 @@ def _quality(
     if rows.is_empty():
         return None
     number = state.scored[period].number
-    found = measured_on(rig, contract, state, rows, number)
-    if not math.isfinite(found.value):
-        return None
     label = state.pins.get(rig.table("labels"))
     pins = (state.pins[rig.table("predictions")], *((label,) if label else ()))
+    found = measured_on(rig, contract, state, rows, number)
+    told = measured_as(state, signal, period, number, found)
+    return None if told is None else replace(told, matured=known, pins=pins)
+
+
+def measured_as(
+    state: State, signal: str, period: str, number: int, found: Realised
+) -> Measured | None:
+    """Return what was measured of a version in a period as an event, None if it has no value."""
+    if not math.isfinite(found.value):
+        return None
     return Measured(
-        key=f"{signal}/{number}/{period}/{state.seq}",
-        signal=signal,
-        period=period,
-        value=found.value,
-        interval=found.interval,
-        model_version=number,
-        rows=found.rows,
-        positives=found.positives,
-        matured=known,
-        pins=pins,
-        detail=found.detail,
-    )
+        key=f"{signal}/{number}/{period}/{state.seq}", signal=signal, period=period,
+        value=found.value, interval=found.interval, model_version=number, rows=found.rows,
+        positives=found.positives, detail=found.detail,
+    )  # fmt: skip
 
 
 def measured_on(
