@@ -13,6 +13,7 @@ import polars as pl
 from tamid.core import actions as do
 from tamid.core import events as ev
 from tamid.core.contract.model import Contract
+from tamid.core.contract.running import ROUTINE
 from tamid.core.errors import DataError, OutOfTime, SystemFailure, UserCodeError
 from tamid.core.handoff import unheld, unsupplied
 from tamid.core.learning.bundle import ABOUT_REDUCED, REDUCED
@@ -198,7 +199,7 @@ def _refreshes(state: State, run: Run) -> bool:
     """
     champion = state.versions.get(state.champion)
     made = state.every_run.get(champion.registered.run) if champion else None
-    if made is None or run.started.trigger not in ("age", "new_data"):
+    if made is None or run.started.trigger not in ROUTINE:
         return False
     fallen = any(a.raised.signal == "quality" for a in state.open_alarms.values())
     return not fallen and recipe_of(state, made) == recipe_of(state, run)

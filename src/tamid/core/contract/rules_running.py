@@ -11,6 +11,7 @@ from tamid.core.contract.case import Case, rule
 from tamid.core.contract.kinds import parse_moment, parse_stage
 from tamid.core.contract.model import Rung, SinkSpec
 from tamid.core.contract.problems import did_you_mean, quoted
+from tamid.core.contract.running import ROUTINE
 from tamid.core.values import Task, format_duration
 
 _WEEK: Final = timedelta(days=7)
@@ -133,7 +134,7 @@ def _retraining(case: Case) -> None:
     if case.given(f"{path}.max_age") and "age" not in retraining.on:
         message = "age is not among the triggers in `on`"
         case.problem(f"{path}.max_age", message, "add age to `on`, or remove max_age")
-    if retraining.equal == "release" and not {"age", "new_data"} & set(retraining.on):
+    if retraining.equal == "release" and not ROUTINE & set(retraining.on):
         message = "nothing but age and new_data asks for a candidate that may be equal"
         case.problem(f"{path}.equal", message, "add one of them to `on`, or remove equal")
     if "age" in retraining.on and retraining.cooldown > retraining.max_age:

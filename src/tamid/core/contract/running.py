@@ -32,6 +32,8 @@ ACTIONS = "actions"
 # behind by up to so many has an excess error of 7 % at most of what rows can still repair, for some
 # six runs in the first year and ever fewer later.
 GROWN = 0.15
+# Triggers that ask for a run although nothing has happened.
+ROUTINE = frozenset({"age", "new_data"})
 # Shorter than a minute, and a tick would overtake itself.
 _AT_LEAST_A_MINUTE = Limits(low=60.0)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tamid.core.contract.running import ROUTINE
 from tamid.core.policies.board import Board
 from tamid.core.policies.policy import (
     AGE,
@@ -29,8 +30,6 @@ _MARGIN = 0.005
 # A champion that is known to have fallen may be replaced by what is worse by no more than this.
 _DEGRADED_MARGIN = 0.02
 _YEAR = 52
-# What asks for a run although nothing has happened.
-_ROUTINE = frozenset({AGE, NEW_DATA})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +241,6 @@ class _Steps:
             return Outcome.HELD
         if low > 0 or (gain >= 0 and low > -margin):
             return Outcome.PROMOTE
-        if self._policy.equal_taken and trigger in _ROUTINE and high > 0:
+        if self._policy.equal_taken and trigger in ROUTINE and high > 0:
             return Outcome.PROMOTE
         return Outcome.HELD if fallen else Outcome.KEEP
