@@ -127,7 +127,7 @@ def _retraining(case: Case) -> None:
     told = [name for name, value in spans.items() if value is not None]
     if "new_data" in retraining.on and not told:
         message = "new_data does not say how many rows"
-        fix = "write new_data: {matured_rows: 50000} or new_data: {grown: 10%}"
+        fix = "write new_data: {matured_rows: 50000} or new_data: {grown: 15%}"
         case.problem(f"{path}.on", message, fix)
     if told and "new_data" not in retraining.on:
         case.problem(f"{path}.new_data_{told[0]}", "new_data is not among the triggers in `on`")

@@ -158,7 +158,7 @@ def _threshold(node: Node, path: str, report: Report) -> Node:
 
 
 def _retraining(node: Node, path: str, report: Report) -> Node:
-    """Move `new_data: {matured_rows: N}` or `{grown: 10%}` out of `on` into keys of their own."""
+    """Move `new_data: {matured_rows: N}` or `{grown: 15%}` out of `on` into keys of their own."""
     on = node.get("on") if isinstance(node, Entries) else None
     if not isinstance(node, Entries) or not isinstance(on, Items):
         return node
@@ -178,7 +178,7 @@ def _retraining(node: Node, path: str, report: Report) -> Node:
 
 
 _NEW_DATA = {"matured_rows": "new_data_rows", "grown": "new_data_grown"}
-_EITHER = "{matured_rows: 50000} or {grown: 10%}"
+_EITHER = "{matured_rows: 50000} or {grown: 15%}"
 
 
 def _new_data(entry: Entry, path: str, report: Report) -> list[Entry]:
