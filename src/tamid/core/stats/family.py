@@ -29,7 +29,7 @@ NEVER = -99.0
 class Scale:
     """What counts for a statistic: values above `least`, and a spread of at least `spread`.
 
-    `lasts`: whether the weeks before count as well, see :func:`lasting_oddities`. Not for what is
+    `lasts`: whether the weeks before count as well, see :func:`oddities`. Not for what is
     measured by all other weeks (those of a run excuse each other) or by the one before (a single
     odd week shows twice).
     """
@@ -57,38 +57,29 @@ class Oddest:
 
 
 def oddities(reference: Floats, now: Floats, scale: Scale) -> Floats:
-    """Return how odd each column's value is: (weeks, d) and (d,) give (d,).
+    """Return how odd each column is by now: (weeks, d) and (d,), or the last k (k, d), give (d,).
 
-    Formula: (now - max) / max(q90 - q50, spread) over the reference weeks; no oddity at or below
-    `least`, the value from which the statistic matters in practice.
+    Of one week: (now - max) / max(q90 - q50, spread) over the reference weeks; no oddity at or
+    below `least`, the value from which the statistic matters in practice.
+
+    Of the last k weeks, this one last, the others being the end of the reference as well: a bug
+    that one week shows too faintly lasts, and its first week must not excuse the second. Formula:
+    max over m = 1 ... k of m min(o_1, ..., o_m), o_i the oddities of the last m weeks one by one,
+    all held against the weeks before these m. Where tails fall exponentially an oddity is the
+    logarithm of a chance, and those of m weeks add up; the least of them stands for all, so that
+    neither one odd week nor a slow climb counts as a run.
+    Source: our own; docs/adr/0060-faint-and-lasting.md.
 
     >>> oddities(np.array([[0.0], [0.1]]), np.array([0.6]), Scale(least=0.05, spread=0.1))
     array([5.])
-    """
-    width = reference.shape[1]
-    return _odd(reference, now, np.full(width, scale.least), np.full(width, scale.spread))
-
-
-def lasting_oddities(reference: Floats, run: Floats, scale: Scale) -> Floats:
-    """Return how odd each column is by now: (weeks, d) and the last (k, d) give (d,).
-
-    `run`: the last k weeks, this one last, the others being the end of the reference as well. A bug
-    that one week shows too faintly lasts, and its first week must not excuse the second.
-
-    Formula: max over m = 1 ... k of m min(o_1, ..., o_m), o_i the :func:`oddities` of the last m
-    weeks, all held against the weeks before these m. Where tails fall exponentially an oddity is
-    the logarithm of a chance, and those of m weeks add up; the least of them stands for all, so
-    that neither one odd week nor a slow climb counts as a run.
-    Source: our own; docs/adr/0060-faint-and-lasting.md.
-
     >>> weeks = np.vstack([np.zeros((10, 1)), [[0.2]]])
     >>> scale = Scale(least=0.05, spread=0.1, lasts=True)
-    >>> lasting_oddities(weeks, np.array([[0.2]]), scale)
+    >>> oddities(weeks, np.array([[0.2]]), scale)
     array([0.])
-    >>> lasting_oddities(weeks, np.array([[0.2], [0.2]]), scale)
+    >>> oddities(weeks, np.array([[0.2], [0.2]]), scale)
     array([4.])
     """
-    width = reference.shape[1]
+    width, run = reference.shape[1], np.atleast_2d(now)
     limits = np.full(width, scale.least), np.full(width, scale.spread)
     own = run if scale.lasts else run[-1:]
     return _lasting(np.vstack([reference, run[-1]]), len(reference), own, *limits)
@@ -100,7 +91,7 @@ def family_level(
     """Return the oddity that a week must reach, over all statistics and columns at once.
 
     Formula: the 90 % quantile, over reference weeks, of the largest oddity of a week held against
-    the other weeks, kept between 2.5 and 6; `longest` as in :func:`lasting_oddities`. For
+    the other weeks, kept between 2.5 and 6; `longest` as in :func:`oddities`. For
     exchangeable weeks the oddest of the next week exceeds the oddest of n others with chance
     1 / (n + 1) already at level 0 and one statistic; the quantile pays for the number of
     statistics and columns, and for runs (max-statistic calibration).
@@ -129,7 +120,7 @@ def oddest(
 ) -> tuple[Oddest, ...]:
     """Return each column's oddest statistic, the oddest column first.
 
-    `now`: of this week (d,), or of the last k weeks (k, d), see :func:`lasting_oddities`.
+    `now`: of this week (d,), or of the last k weeks (k, d), see :func:`oddities`.
 
     Raises:
         ValueError: fewer than 8 reference weeks.
@@ -146,7 +137,7 @@ def oddest(
     names = list(reference)
     runs = {n: np.atleast_2d(now[n]) for n in names}
     level = family_level(reference, scales, len(runs[names[0]]))
-    table = np.stack([lasting_oddities(reference[n], runs[n], scales[n]) for n in names])
+    table = np.stack([oddities(reference[n], runs[n], scales[n]) for n in names])
     found = []
     for column in range(columns):
         which = int(table[:, column].argmax())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tamid.core.stats.arrays import Floats
 from tamid.core.stats.bugcheck import check_week
-from tamid.core.stats.family import NEVER, Scale, lasting_oddities, oddities
+from tamid.core.stats.family import NEVER, Scale, oddities
 
 KINDS = [False, False, False, True]
 SCALE = Scale(least=0.0, spread=0.1, lasts=True)
@@ -70,12 +70,12 @@ tables = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).
 
 @given(tables, st.integers(1, 3))
 def test_a_longer_run_never_takes_away(table: Floats, weeks: int) -> None:
-    """Alone a week is as odd as it is; with those before it no less."""
+    """Alone a week is as odd as a run of one; with those before it no less."""
     past = table[:-1]
     run = np.vstack([past[-3:], table[-1] * 2])
-    alone = lasting_oddities(past, run[-1:], SCALE)
+    alone = oddities(past, run[-1:], SCALE)
     np.testing.assert_array_equal(alone, oddities(past, run[-1], SCALE))
-    less, more = (lasting_oddities(past, run[-n:], SCALE) for n in (weeks, weeks + 1))
+    less, more = (oddities(past, run[-n:], SCALE) for n in (weeks, weeks + 1))
     assert (more >= less).all()
 
 
@@ -84,13 +84,13 @@ def test_a_run_needs_each_of_its_weeks(table: Floats) -> None:
     """One odd week before an ordinary one is no run, and two odd ones are as their fainter one."""
     past, odd = table[:-2], table[-2] + 2.0
     weeks, ordinary, faint = np.vstack([past, odd]), np.median(past, axis=0), odd - 0.5
-    assert (lasting_oddities(weeks, np.stack([odd, ordinary]), SCALE) <= 0).all()
-    found = lasting_oddities(weeks, np.stack([odd, faint]), SCALE)
+    assert (oddities(weeks, np.stack([odd, ordinary]), SCALE) <= 0).all()
+    found = oddities(weeks, np.stack([odd, faint]), SCALE)
     np.testing.assert_allclose(found, 2 * oddities(past, faint, SCALE))
 
 
 def test_too_few_weeks_before_a_run_make_none() -> None:
     """Eight are needed to know what is usual."""
     past = np.vstack([np.zeros((7, 1)), [[1.0]]])
-    assert lasting_oddities(past, np.array([[1.0], [1.0]]), SCALE)[0] == 0.0
-    assert lasting_oddities(past, np.array([[1.0], [-1.0]]), SCALE)[0] == NEVER
+    assert oddities(past, np.array([[1.0], [1.0]]), SCALE)[0] == 0.0
+    assert oddities(past, np.array([[1.0], [-1.0]]), SCALE)[0] == NEVER
